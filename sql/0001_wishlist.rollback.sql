@@ -1,0 +1,11 @@
+DROP VIEW IF EXISTS sync_run_reports;
+DROP VIEW IF EXISTS plex_user_reports;
+DROP FUNCTION IF EXISTS wishlist_matching(text, integer, text, integer[], boolean, integer, text);
+DROP VIEW IF EXISTS wishlist_documents;
+DROP VIEW IF EXISTS wishes;
+DROP FUNCTION IF EXISTS rfc3339(timestamptz);
+DROP TABLE IF EXISTS sync_state;
+DROP TABLE IF EXISTS sync_runs;
+DROP TABLE IF EXISTS wishlist_item_sources;
+DROP TABLE IF EXISTS wishlist_items;
+DROP TABLE IF EXISTS plex_users;

@@ -1,0 +1,320 @@
+"""A simulated Plex that speaks HTTP on loopback: watchlists, accounts, pings, and every way to fail.
+
+The tests run it in a thread; `make demo` runs it as a program (python tests/fake_plex.py), which
+prints its address and its people's tokens as one line of JSON. Standard library only.
+
+Modelled on what is known of Plex's Discover API: pages of 20 unless told, at most 100; external
+ids only with includeGuids=1; an ETag for each person and query; XML unless JSON is asked for.
+"""
+
+import hashlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import quoteattr
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Person:
+    """An account: its list (newest first, rows as Plex writes them) and how its answers go wrong."""
+
+    uuid: str
+    username: str
+    rows: list[Row] = field(default_factory=list)
+    account_status: int = 200
+    list_faults: deque[Callable[["Handler"], None]] = field(default_factory=deque)
+    account_faults: deque[Callable[["Handler"], None]] = field(default_factory=deque)
+    always: Callable[["Handler"], None] | None = None
+    """Answers every request for the list instead of it."""
+    page_cap: int = 100
+    total_size: int | None = None
+    """What pages claim as totalSize instead of the truth."""
+    before_page: Callable[[int], None] = lambda _start: None
+    """Called with the start of each page asked for: may change `rows`, or wait."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that came in."""
+
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+
+
+class FakePlex:
+    """The server; `people` by token may be changed at any time."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.people: dict[str, Person] = {}
+        self.asked: list[Asked] = []
+        self.reading: set[str] = set()
+        self.most_lists_at_a_time = 0
+        self.lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self._server.plex = self  # type: ignore[attr-defined]
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def start(self) -> None:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def serve_forever(self) -> None:
+        self._server.serve_forever()
+
+    def add(self, token: str, *, username: str = "", rows: list[Row] | None = None) -> Person:
+        uuid = hashlib.sha256(token.encode()).hexdigest()[:16]
+        person = Person(uuid=uuid, username=username or f"user-{uuid[:4]}", rows=list(rows or []))
+        self.people[token] = person
+        return person
+
+    def requests_for(self, token: str, path: str = "/library/sections/watchlist/all") -> list[Asked]:
+        return [asked for asked in self.asked if asked.headers.get("X-Plex-Token") == token and asked.path == path]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    @property
+    def plex(self) -> FakePlex:
+        return self.server.plex  # type: ignore[attr-defined]
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        asked = Asked(parts.path, query, dict(self.headers))
+        with self.plex.lock:
+            self.plex.asked.append(asked)
+        token = self.headers.get("X-Plex-Token") or query.get("X-Plex-Token", "")
+        person = self.plex.people.get(token)
+        match parts.path:
+            case "/library/sections/watchlist/all":
+                self._watchlist(token, person, query)
+            case "/api/v2/user":
+                self._account(person)
+            case "/api/v2/ping":
+                self._plex_tv(person, {"pong": True})
+            case _:
+                self.send_json(404, {"Error": {"error": "Not Found", "message": "Not Found", "statusCode": 404}})
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+    def send_body(self, status: int, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def send_json(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
+        self.send_body(status, json.dumps(body).encode(), "application/json", headers)
+
+    def _watchlist(self, token: str, person: Person | None, query: dict[str, str]) -> None:
+        if person is None:
+            message = "Invalid token" if token else "You must provide a token!"
+            body = {"Error": {"error": "Unauthorized", "message": message, "statusCode": 401}}
+            return self.send_json(401, body)
+        start = int(query.get("X-Plex-Container-Start") or self.headers.get("X-Plex-Container-Start") or 0)
+        size = int(query.get("X-Plex-Container-Size") or self.headers.get("X-Plex-Container-Size") or 20)
+        with self.plex.lock:
+            self.plex.reading.add(token)
+            self.plex.most_lists_at_a_time = max(self.plex.most_lists_at_a_time, len(self.plex.reading))
+        try:
+            person.before_page(start)
+            if person.list_faults:
+                return person.list_faults.popleft()(self)
+            if person.always:
+                return person.always(self)
+            if size > 100:
+                return self.send_json(400, {"Error": {"error": "Bad Request", "message": "size", "statusCode": 400}})
+            return self._page(person, query, start, min(size, person.page_cap))
+        finally:
+            with self.plex.lock:
+                self.plex.reading.discard(token)
+
+    def _page(self, person: Person, query: dict[str, str], start: int, size: int) -> None:
+        kinds = {"1": "movie", "2": "show"}
+        wanted = kinds.get(query.get("type", ""))
+        rows = [row for row in person.rows if wanted in (None, row.get("type"))]
+        total = len(rows) if person.total_size is None else person.total_size
+        page = [_shown(row, query) for row in rows[start : start + size]]
+        container: Row = {
+            "librarySectionID": "watchlist",
+            "librarySectionTitle": "Watchlist",
+            "identifier": "tv.plex.provider.discover",
+            "offset": start,
+            "totalSize": total,
+            "size": len(page),
+        }
+        if page:
+            container["Metadata"] = page
+        as_json = "json" in self.headers.get("Accept", "")
+        text = json.dumps({"MediaContainer": container}) if as_json else _xml(container)
+        digest = hashlib.sha256(json.dumps([person.uuid, query, total, page]).encode()).hexdigest()
+        etag = f'W/"{digest[:20]}"'
+        if self.headers.get("If-None-Match") == etag:
+            self.send_response(304)
+            self.send_header("ETag", etag)
+            return self.end_headers()
+        kind = "application/json" if as_json else "application/xml"
+        return self.send_body(200, text.encode(), f"{kind};charset=utf-8", {"ETag": etag})
+
+    def _account(self, person: Person | None) -> None:
+        if person and person.account_faults:
+            return person.account_faults.popleft()(self)
+        body = person and {
+            "id": int(person.uuid[:6], 16),
+            "uuid": person.uuid,
+            "username": person.username,
+            "title": person.username,
+            "email": f"{person.username}@example.test",
+            "authToken": self.headers.get("X-Plex-Token"),
+        }
+        return self._plex_tv(person, body)
+
+    def _plex_tv(self, person: Person | None, body: Any) -> None:
+        if not self.headers.get("X-Plex-Client-Identifier"):
+            error = {"code": 1000, "message": "X-Plex-Client-Identifier is missing", "status": 400}
+            return self.send_json(400, {"errors": [error]})
+        status = person.account_status if person else 401
+        if status == 200:
+            return self.send_json(200, body)
+        error = {"code": 1001, "message": "User could not be authenticated", "status": status}
+        return self.send_json(status, {"errors": [error]})
+
+
+def _shown(row: Row, query: dict[str, str]) -> Row:
+    shown = {name: value for name, value in row.items() if name != "Guid" or query.get("includeGuids") == "1"}
+    if fields := query.get("includeFields"):
+        shown = {name: value for name, value in shown.items() if name in fields.split(",") or name == "Guid"}
+    return {name: value for name, value in shown.items() if name not in query.get("excludeElements", "").split(",")}
+
+
+def _xml(container: Row) -> str:
+    def attributes(values: Row) -> str:
+        return "".join(f" {name}={quoteattr(str(v))}" for name, v in values.items() if not isinstance(v, list))
+
+    rows = ""
+    for row in container.get("Metadata", []):
+        tag = "Directory" if row.get("type") == "show" else "Video"
+        guids = "".join(f"<Guid id={quoteattr(guid['id'])}/>" for guid in row.get("Guid", []))
+        rows += f"<{tag}{attributes(row)}>{guids}</{tag}>"
+    return f"<MediaContainer{attributes(container)}>{rows}</MediaContainer>"
+
+
+# Faults: what a request may meet instead of an answer.
+
+
+def status(code: int, *, body: bytes = b"", kind: str = "text/html", **headers: str) -> Callable[[Handler], None]:
+    """An answer with this status; header names may be written with underscores."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda handler: handler.send_body(code, body, kind, named)
+
+
+def retry_at(seconds: float) -> str:
+    """The value of Retry-After as a date."""
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
+def reset(handler: Handler) -> None:
+    """The connection is reset."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.close_connection = True
+    handler.connection.close()
+    # the server flushes what is left of the answer
+    handler.wfile = open("/dev/null", "wb")  # noqa: PTH123, SIM115
+
+
+def silent(until: threading.Event) -> Callable[[Handler], None]:
+    """No answer until the event is set."""
+
+    def wait(handler: Handler) -> None:
+        until.wait(30)
+        handler.close_connection = True
+
+    return wait
+
+
+def cut_off(handler: Handler) -> None:
+    """The answer ends in the middle of its body."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", "5000")
+    handler.end_headers()
+    handler.wfile.write(b'{"MediaContainer": {"totalSize": 3')
+    handler.close_connection = True
+
+
+def dripping(handler: Handler) -> None:
+    """The answer comes byte by byte, each well within the time-out, and never ends."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", "5000")
+    handler.end_headers()
+    with suppress(OSError):
+        for _ in range(5000):
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+            time.sleep(0.05)
+    handler.close_connection = True
+
+
+def row(key: str, title: str, *, media_type: str = "movie", year: int | None = 2000, **more: Any) -> Row:
+    """A row of a list as Plex writes it; `key` is filled up to 24 hex digits."""
+    full = f"{key:0>24}"
+    path = f"/library/metadata/{full}"
+    values: Row = {
+        "ratingKey": full,
+        "guid": f"plex://{media_type}/{full}",
+        "key": f"{path}/children" if media_type == "show" else path,
+        "type": media_type,
+        "title": title,
+        "year": year,
+        "originallyAvailableAt": f"{year}-03-31" if year else None,
+        "addedAt": 954460800,
+        "thumb": f"https://image.example.test/{full}.jpg",
+        "publicPagesURL": f"https://watch.plex.tv/{media_type}/{title.lower().replace(' ', '-')}",
+        "contentRating": "PG-13",
+        "userState": False,
+        "Guid": [{"id": f"imdb://tt{int(full, 16) % 10**7:07}"}, {"id": f"tmdb://{int(full, 16) % 10**6 + 1}"}],
+    }
+    return {name: value for name, value in (values | more).items() if value is not None}
+
+
+def _demo() -> None:
+    lantern = row("a11e", "The Lantern Keeper", year=2024)
+    harbour = row("4a2b", "Harbour Lights", media_type="show", year=2021)
+    orchard = row("0c4d", "An Orchard in Winter", year=1999)
+    plex = FakePlex()
+    people = {"Ann": "demo-token-of-ann-0001", "Ben": "demo-token-of-ben-0002", "Cleo": "demo-token-of-cleo-0003"}
+    plex.add(
+        people["Ann"], username="ann", rows=[lantern, harbour, row("51", "Café at the End of the Pier", year=2011)]
+    )
+    plex.add(people["Ben"], username="ben", rows=[harbour, lantern, orchard])
+    plex.add(people["Cleo"], username="cleo", rows=[lantern, row("77", "Untitled Space Opera", year=None)])
+    print(json.dumps({"url": plex.url, "people": people}), flush=True)
+    with suppress(KeyboardInterrupt):
+        plex.serve_forever()
+
+
+if __name__ == "__main__":
+    _demo()

@@ -1,0 +1,162 @@
+"""make run and make demo: database, API and scheduler in one go, in the foreground.
+
+A private PostgreSQL is started unless DATABASE_URL is set. Whatever ends this process ends the
+rest: Ctrl-C, SIGTERM, a child that died, and on Linux even kill -9.
+"""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack
+from hashlib import sha256
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from dotenv import load_dotenv
+
+from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, die_with_parent
+
+CHECKOUT: Final = Path(__file__).parent.parent
+START_SECONDS: Final = 60
+STOP_SECONDS: Final = 70  # a request that waits for a sync may take 60
+
+Child = subprocess.Popen[str]
+
+
+def main() -> None:
+    """Run until told to stop; `demo` as the argument adds a simulated Plex with three sample people."""
+    demo = sys.argv[1:] == ["demo"]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with ExitStack() as stack:
+            people = _prepare_demo(stack) if demo else _prepare(stack)
+            _serve(stack, people)
+    except KeyboardInterrupt:
+        print("\nStopped.")
+    except EmbeddedPostgresError as error:
+        sys.exit(str(error))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _prepare(stack: ExitStack) -> dict[str, str]:
+    """Settings into the environment, a .env if there is none, a database if none is named."""
+    env_file = Path(".env")
+    if not env_file.exists():
+        env_file.touch(mode=0o600)
+        env_file.write_text(f"API_KEY={secrets.token_hex(24)}\nTOKEN_ENCRYPTION_KEY={secrets.token_hex(24)}\n")
+        print("Wrote .env with a random API_KEY and TOKEN_ENCRYPTION_KEY; without it stored tokens cannot be read.")
+    load_dotenv(env_file)
+    if not os.environ.get("DATABASE_URL"):
+        directory = _state_directory()
+        os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(directory)).url
+        print(f"The database lives in {directory}")
+    return {}
+
+
+def _state_directory() -> Path:
+    """Where the private database of this checkout lives."""
+    if os.geteuid() != 0:
+        return CHECKOUT / ".data"
+    # PostgreSQL runs as another user then, who may not be able to enter this checkout
+    return Path("/var/lib/plex-wishlist") / sha256(os.fsencode(CHECKOUT)).hexdigest()[:8]
+
+
+def _prepare_demo(stack: ExitStack) -> dict[str, str]:
+    """A database and secrets for this run only, and a simulated Plex; returns its people's tokens by name."""
+    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="wishlist-demo-"))
+    Path(directory).chmod(0o755)  # if we are root, PostgreSQL runs as another user
+    os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(Path(directory) / "state")).url
+    fake_plex = _start(stack, "simulated Plex", [sys.executable, "tests/fake_plex.py"], stdout=subprocess.PIPE)
+    told = json.loads(fake_plex.stdout.readline()) if fake_plex.stdout else {}
+    os.environ |= {
+        "API_KEY": secrets.token_hex(24),
+        "TOKEN_ENCRYPTION_KEY": secrets.token_hex(24),
+        "PLEX_DISCOVER_URL": told["url"],
+        "PLEX_TV_URL": told["url"],
+        "PLEX_PAGE_PAUSE_SECONDS": "0",
+    }
+    return told["people"]
+
+
+def _serve(stack: ExitStack, people: dict[str, str]) -> None:
+    """Migrate, start API and scheduler, add the people, and wait until something ends."""
+    migrated = subprocess.run([sys.executable, "-m", "wishlist_service.migrate"])
+    if migrated.returncode:
+        sys.exit(migrated.returncode)
+
+    address = f"http://localhost:{os.environ.get('PORT') or 8000}"
+    api = _start(stack, "API", [sys.executable, "-m", "gunicorn", "wsgi:app"])
+    _wait_until_healthy(api, address)
+    for name, token in people.items():
+        _post(f"{address}/api/users", {"name": name, "token": token})
+    scheduler = _start(stack, "scheduler", [sys.executable, "-m", "wishlist_service.scheduler"])
+
+    base = f"{address}{'/' + os.environ['URL_BASE'].strip('/') if os.environ.get('URL_BASE') else ''}"
+    print(f"\nPlex Wishlist Service is up. Ctrl-C stops it.\n  wishlist  {base}/api/wishlist\n  docs      {base}/docs")
+    print("  API_KEY   " + (os.environ["API_KEY"] if people else "see .env") + "\n", flush=True)
+    while api.poll() is None and scheduler.poll() is None:
+        time.sleep(0.2)
+    sys.exit("The API ended." if api.poll() is not None else "The scheduler ended.")
+
+
+def _start(stack: ExitStack, name: str, command: list[str], *, stdout: int | None = None) -> Child:
+    child = subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        stdout=stdout,
+        text=True,
+        start_new_session=True,  # a Ctrl-C in the terminal reaches us alone, we stop the others in order
+        preexec_fn=die_with_parent(signal.SIGTERM),
+    )
+    stack.callback(_stop, name, child)
+    return child
+
+
+def _stop(name: str, child: Child) -> None:
+    child.terminate()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        print(f"The {name} does not end, it is killed.", file=sys.stderr)
+        child.kill()
+        child.wait()
+    if child.stdout:
+        child.stdout.close()
+
+
+def _wait_until_healthy(api: Child, address: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if api.poll() is not None:
+            sys.exit("The API did not start. Is the port in use? PORT in .env chooses another one.")
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    sys.exit("The API did not become healthy in time.")
+
+
+def _post(url: str, body: dict[str, Any]) -> None:
+    request = urllib.request.Request(
+        url,
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", "X-API-Key": os.environ["API_KEY"]},
+    )
+    with urllib.request.urlopen(request, timeout=30):
+        pass
+
+
+if __name__ == "__main__":
+    main()

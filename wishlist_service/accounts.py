@@ -1,0 +1,111 @@
+"""People and their tokens: checked with Plex, encrypted, stored."""
+
+import logging
+
+from psycopg_pool import ConnectionPool
+
+from wishlist_service import db
+from wishlist_service.errors import Conflict, Fault, Invalid, PlexError, TokenRejected
+from wishlist_service.models import PlexAccount
+from wishlist_service.plex import PlexClient
+from wishlist_service.queries import merging, users
+from wishlist_service.tokens import TokenCipher, mask
+
+logger = logging.getLogger(__name__)
+
+
+def add_user(pool: ConnectionPool, plex: PlexClient, cipher: TokenCipher, *, name: str, token: str) -> int:
+    """Add a person and return their id.
+
+    Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken. A token
+    that cannot be checked now is stored: the next sync will say what it is worth.
+    """
+    fingerprints = _refuse_known_token(pool, cipher, token)
+    account = _check_with_plex(plex, token)
+    _refuse_known_account(pool, account)
+    with pool.connection() as conn:
+        user_id = users.add_user(
+            conn,
+            name=name,
+            plex_token=cipher.encrypt(token),
+            token_fingerprint=fingerprints[0],
+            token_masked=mask(token),
+            account=account,
+        )
+    logger.info("user added user=%s checked=%s", user_id, account is not None)
+    return user_id
+
+
+def change_user(
+    pool: ConnectionPool,
+    plex: PlexClient,
+    cipher: TokenCipher,
+    *,
+    user_id: int,
+    name: str | None,
+    token: str | None,
+    active: bool | None,
+) -> None:
+    """Change what is not None, all of it or nothing.
+
+    Raises NotFound, Invalid and Conflict as add_user does, and Conflict for a token of another
+    Plex account: its list would replace this person's.
+    """
+    known_uuid, known_username = db.read(pool, users.get_account, user_id=user_id)
+    fingerprints: list[str] = []
+    account = None
+    if token is not None:
+        fingerprints = _refuse_known_token(pool, cipher, token, but=user_id)
+        account = _check_with_plex(plex, token)
+        _refuse_known_account(pool, account, but=user_id)
+        if account and known_uuid and account.uuid != known_uuid:
+            raise Conflict(
+                f"This token is of the Plex account {account.username}, but this person's list is read from "
+                f"{known_username}. Add {account.username} as a person of their own instead."
+            )
+    with pool.connection() as conn, conn.transaction():
+        users.update_user(conn, user_id=user_id, name=name, active=active)
+        if token is not None:
+            users.update_token(
+                conn,
+                user_id=user_id,
+                plex_token=cipher.encrypt(token),
+                token_fingerprint=fingerprints[0],
+                token_masked=mask(token),
+                account=account,
+            )
+    logger.info("user changed user=%s token_changed=%s active=%s", user_id, token is not None, active)
+
+
+def erase_user(pool: ConnectionPool, *, user_id: int) -> None:
+    """Erase a person, their token, their wishes, and the items only they ever wanted. Raises NotFound."""
+    with pool.connection() as conn, conn.transaction():
+        db.lock_for_erasing(conn)
+        item_ids = merging.list_wished_item_ids(conn, user_id=user_id)
+        users.remove_user(conn, user_id=user_id)
+        merging.remove_unwanted_items(conn, item_ids=item_ids)
+    logger.info("user erased user=%s", user_id)
+
+
+def _refuse_known_token(pool: ConnectionPool, cipher: TokenCipher, token: str, *, but: int | None = None) -> list[str]:
+    fingerprints = cipher.fingerprints(token)
+    owner = db.read(pool, users.find_token_owner, fingerprints=fingerprints)
+    if owner and owner[0] != but:
+        raise Conflict(f"This token is already here, it belongs to {owner[1]}.")
+    return fingerprints
+
+
+def _refuse_known_account(pool: ConnectionPool, account: PlexAccount | None, *, but: int | None = None) -> None:
+    owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
+    if account and owner and owner[0] != but:
+        raise Conflict(f"The Plex account {account.username} is already here, it belongs to {owner[1]}.")
+
+
+def _check_with_plex(plex: PlexClient, token: str) -> PlexAccount | None:
+    try:
+        return plex.account(token)
+    except TokenRejected as error:
+        raise Invalid([Fault("token", "Plex does not accept this token.")]) from error
+    except PlexError as error:
+        logger.warning("token could not be checked now reason=%s", error)
+        return None

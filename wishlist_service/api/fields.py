@@ -1,0 +1,148 @@
+"""Typed input: every fault is collected and reported at once."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Final, overload
+
+from flask import Request
+from werkzeug.exceptions import BadRequest
+
+from wishlist_service.errors import Fault, Invalid
+
+_REQUIRED: Final = object()
+
+
+class Fields:
+    """Reads named values with typed readers; done() raises Invalid if anything was wrong.
+
+    Values come from a JSON object or, as texts, from a query string.
+    """
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+        self._read: set[str] = set()
+        self._faults: list[Fault] = []
+
+    @classmethod
+    def from_json(cls, request: Request) -> "Fields":
+        """The fields of a JSON body. Raises BadRequest if it is not a JSON object."""
+        body = request.get_json()
+        if not isinstance(body, dict):
+            raise BadRequest('The body must be a JSON object, like {"name": "Ann"}.')
+        return cls(body)
+
+    @classmethod
+    def from_query(cls, request: Request, *, repeatable: str = "") -> "Fields":
+        """The parameters of the query string; only the one named `repeatable` may come twice."""
+        fields = cls({name: values[0] for name, values in request.args.lists()})
+        for name, values in request.args.lists():
+            if name == repeatable:
+                fields._values = {**fields._values, name: values}
+            elif len(values) > 1:
+                fields.fault(name, "must be given once only.")
+        return fields
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def fault(self, name: str, detail: str) -> None:
+        """Note that something is wrong with a field."""
+        # the name may be anything a client made up, half surrogates included
+        self._faults.append(Fault(name[:100].encode(errors="replace").decode(), detail))
+
+    def done(self) -> None:
+        """Raise Invalid with every fault so far and every field that nobody asked for."""
+        for name in self._values:
+            if name not in self._read:
+                known = ", ".join(sorted(self._read)) or "none"
+                self.fault(name, f"is unknown; known here: {known}.")
+        if self._faults:
+            raise Invalid(self._faults)
+
+    @overload
+    def text(self, name: str, *, most: int) -> str: ...
+    @overload
+    def text(self, name: str, *, most: int, default: None) -> str | None: ...
+    def text(self, name: str, *, most: int, default: object = _REQUIRED) -> str | None:
+        """A text of 1 to `most` characters on one line, in Unicode's composed form, without spaces around it."""
+        if not self._has(name, required=default is _REQUIRED):
+            return None if default is None else ""
+        value = self._values[name]
+        if not isinstance(value, str):
+            self.fault(name, "must be a text.")
+            return ""
+        text = unicodedata.normalize("NFC", value).strip()
+        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
+            self.fault(name, "must not hold control characters or broken Unicode.")
+        elif not 1 <= len(text) <= most:
+            self.fault(name, f"must have 1 to {most} characters.")
+        return text
+
+    def choice(self, name: str, options: tuple[str, ...], *, default: str | None) -> str | None:
+        """One of the options."""
+        if not self._has(name):
+            return default
+        value = self._values[name]
+        if not isinstance(value, str) or value not in options:
+            self.fault(name, f"must be one of {', '.join(options)}.")
+            return default
+        return value
+
+    def flag(self, name: str) -> bool | None:
+        """True or false; None if absent."""
+        if not self._has(name):
+            return None
+        value = self._values[name]
+        if value is True or value == "true":
+            return True
+        if value is not False and value != "false":
+            self.fault(name, "must be true or false.")
+        return False
+
+    @overload
+    def integer(self, name: str, *, least: int, most: int, default: int) -> int: ...
+    @overload
+    def integer(self, name: str, *, least: int, most: int, default: None = None) -> int | None: ...
+    def integer(self, name: str, *, least: int, most: int, default: int | None = None) -> int | None:
+        """A whole number of the query string."""
+        if not self._has(name):
+            return default
+        number = self._parse_integer(name, self._values[name], least=least, most=most)
+        return default if number is None else number
+
+    def integers(self, name: str, *, least: int, most: int) -> list[int] | None:
+        """The different whole numbers of a repeatable parameter; None if absent."""
+        if not self._has(name):
+            return None
+        values = self._values[name]
+        numbers = [
+            self._parse_integer(name, value, least=least, most=most)
+            for value in (values if isinstance(values, list) else [values])
+        ]
+        return sorted({number for number in numbers if number is not None})
+
+    def number(self, name: str, *, least: float, most: float, default: float) -> float:
+        """A number of the query string."""
+        if not self._has(name):
+            return default
+        try:
+            value = float(str(self._values[name]))
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            self.fault(name, f"must be a number from {least:g} to {most:g}.")
+        return value
+
+    def _parse_integer(self, name: str, value: object, *, least: int, most: int) -> int | None:
+        text = str(value)
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 19 else None
+        if number is None or not least <= number <= most:
+            self.fault(name, f"must be a whole number from {least} to {most}.")
+            return None
+        return number
+
+    def _has(self, name: str, *, required: bool = False) -> bool:
+        self._read.add(name)
+        if name not in self._values and required:
+            self.fault(name, "is missing.")
+        return name in self._values

@@ -1,0 +1,50 @@
+"""Is the service alive? For container health checks and monitors; never asks Plex."""
+
+import logging
+import queue
+import threading
+from datetime import datetime
+
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+from psycopg import OperationalError
+from psycopg_pool import ConnectionPool
+
+from wishlist_service import __version__, db
+from wishlist_service.api.parts import parts
+from wishlist_service.queries import sync_runs
+
+logger = logging.getLogger(__name__)
+
+bp = Blueprint("health", __name__)
+
+DATABASE_SECONDS = 2
+
+
+@bp.get("/health")
+def health() -> ResponseReturnValue:
+    """200 if the database answers within 2 s, else 503."""
+    try:
+        last_success_at = _ask_database(parts().pool)
+    except (queue.Empty, OperationalError) as error:
+        logger.error("health check failed reason=%s", str(error).strip() or "no answer in time")
+        return jsonify({"status": "error", "database": "away", "version": __version__, "last_success_at": None}), 503
+    return jsonify({"status": "ok", "database": "ok", "version": __version__, "last_success_at": last_success_at})
+
+
+def _ask_database(pool: ConnectionPool) -> datetime | None:
+    # In a thread of its own: no setting of the driver bounds how long a server that accepts
+    # the query and then falls silent may keep us waiting.
+    answers: queue.SimpleQueue[datetime | OperationalError | None] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(db.read(pool, sync_runs.find_last_success))
+        except OperationalError as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True, name="health").start()
+    answer = answers.get(timeout=DATABASE_SECONDS)
+    if isinstance(answer, OperationalError):
+        raise answer
+    return answer

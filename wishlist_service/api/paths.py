@@ -1,0 +1,56 @@
+"""Paths: any spelling of an item's uid, and the prefix a reverse proxy adds."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from werkzeug.routing import BaseConverter, ValidationError
+
+_UID = re.compile(r"(?:plex:/*)?(?:(movie|show)/+)?([0-9a-f]{24})/*", re.IGNORECASE)
+
+
+def uids_meant(text: str) -> list[str] | None:
+    """The uids that a spelling may stand for; None if it is no spelling of a uid.
+
+    A proxy may decode %2F, collapse slashes or encode twice, and people type the short form:
+    plex://movie/<24 hex>, plex:/movie/<24 hex>, movie/<24 hex> and the bare hex digits all count.
+    """
+    match = _UID.fullmatch(unquote(unquote(text)).strip())
+    if match is None:
+        return None
+    media_types = (match[1].lower(),) if match[1] else ("movie", "show")
+    return [f"plex://{media_type}/{match[2].lower()}" for media_type in media_types]
+
+
+class UidConverter(BaseConverter):
+    """<uid:uids> in a rule: the list of uids meant."""
+
+    part_isolating = False  # the value may hold slashes
+    regex = (
+        r"(?:plex(?::|%3[Aa])(?:/|%2[Ff])*)?(?:(?:movie|show)(?:/|%2[Ff])+)?"
+        r"[0-9A-Fa-f]{24}(?:/|%2[Ff])*"
+    )
+
+    def to_python(self, value: str) -> list[str]:
+        """Called by the router."""
+        uids = uids_meant(value)
+        if uids is None:
+            raise ValidationError(value)
+        return uids
+
+
+class UrlBase:
+    """WSGI middleware: accepts paths with and without the prefix, links carry it once."""
+
+    def __init__(self, wsgi_app: Any, base: str) -> None:
+        self._wsgi_app = wsgi_app
+        self._base = base
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Serve one request."""
+        path = environ.get("PATH_INFO", "")
+        if path == self._base or path.startswith(self._base + "/"):
+            environ["PATH_INFO"] = path[len(self._base) :] or "/"
+        environ["SCRIPT_NAME"] = self._base
+        return self._wsgi_app(environ, start_response)

@@ -1,0 +1,69 @@
+"""Every error as application/problem+json (RFC 9457): the one table from exception to status."""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from psycopg import OperationalError
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from wishlist_service.errors import Conflict, Invalid, NotFound, SyncRunning
+
+logger = logging.getLogger(__name__)
+
+# where Werkzeug's own sentence speaks to the visitor of a web page
+_DETAILS = {
+    404: "There is nothing at this path. /docs lists what there is.",
+    405: "This path does not take this method. The Allow header lists those it takes.",
+    413: "The body is too large; 64 KiB is the most.",
+    415: "Send JSON, with the header Content-Type: application/json.",
+}
+
+
+def register_problems(app: Flask) -> None:
+    """Make the app answer every error with a problem document."""
+    app.register_error_handler(NotFound, lambda error: problem(404, str(error)))
+    app.register_error_handler(Conflict, lambda error: problem(409, str(error)))
+    app.register_error_handler(SyncRunning, lambda error: problem(409, str(error), run_id=error.run_id))
+    app.register_error_handler(Invalid, _invalid)
+    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(status: int, detail: str, **more: Any) -> Response:
+    """A problem document; `more` are its extension members."""
+    body = {"type": "about:blank", "title": HTTP_STATUS_CODES[status], "status": status, "detail": detail} | more
+    response = jsonify(body)
+    response.status_code = status
+    response.mimetype = "application/problem+json"
+    return response
+
+
+def _invalid(error: Invalid) -> Response:
+    count = len(error.faults)
+    detail = "One thing is wrong with the request." if count == 1 else f"{count} things are wrong with the request."
+    return problem(422, detail, errors=[{"field": fault.field, "detail": fault.detail} for fault in error.faults])
+
+
+def _database_away(error: OperationalError) -> Response:
+    logger.error("database does not answer path=%s reason=%s", request.path, str(error).strip())
+    response = problem(503, "The database does not answer. Try again in a moment.")
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    detail = _DETAILS.get(status) or error.description or HTTP_STATUS_CODES[status]
+    response = problem(status, detail)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(_error: Exception) -> Response:
+    logger.exception("unexpected error method=%s path=%s", request.method, request.path)
+    return problem(500, "An unexpected error happened; the service's log has the details.")

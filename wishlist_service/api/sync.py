@@ -1,0 +1,94 @@
+"""Syncs: start one, see how it stands, see what ran."""
+
+import logging
+import threading
+
+from flask import Blueprint, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+
+from wishlist_service import db, sync
+from wishlist_service.api.auth import needs_api_key
+from wishlist_service.api.fields import Fields
+from wishlist_service.api.parts import Parts, parts
+from wishlist_service.api.users import LARGEST_ID
+from wishlist_service.queries import sync_runs, users
+
+logger = logging.getLogger(__name__)
+
+bp = Blueprint("sync", __name__, url_prefix="/api/sync")
+
+
+@bp.post("")
+@needs_api_key
+def start_sync() -> ResponseReturnValue:
+    """Sync everybody or one person; the reply waits up to `wait` seconds for the end."""
+    query = Fields.from_query(request)
+    user_id = query.integer("user_id", least=1, most=LARGEST_ID)
+    wait = query.number("wait", least=0, most=50, default=25)
+    query.done()
+
+    shared = parts()
+    claimed = sync.claim(shared.config.database_url, trigger="manual", user_id=user_id)
+    # no daemon: a worker that is told to end waits for the person being synced
+    thread = threading.Thread(target=_run, args=(claimed, shared), name=f"sync-run-{claimed.run_id}")
+    thread.start()
+    thread.join(wait)
+
+    run = db.read(shared.pool, sync_runs.get_run, run_id=claimed.run_id)
+    if run.status == "running":
+        return jsonify(run), 202, {"Location": url_for(".get_run", run_id=run.id)}
+    return jsonify(run)
+
+
+@bp.get("/status")
+def get_status() -> ResponseReturnValue:
+    """What runs, what ran last, what comes next, and how each person's list stands."""
+    pool = parts().pool
+    current = db.read(pool, sync_runs.find_latest_run, running=True)
+    people = db.read(pool, users.list_users, active=True, limit=LARGEST_ID, offset=0)
+    return jsonify(
+        {
+            "running": current is not None,
+            "current_run": current,
+            "last_run": db.read(pool, sync_runs.find_latest_run, running=False),
+            "next_run_at": db.read(pool, sync_runs.find_next_run),
+            "users": [
+                {
+                    "id": person.id,
+                    "name": person.name,
+                    "sync_state": person.sync_state,
+                    "sync_detail": person.sync_detail,
+                    "last_attempt_at": person.last_attempt_at,
+                    "last_success_at": person.last_success_at,
+                }
+                for person in people
+            ],
+        }
+    )
+
+
+@bp.get("/runs")
+def list_runs() -> ResponseReturnValue:
+    """Runs, the newest first."""
+    query = Fields.from_query(request)
+    limit = query.integer("limit", least=1, most=500, default=50)
+    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    query.done()
+
+    pool = parts().pool
+    items = db.read(pool, sync_runs.list_runs, limit=limit, offset=offset)
+    total = db.read(pool, sync_runs.count_runs)
+    return jsonify({"items": items, "total": total, "limit": limit, "offset": offset})
+
+
+@bp.get("/runs/<int(max=9223372036854775807):run_id>")
+def get_run(run_id: int) -> ResponseReturnValue:
+    """One run."""
+    return jsonify(db.read(parts().pool, sync_runs.get_run, run_id=run_id))
+
+
+def _run(claimed: sync.Claim, shared: Parts) -> None:
+    try:
+        sync.run(claimed, shared.plex, shared.cipher, stop=shared.stop)
+    except Exception:
+        logger.exception("sync run broke off run=%s", claimed.run_id)

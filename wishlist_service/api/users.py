@@ -1,0 +1,96 @@
+"""People whose watchlists make up the wishlist."""
+
+from flask import Blueprint, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+
+from wishlist_service import accounts, db
+from wishlist_service.api.auth import needs_api_key
+from wishlist_service.api.fields import Fields
+from wishlist_service.api.parts import parts
+from wishlist_service.queries import users
+
+bp = Blueprint("users", __name__, url_prefix="/api/users")
+
+LARGEST_ID = 2**31 - 1
+USER_PATH = f"/<int(max={LARGEST_ID}):user_id>"
+
+
+@bp.post("")
+@needs_api_key
+def add_user() -> ResponseReturnValue:
+    """Add a person with their Plex token."""
+    fields = Fields.from_json(request)
+    name, token = fields.text("name", most=100), _token(fields)
+    fields.done()
+
+    shared = parts()
+    user_id = accounts.add_user(shared.pool, shared.plex, shared.cipher, name=name, token=token or "")
+    user = db.read(shared.pool, users.get_user, user_id=user_id)
+    return jsonify(user), 201, {"Location": url_for(".get_user", user_id=user_id)}
+
+
+@bp.get("")
+def list_users() -> ResponseReturnValue:
+    """Everybody, or only the active or inactive."""
+    query = Fields.from_query(request)
+    active = query.flag("active")
+    limit = query.integer("limit", least=1, most=500, default=50)
+    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    query.done()
+
+    pool = parts().pool
+    items = db.read(pool, users.list_users, active=active, limit=limit, offset=offset)
+    total = db.read(pool, users.count_users, active=active)
+    return jsonify({"items": items, "total": total, "limit": limit, "offset": offset})
+
+
+@bp.get(USER_PATH)
+def get_user(user_id: int) -> ResponseReturnValue:
+    """One person."""
+    return jsonify(db.read(parts().pool, users.get_user, user_id=user_id))
+
+
+@bp.patch(USER_PATH)
+@needs_api_key
+def change_user(user_id: int) -> ResponseReturnValue:
+    """Change name, token or active; what is not named stays."""
+    fields = Fields.from_json(request)
+    name = fields.text("name", most=100, default=None)
+    token = _token(fields, required=False)
+    active = fields.flag("active")
+    if name is None and token is None and active is None:
+        fields.fault("body", "must name at least one of name, token, active.")
+    fields.done()
+
+    shared = parts()
+    accounts.change_user(
+        shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=token, active=active
+    )
+    return jsonify(db.read(shared.pool, users.get_user, user_id=user_id))
+
+
+@bp.delete(USER_PATH)
+@needs_api_key
+def remove_user(user_id: int) -> ResponseReturnValue:
+    """Pause a person: their wishes are kept but no longer shown. purge=true erases them."""
+    query = Fields.from_query(request)
+    purge = query.flag("purge")
+    query.done()
+
+    pool = parts().pool
+    if purge:
+        accounts.erase_user(pool, user_id=user_id)
+    else:
+        with pool.connection() as conn:
+            users.update_user(conn, user_id=user_id, name=None, active=False)
+    return "", 204
+
+
+def _token(fields: Fields, *, required: bool = True) -> str | None:
+    if not required and "token" not in fields:
+        return fields.text("token", most=2000, default=None)
+    token = fields.text("token", most=2000)
+    # it travels in a header: nothing but visible ASCII may be in it
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        fields.fault("token", "must hold only visible ASCII characters, no spaces.")
+    return token

@@ -1,0 +1,89 @@
+"""create_app(config): the web application, put together."""
+
+import threading
+from datetime import UTC, date, datetime
+from typing import Any
+
+from flask import Flask
+from flask.json.provider import DefaultJSONProvider
+from flask_swagger_ui import get_swaggerui_blueprint
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from wishlist_service import db
+from wishlist_service.api import docs, health, sync, users, wishlist
+from wishlist_service.api.parts import Parts
+from wishlist_service.api.paths import UidConverter, UrlBase
+from wishlist_service.api.problems import register_problems
+from wishlist_service.config import Config
+from wishlist_service.plex import PlexClient
+from wishlist_service.queries.sync_users import get_client_identifier
+from wishlist_service.tokens import TokenCipher
+
+LARGEST_BODY = 64 * 1024
+
+
+class JSONProvider(DefaultJSONProvider):
+    """Keys in the order written, text as it is, moments as RFC 3339 in UTC."""
+
+    sort_keys = False
+    ensure_ascii = False
+
+    @staticmethod
+    def default(o: Any) -> Any:
+        """Called for what the json module does not know."""
+        if isinstance(o, datetime):
+            return o.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if isinstance(o, date):
+            return o.isoformat()
+        return DefaultJSONProvider.default(o)
+
+
+def create_app(config: Config) -> Flask:
+    """The application. Its pool is closed: open_app() must follow in the process that serves."""
+    app = Flask("wishlist_service", static_folder=None)
+    app.json = JSONProvider(app)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+
+    pool = db.make_pool(config.database_url, size=config.web_threads)
+    stop = threading.Event()
+    plex = PlexClient(config, client_identifier=lambda: db.read(pool, get_client_identifier), stop=stop)
+    cipher = TokenCipher(config.token_encryption_keys)
+    app.extensions["wishlist"] = Parts(config=config, pool=pool, plex=plex, cipher=cipher, stop=stop)
+
+    app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
+    app.url_map.converters["uid"] = UidConverter
+    for module in (users, wishlist, sync, health, docs):
+        app.register_blueprint(module.bp)
+    swagger = get_swaggerui_blueprint(
+        f"{config.url_base}/docs", f"{config.url_base}/openapi.json", config={"app_name": "Plex Wishlist Service"}
+    )
+    app.register_blueprint(swagger, url_prefix="/docs")
+    app.add_url_rule("/docs", view_func=app.view_functions["swagger_ui.show"], endpoint="docs.show")
+    register_problems(app)
+
+    wsgi_app = UrlBase(app.wsgi_app, config.url_base) if config.url_base else app.wsgi_app
+    trusted = config.trusted_proxies
+    if trusted:  # only these two: a proxy that sets neither host nor prefix passes a forged one on
+        wsgi_app = ProxyFix(wsgi_app, x_for=trusted, x_proto=trusted, x_host=0, x_port=0, x_prefix=0)
+    app.wsgi_app = wsgi_app
+    return app
+
+
+def open_app(app: Flask) -> None:
+    """Connect the app to the database; to be called in each process after the fork."""
+    parts_of(app).pool.open()
+
+
+def close_app(app: Flask) -> None:
+    """Let a sync end after the person under way, and give the connections back."""
+    parts = parts_of(app)
+    parts.stop.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("sync-run-"):
+            thread.join()
+    parts.pool.close()
+
+
+def parts_of(app: Flask) -> Parts:
+    """What the app's views work with."""
+    return app.extensions["wishlist"]

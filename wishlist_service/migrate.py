@@ -1,0 +1,55 @@
+"""python -m wishlist_service.migrate: bring the database to the schema in sql/."""
+
+import logging
+import sys
+from pathlib import Path
+
+from psycopg import OperationalError
+from yoyo import get_backend, read_migrations
+
+from wishlist_service.config import load_config
+from wishlist_service.db import connect, migration_lock
+from wishlist_service.logs import configure_logging
+
+logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ when run
+
+SQL_DIRECTORY = Path(__file__).parent.parent / "sql"
+
+
+def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
+    """Apply what is not applied yet and return its names. Safe when several do it at once."""
+    migrations = read_migrations(str(directory))
+    if not migrations:
+        raise FileNotFoundError(f"No migrations in {directory}.")
+
+    with connect(database_url, role="migrate") as conn:
+        # yoyo's own lock is a row: a killed migrator leaves it and blocks every later one.
+        # Ours goes with the connection, so whoever holds it may break yoyo's.
+        conn.execute("SET statement_timeout = 0")
+        with migration_lock(conn):
+            backend = get_backend("postgresql+psycopg://" + database_url.partition("://")[2])
+            try:
+                backend.break_lock()
+                with backend.lock():
+                    todo = backend.to_apply(migrations)
+                    backend.apply_migrations(todo)
+            finally:
+                backend.connection.close()
+    return [migration.id for migration in todo]
+
+
+def main() -> None:
+    """Migrate and say what was done."""
+    config = load_config()
+    configure_logging(config.log_level)
+    # yoyo logs each migration itself, and every step at INFO
+    logging.getLogger("yoyo").setLevel(logging.WARNING)
+    try:
+        applied = migrate(config.database_url)
+    except OperationalError as error:
+        sys.exit(f"The database cannot be reached or refused: {str(error).strip()}\nCheck DATABASE_URL.")
+    logger.info("migrated applied=%s", ",".join(applied) or "nothing, up to date")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The values that travel between modules: frozen, without behaviour."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchlistEntry:
+    """One title of a person's watchlist, as read from Plex. Unknown facts are None."""
+
+    uid: str
+    media_type: str
+    title: str
+    year: int | None = None
+    released_on: date | None = None
+    imdb_id: str | None = None
+    tmdb_id: int | None = None
+    tvdb_id: int | None = None
+    poster_url: str | None = None
+    plex_url: str | None = None
+    content_rating: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watchlist:
+    """A whole watchlist: `entries` sorted by uid, each once.
+
+    unreadable_keys: rating keys of rows that stand for a title but could not be read.
+    unidentified: how many rows did not even say which title they stand for.
+    etag: of page 1; None when the next read must be a full one.
+    """
+
+    entries: Sequence[WatchlistEntry]
+    etag: str | None = None
+    unreadable_keys: frozenset[str] = frozenset()
+    unidentified: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many different titles the list holds, unreadable ones included."""
+        return len(self.entries) + len(self.unreadable_keys) + self.unidentified
+
+
+@dataclass(frozen=True)
+class PlexAccount:
+    """Whose token it is."""
+
+    uuid: str
+    username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlexUser:
+    """A person as the API shows them."""
+
+    id: int
+    name: str
+    token_masked: str
+    active: bool
+    plex_username: str | None
+    sync_state: str
+    sync_detail: str | None
+    last_attempt_at: datetime | None
+    last_success_at: datetime | None
+    wishlist_size: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncUser:
+    """A person as the sync needs them: with the encrypted token."""
+
+    id: int
+    name: str
+    active: bool
+    plex_token: str = field(repr=False)
+    plex_uuid: str | None
+    sync_state: str
+    sync_detail: str | None
+    last_attempt_at: datetime | None
+    list_etag: str | None
+    list_read_at: datetime | None
+    list_size: int
+    held_removals: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What one complete read means for one person. `held` is the sentence why removals wait."""
+
+    add: frozenset[str]
+    remove: frozenset[str]
+    held: str | None = None
+    held_removals: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserResult:
+    """How one person's part of a sync run ended."""
+
+    user_id: int
+    name: str
+    outcome: str
+    """changed, unchanged or held; for a failure its sync_state; skipped if changed meanwhile."""
+    detail: str | None = None
+    titles: int = 0
+    added: int = 0
+    removed: int = 0
+    new_items: int = 0
+    updated_items: int = 0
+    removed_items: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """True when the person's list was not read."""
+        return self.outcome not in ("changed", "unchanged", "held", "skipped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncRun:
+    """One pass over people."""
+
+    id: int
+    trigger: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    users_processed: int
+    items_fetched: int
+    new_items: int
+    updated_items: int
+    removed_items: int
+    total_items: int | None
+    errors: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WishlistFilter:
+    """The filters of the wishlist; None does not filter."""
+
+    search: str | None = None
+    year: int | None = None
+    media_type: str | None = None
+    user_ids: list[int] | None = None
+    match_all: bool = False
+    min_wanted: int | None = None
+    status: str = "current"
+
+
+@dataclass(frozen=True)
+class ItemPage:
+    """A page of items as JSON text made by PostgreSQL, and how many match in all."""
+
+    total: int
+    items_json: str

@@ -1,0 +1,127 @@
+"""Plex: a person's watchlist and account. Plex's wire words stop here.
+
+Every call gives the whole truth or raises a PlexError: never a part of a list, and never
+an empty list for a failure.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from wishlist_service.config import Config
+from wishlist_service.entries import clean_text
+from wishlist_service.errors import PlexChanged, TokenRejected, Unreachable
+from wishlist_service.models import PlexAccount, Watchlist
+from wishlist_service.pages import ListChanged, Page, PageReader
+from wishlist_service.plex_http import PlexHttp, Reply
+
+logger = logging.getLogger(__name__)
+
+PAGE_SIZE: Final = 100  # Plex answers 400 to more
+
+Progress = Callable[[int, int], None]
+
+
+class PlexClient:
+    """One per process. Tokens are handed to each call and travel in a header, never in a URL."""
+
+    def __init__(
+        self, config: Config, *, client_identifier: Callable[[], str], stop: threading.Event, retry_seconds: float = 1
+    ) -> None:
+        self._list_url = f"{config.plex_discover_url}/library/sections/watchlist/all"
+        self._user_url = f"{config.plex_tv_url}/api/v2/user"
+        self._ping_url = f"{config.plex_tv_url}/api/v2/ping"
+        self._page_pause_seconds = config.page_pause_seconds
+        self._stop = stop
+        self._http = PlexHttp(
+            timeout_seconds=config.plex_timeout_seconds,
+            client_identifier=client_identifier,
+            stop=stop,
+            retry_seconds=retry_seconds,
+        )
+
+    def watchlist(self, token: str, *, etag: str | None = None, progress: Progress | None = None) -> Watchlist | None:
+        """The person's whole watchlist; None if Plex says that it is still the one of `etag`.
+
+        `progress` is told (rows read, rows in all) after each page. Raises a PlexError.
+        """
+        try:
+            return self._read_list(token, etag=etag, progress=progress)
+        except ListChanged as change:
+            logger.info("watchlist changed while it was read, reading again reason=%s", change)
+        try:
+            return self._read_list(token, etag=None, progress=progress)
+        except ListChanged as change:
+            raise PlexChanged(
+                f"The list did not hold still while it was read, twice ({change}). "
+                "It is kept as it was and read again at the next sync."
+            ) from change
+
+    def account(self, token: str) -> PlexAccount:
+        """Whose token this is. Raises TokenRejected if Plex says that it is nobody's, else another PlexError."""
+        reply = self._http.get(self._user_url, token)
+        if reply.status in (401, 498):
+            raise TokenRejected(
+                "Plex no longer accepts this token. Get a new one (README, 'How to get a Plex token') "
+                "and save it for this person."
+            )
+        body = _expect_ok(reply, "the account").decoded()
+        uuid = clean_text(body.get("uuid"), longest=100) if isinstance(body, dict) else None
+        if uuid is None:
+            raise PlexChanged("Plex described the account in a way this version does not understand.")
+        # a managed user has a title but no username
+        name = clean_text(body.get("username"), longest=200) or clean_text(body.get("title"), longest=200)
+        return PlexAccount(uuid=uuid, username=name or uuid)
+
+    def ping(self, token: str) -> None:
+        """Use the token, so that Plex does not let it lapse. Raises a PlexError."""
+        _expect_ok(self._http.get(self._ping_url, token), "a ping")
+
+    def _read_list(self, token: str, *, etag: str | None, progress: Progress | None) -> Watchlist | None:
+        reader = PageReader()
+        while not reader.complete:
+            if reader.received:
+                self._stop.wait(self._page_pause_seconds)
+            reply = self._get_page(token, start=reader.received, etag=None if reader.received else etag)
+            if reply.status == 304 and etag and not reader.received:
+                return None
+            reader.add(Page.from_reply(_expect_ok(reply, "the list").decoded()), etag=reply.etag)
+            if progress:
+                progress(reader.received, reader.total)
+        return reader.watchlist()
+
+    def _get_page(self, token: str, *, start: int, etag: str | None) -> Reply:
+        query = {
+            "includeGuids": "1",
+            "sort": "watchlistedAt:desc",
+            "X-Plex-Container-Start": str(start),
+            "X-Plex-Container-Size": str(PAGE_SIZE),
+        }
+        reply = self._http.get(self._list_url, token, query=query, etag=etag)
+        if reply.status in (401, 403):
+            self._explain_refusal(token, reply.status)
+        return reply
+
+    def _explain_refusal(self, token: str, status: int) -> None:
+        # Only the account says whether a token is dead; a refused list alone does not.
+        try:
+            self.account(token)
+        except PlexChanged as error:
+            raise Unreachable(
+                f"Plex refused the list (HTTP {status}) and did not say whether the token is valid. "
+                "The list is kept as it was and read again at the next sync."
+            ) from error
+        raise PlexChanged(
+            f"Plex accepts the token but refuses the list (HTTP {status}). "
+            "The list is kept as it was; look for a newer version of this service."
+        )
+
+
+def _expect_ok(reply: Reply, what: str) -> Reply:
+    if reply.status != 200:
+        raise PlexChanged(
+            f"Plex answered HTTP {reply.status} instead of {what}. "
+            "Nothing is changed; look for a newer version of this service."
+        )
+    return reply

@@ -1,0 +1,196 @@
+"""Sync runs: what is running, what ran, what comes next."""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row, scalar_row
+from psycopg.types.json import Jsonb
+
+from wishlist_service.errors import NotFound
+from wishlist_service.models import SyncRun
+
+
+def add_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
+    """Open a run and return its id."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(
+            cur.execute(
+                """
+            INSERT INTO sync_runs (trigger, user_id)
+            VALUES (%(trigger)s, %(user_id)s)
+         RETURNING id
+            """,
+                {"trigger": trigger, "user_id": user_id},
+            )
+        )
+
+
+def interrupt_running_runs(conn: Connection) -> int:
+    """Close what killed processes left open and return how many; only for the holder of the sync lock."""
+    return conn.execute(
+        """
+        UPDATE sync_runs
+           SET status = 'interrupted',
+               finished_at = now()
+         WHERE status = 'running'
+        """
+    ).rowcount
+
+
+def add_progress(
+    conn: Connection,
+    *,
+    run_id: int,
+    users_processed: int = 0,
+    items_fetched: int = 0,
+    new_items: int = 0,
+    updated_items: int = 0,
+    removed_items: int = 0,
+    errors: list[dict[str, Any]],
+) -> None:
+    """Add one person's numbers to the run."""
+    conn.execute(
+        """
+        UPDATE sync_runs
+           SET users_processed = users_processed + %(users_processed)s,
+               items_fetched = items_fetched + %(items_fetched)s,
+               new_items = new_items + %(new_items)s,
+               updated_items = updated_items + %(updated_items)s,
+               removed_items = removed_items + %(removed_items)s,
+               errors = errors || %(errors)s
+         WHERE id = %(run_id)s
+        """,
+        {
+            "run_id": run_id,
+            "users_processed": users_processed,
+            "items_fetched": items_fetched,
+            "new_items": new_items,
+            "updated_items": updated_items,
+            "removed_items": removed_items,
+            "errors": Jsonb(errors),
+        },
+    )
+
+
+def finish_run(conn: Connection, *, run_id: int, status: str, total_items: int) -> None:
+    """Close the run."""
+    conn.execute(
+        """
+        UPDATE sync_runs
+           SET status = %(status)s,
+               finished_at = now(),
+               total_items = %(total_items)s
+         WHERE id = %(run_id)s
+        """,
+        {"run_id": run_id, "status": status, "total_items": total_items},
+    )
+
+
+def get_run(conn: Connection, *, run_id: int) -> SyncRun:
+    """One run. Raises NotFound."""
+    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
+        run = cur.execute(
+            """
+            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+                   new_items, updated_items, removed_items, total_items, errors
+              FROM sync_run_reports
+             WHERE id = %(run_id)s
+            """,
+            {"run_id": run_id},
+        ).fetchone()
+    if run is None:
+        raise NotFound(f"There is no sync run {run_id}.")
+    return run
+
+
+def find_latest_run(conn: Connection, *, running: bool) -> SyncRun | None:
+    """The run under way, or the last one that is over."""
+    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
+        return cur.execute(
+            """
+            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+                   new_items, updated_items, removed_items, total_items, errors
+              FROM sync_run_reports
+             WHERE (status = 'running') = %(running)s
+          ORDER BY id DESC
+             LIMIT 1
+            """,
+            {"running": running},
+        ).fetchone()
+
+
+def list_runs(conn: Connection, *, limit: int, offset: int) -> list[SyncRun]:
+    """Runs, the newest first."""
+    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
+        return cur.execute(
+            """
+            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+                   new_items, updated_items, removed_items, total_items, errors
+              FROM sync_run_reports
+          ORDER BY id DESC
+             LIMIT %(limit)s
+            OFFSET %(offset)s
+            """,
+            {"limit": limit, "offset": offset},
+        ).fetchall()
+
+
+def count_runs(conn: Connection) -> int:
+    """How many runs there are."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(
+            cur.execute(
+                """
+            SELECT count(*)
+              FROM sync_runs
+            """
+            )
+        )
+
+
+def find_last_finish(conn: Connection) -> datetime | None:
+    """When the last run over everybody ended that read at least one list, or had nobody to read."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT max(finished_at)
+              FROM sync_runs
+             WHERE user_id IS NULL
+               AND status IN ('succeeded', 'partial')
+            """
+        ).fetchone()
+
+
+def find_last_success(conn: Connection) -> datetime | None:
+    """When an active person's list was last read completely."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT max(last_success_at)
+              FROM plex_users
+             WHERE active
+            """
+        ).fetchone()
+
+
+def find_next_run(conn: Connection) -> datetime | None:
+    """When the scheduler means to sync next, if one has ever said so."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT next_run_at
+              FROM sync_state
+            """
+        ).fetchone()
+
+
+def record_next_run(conn: Connection, *, next_run_at: datetime) -> None:
+    """Say when the scheduler means to sync next."""
+    conn.execute(
+        """
+        UPDATE sync_state
+           SET next_run_at = %(next_run_at)s
+        """,
+        {"next_run_at": next_run_at},
+    )

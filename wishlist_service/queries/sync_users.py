@@ -1,0 +1,171 @@
+"""People as the sync sees them: who is due, and how their reads ended."""
+
+from psycopg import Connection
+from psycopg.rows import class_row, scalar_row
+
+from wishlist_service.errors import NotFound
+from wishlist_service.models import PlexAccount, SyncUser
+
+
+def list_active_users(conn: Connection) -> list[SyncUser]:
+    """Everybody whose list is to be read, in the order they came."""
+    with conn.cursor(row_factory=class_row(SyncUser)) as cur:
+        return cur.execute(
+            """
+            SELECT id, name, active, plex_token, plex_uuid, sync_state, sync_detail, last_attempt_at,
+                   list_etag, list_read_at, list_size, held_removals
+              FROM plex_users
+             WHERE active
+          ORDER BY id
+            """
+        ).fetchall()
+
+
+def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
+    """One person, active or not. Raises NotFound."""
+    with conn.cursor(row_factory=class_row(SyncUser)) as cur:
+        user = cur.execute(
+            """
+            SELECT id, name, active, plex_token, plex_uuid, sync_state, sync_detail, last_attempt_at,
+                   list_etag, list_read_at, list_size, held_removals
+              FROM plex_users
+             WHERE id = %(user_id)s
+            """,
+            {"user_id": user_id},
+        ).fetchone()
+    if user is None:
+        raise NotFound(f"There is no user {user_id}.")
+    return user
+
+
+def lock_unchanged_user(conn: Connection, *, user_id: int, plex_token: str) -> bool:
+    """Lock the person's row for this transaction; False if they left, paused or changed the token meanwhile."""
+    with conn.cursor() as cur:
+        row = cur.execute(
+            """
+            SELECT id
+              FROM plex_users
+             WHERE id = %(user_id)s
+               AND active
+               AND plex_token = %(plex_token)s
+               FOR NO KEY UPDATE
+            """,
+            {"user_id": user_id, "plex_token": plex_token},
+        ).fetchone()
+    return row is not None
+
+
+def record_read(
+    conn: Connection,
+    *,
+    user_id: int,
+    list_etag: str | None,
+    list_size: int,
+    held: str | None,
+    held_removals: str | None,
+) -> None:
+    """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET sync_state = CASE WHEN %(held)s::text IS NULL THEN 'ok' ELSE 'held' END,
+               sync_detail = %(held)s,
+               last_attempt_at = now(),
+               last_success_at = CASE WHEN %(held)s::text IS NULL THEN now() ELSE last_success_at END,
+               list_read_at = now(),
+               list_etag = %(list_etag)s,
+               list_size = %(list_size)s,
+               held_removals = %(held_removals)s
+         WHERE id = %(user_id)s
+        """,
+        {
+            "user_id": user_id,
+            "list_etag": list_etag,
+            "list_size": list_size,
+            "held": held,
+            "held_removals": held_removals,
+        },
+    )
+
+
+def record_not_modified(conn: Connection, *, user_id: int) -> None:
+    """Plex confirmed that the list is still the one last read."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET sync_state = 'ok',
+               sync_detail = NULL,
+               last_attempt_at = now(),
+               last_success_at = now()
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id},
+    )
+
+
+def record_failure(conn: Connection, *, user_id: int, plex_token: str, sync_state: str, sync_detail: str) -> None:
+    """The list could not be read with this token; what is known stays."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET sync_state = %(sync_state)s,
+               sync_detail = %(sync_detail)s,
+               last_attempt_at = now()
+         WHERE id = %(user_id)s
+           AND plex_token = %(plex_token)s
+        """,
+        {"user_id": user_id, "plex_token": plex_token, "sync_state": sync_state, "sync_detail": sync_detail},
+    )
+
+
+def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> None:
+    """Note whose token it is, unless another person already stands for that account."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET plex_uuid = %(uuid)s,
+               plex_username = %(username)s
+         WHERE id = %(user_id)s
+           AND NOT EXISTS (SELECT FROM plex_users WHERE plex_uuid = %(uuid)s)
+        """,
+        {"user_id": user_id, "uuid": account.uuid, "username": account.username},
+    )
+
+
+def list_users_to_ping(conn: Connection) -> list[tuple[int, str, str]]:
+    """Id, name and encrypted token of those whose token was not pinged for a day."""
+    return conn.execute(
+        """
+        SELECT id, name, plex_token
+          FROM plex_users
+         WHERE active
+           AND sync_state <> 'token_rejected'
+           AND (pinged_at IS NULL OR pinged_at < now() - interval '1 day')
+      ORDER BY id
+        """
+    ).fetchall()
+
+
+def record_ping(conn: Connection, *, user_id: int) -> None:
+    """The person's token was pinged, or the ping was tried."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET pinged_at = now()
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id},
+    )
+
+
+def get_client_identifier(conn: Connection) -> str:
+    """The X-Plex-Client-Identifier of this installation."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(
+            cur.execute(
+                """
+            SELECT client_identifier
+              FROM sync_state
+            """
+            )
+        )

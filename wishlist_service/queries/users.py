@@ -1,0 +1,229 @@
+"""People: rows of plex_users."""
+
+from psycopg import Connection
+from psycopg.errors import UniqueViolation
+from psycopg.rows import class_row, scalar_row
+
+from wishlist_service.errors import Conflict, NotFound
+from wishlist_service.models import PlexAccount, PlexUser
+
+_CONFLICTS = {
+    "plex_users_name_key": "Somebody of that name is already here (upper and lower case count as the same).",
+    "plex_users_token_key": "This token is already here.",
+    "plex_users_account_key": "This Plex account is already here.",
+}
+
+
+def add_user(
+    conn: Connection,
+    *,
+    name: str,
+    plex_token: str,
+    token_fingerprint: str,
+    token_masked: str,
+    account: PlexAccount | None,
+) -> int:
+    """Add a person and return their id. Raises Conflict if the name, token or account is taken."""
+    try:
+        with conn.cursor(row_factory=scalar_row) as cur:
+            return next(
+                cur.execute(
+                    """
+                INSERT INTO plex_users (name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username)
+                VALUES (%(name)s, %(plex_token)s, %(token_fingerprint)s, %(token_masked)s, %(uuid)s, %(username)s)
+             RETURNING id
+                """,
+                    {
+                        "name": name,
+                        "plex_token": plex_token,
+                        "token_fingerprint": token_fingerprint,
+                        "token_masked": token_masked,
+                        "uuid": account.uuid if account else None,
+                        "username": account.username if account else None,
+                    },
+                )
+            )
+    except UniqueViolation as error:
+        raise _conflict(error) from error
+
+
+def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int) -> list[PlexUser]:
+    """People in the order they came; `active` None lists all."""
+    with conn.cursor(row_factory=class_row(PlexUser)) as cur:
+        return cur.execute(
+            """
+            SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
+                   last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
+              FROM plex_user_reports
+             WHERE %(active)s::boolean IS NULL OR active = %(active)s
+          ORDER BY id
+             LIMIT %(limit)s
+            OFFSET %(offset)s
+            """,
+            {"active": active, "limit": limit, "offset": offset},
+        ).fetchall()
+
+
+def count_users(conn: Connection, *, active: bool | None) -> int:
+    """How many people there are; `active` None counts all."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(
+            cur.execute(
+                """
+            SELECT count(*)
+              FROM plex_users
+             WHERE %(active)s::boolean IS NULL OR active = %(active)s
+            """,
+                {"active": active},
+            )
+        )
+
+
+def list_missing_user_ids(conn: Connection, *, user_ids: list[int]) -> list[int]:
+    """Those of the ids that nobody has."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT wanted.id
+              FROM unnest(%(user_ids)s::integer[]) AS wanted (id)
+             WHERE NOT EXISTS (SELECT FROM plex_users WHERE plex_users.id = wanted.id)
+          ORDER BY wanted.id
+            """,
+            {"user_ids": user_ids},
+        ).fetchall()
+
+
+def get_user(conn: Connection, *, user_id: int) -> PlexUser:
+    """One person. Raises NotFound."""
+    with conn.cursor(row_factory=class_row(PlexUser)) as cur:
+        user = cur.execute(
+            """
+            SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
+                   last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
+              FROM plex_user_reports
+             WHERE id = %(user_id)s
+            """,
+            {"user_id": user_id},
+        ).fetchone()
+    if user is None:
+        raise NotFound(f"There is no user {user_id}.")
+    return user
+
+
+def find_token_owner(conn: Connection, *, fingerprints: list[str]) -> tuple[int, str] | None:
+    """Id and name of the person who has this token, whichever key its fingerprint was made with."""
+    return conn.execute(
+        """
+        SELECT id, name
+          FROM plex_users
+         WHERE token_fingerprint = ANY (%(fingerprints)s)
+        """,
+        {"fingerprints": fingerprints},
+    ).fetchone()
+
+
+def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str] | None:
+    """Id and name of the person with this Plex account."""
+    return conn.execute(
+        """
+        SELECT id, name
+          FROM plex_users
+         WHERE plex_uuid = %(uuid)s
+        """,
+        {"uuid": uuid},
+    ).fetchone()
+
+
+def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | None]:
+    """Uuid and username of the person's Plex account, as far as known. Raises NotFound."""
+    row = conn.execute(
+        """
+        SELECT plex_uuid, plex_username
+          FROM plex_users
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id},
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"There is no user {user_id}.")
+    return row
+
+
+def update_user(conn: Connection, *, user_id: int, name: str | None, active: bool | None) -> None:
+    """Rename, pause or resume a person; None leaves as is. Raises NotFound, or Conflict if the name is taken."""
+    try:
+        cur = conn.execute(
+            """
+            UPDATE plex_users
+               SET name = coalesce(%(name)s, name),
+                   active = coalesce(%(active)s, active),
+                   updated_at = now()
+             WHERE id = %(user_id)s
+            """,
+            {"user_id": user_id, "name": name, "active": active},
+        )
+    except UniqueViolation as error:
+        raise _conflict(error) from error
+    if not cur.rowcount:
+        raise NotFound(f"There is no user {user_id}.")
+
+
+def update_token(
+    conn: Connection,
+    *,
+    user_id: int,
+    plex_token: str,
+    token_fingerprint: str,
+    token_masked: str,
+    account: PlexAccount | None,
+) -> None:
+    """Give a person another token: everything read with the old one is to be read anew.
+
+    Raises NotFound, or Conflict if the token or account is taken.
+    """
+    try:
+        cur = conn.execute(
+            """
+            UPDATE plex_users
+               SET plex_token = %(plex_token)s,
+                   token_fingerprint = %(token_fingerprint)s,
+                   token_masked = %(token_masked)s,
+                   plex_uuid = coalesce(%(uuid)s, plex_uuid),
+                   plex_username = coalesce(%(username)s, plex_username),
+                   sync_state = 'never',
+                   sync_detail = NULL,
+                   list_etag = NULL,
+                   held_removals = NULL,
+                   updated_at = now()
+             WHERE id = %(user_id)s
+            """,
+            {
+                "user_id": user_id,
+                "plex_token": plex_token,
+                "token_fingerprint": token_fingerprint,
+                "token_masked": token_masked,
+                "uuid": account.uuid if account else None,
+                "username": account.username if account else None,
+            },
+        )
+    except UniqueViolation as error:
+        raise _conflict(error) from error
+    if not cur.rowcount:
+        raise NotFound(f"There is no user {user_id}.")
+
+
+def remove_user(conn: Connection, *, user_id: int) -> None:
+    """Erase a person, their token and their wishes. Raises NotFound."""
+    cur = conn.execute(
+        """
+        DELETE FROM plex_users
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id},
+    )
+    if not cur.rowcount:
+        raise NotFound(f"There is no user {user_id}.")
+
+
+def _conflict(error: UniqueViolation) -> Conflict:
+    return Conflict(_CONFLICTS[error.diag.constraint_name or ""])

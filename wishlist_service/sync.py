@@ -1,0 +1,200 @@
+"""The sync: every active person's watchlist read from Plex and merged into the wishlist.
+
+Called by the API, the scheduler and `python -m wishlist_service.sync`. One runs at a time
+across all processes: the lock lives on the connection that also does all the writing, so a
+run that lost its lock cannot write, and a killed one leaves nothing to clean up.
+"""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg import Connection, OperationalError
+
+from wishlist_service import db
+from wishlist_service.config import load_config
+from wishlist_service.errors import Conflict, SyncRunning
+from wishlist_service.logs import configure_logging
+from wishlist_service.models import SyncRun, SyncUser, UserResult
+from wishlist_service.plex import PlexClient
+from wishlist_service.queries import sync_runs, sync_users, wishlist
+from wishlist_service.sync_user import OnPage, Read, read_user, store_user
+from wishlist_service.tokens import TokenCipher
+
+logger = logging.getLogger(__name__)
+
+LISTS_AT_A_TIME: Final = 2  # what Plex asked of tools like this one
+
+OnResult = Callable[[UserResult], None]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to sync: a connection that holds the lock, and the run opened with it."""
+
+    conn: Connection
+    run_id: int
+    users: list[SyncUser]
+    asked_for: bool
+    """True when one person's sync was asked for by id."""
+
+
+def claim(database_url: str, *, trigger: str, user_id: int | None = None) -> Claim:
+    """Take the sync lock and open a run over everybody active, or over one person.
+
+    Raises SyncRunning, NotFound for an unknown person, Conflict for a paused one.
+    """
+    conn = db.connect(database_url, role="sync")
+    try:
+        _lock(conn)
+        if user_id is None:
+            users = sync_users.list_active_users(conn)
+        else:
+            users = [sync_users.get_sync_user(conn, user_id=user_id)]
+            if not users[0].active:
+                raise Conflict(f"{users[0].name} is not active. Set active to true first.")
+        with conn.transaction():
+            if left_open := sync_runs.interrupt_running_runs(conn):
+                logger.warning("sync run of a killed process closed count=%s", left_open)
+            run_id = sync_runs.add_run(conn, trigger=trigger, user_id=user_id)
+    except BaseException:
+        conn.close()
+        raise
+    return Claim(conn=conn, run_id=run_id, users=users, asked_for=user_id is not None)
+
+
+def run(
+    claimed: Claim,
+    plex: PlexClient,
+    cipher: TokenCipher,
+    *,
+    stop: threading.Event,
+    on_result: OnResult = lambda _result: None,
+    on_page: OnPage = lambda _name, _rows, _total: None,
+) -> SyncRun:
+    """Sync the claimed people and return the finished run; the lock is given back.
+
+    Once `stop` is set no further person is begun and the run ends as interrupted.
+    Raises OperationalError when the database goes away; the run is then seen as interrupted.
+    """
+    started = time.monotonic()
+    with claimed.conn as conn:
+        logger.info("sync started run=%s users=%s", claimed.run_id, len(claimed.users))
+        results: list[UserResult] = []
+        for user, outcome in _read_ahead(claimed, plex, cipher, stop=stop, on_page=on_page):
+            result = store_user(conn, user, outcome.result, run_id=claimed.run_id)
+            results.append(result)
+            on_result(result)
+
+        status = "interrupted" if len(results) < len(claimed.users) else _status(results)
+        total = wishlist.count_current_items(conn)
+        sync_runs.finish_run(conn, run_id=claimed.run_id, status=status, total_items=total)
+        finished = sync_runs.get_run(conn, run_id=claimed.run_id)
+        logger.info(
+            "sync finished run=%s status=%s new=%s updated=%s removed=%s total=%s errors=%s ms=%.0f",
+            finished.id, status, finished.new_items, finished.updated_items, finished.removed_items,
+            total, len(finished.errors), (time.monotonic() - started) * 1000,
+        )  # fmt: skip
+        return finished
+
+
+def _lock(conn: Connection) -> None:
+    # Between a run's lock and its row, and between its end and its connection's, there is a
+    # moment with nothing to name: look again until one or the other is there.
+    for _ in range(50):
+        if db.try_sync_lock(conn):
+            return
+        if running := sync_runs.find_latest_run(conn, running=True):
+            raise SyncRunning(running.id)
+        time.sleep(0.02)
+    raise SyncRunning(None)
+
+
+def _status(results: list[UserResult]) -> str:
+    failed = sum(result.failed for result in results)
+    if not failed:
+        return "succeeded"
+    return "failed" if failed == len(results) else "partial"
+
+
+def _read_ahead(
+    claimed: Claim, plex: PlexClient, cipher: TokenCipher, *, stop: threading.Event, on_page: OnPage
+) -> Iterator[tuple[SyncUser, "Future[Read]"]]:
+    """Each person with what became of reading their list, as the reads finish.
+
+    Reads LISTS_AT_A_TIME at once and holds no more than that in memory.
+    """
+    waiting = iter(claimed.users)
+    reading: dict[Future[Read], SyncUser] = {}
+    with ThreadPoolExecutor(LISTS_AT_A_TIME, thread_name_prefix="plex-read") as pool:
+        while True:
+            while len(reading) < LISTS_AT_A_TIME and not stop.is_set() and (user := next(waiting, None)):
+                reading[pool.submit(read_user, user, plex, cipher, asked_for=claimed.asked_for, on_page=on_page)] = user
+            if not reading:
+                return
+            for future in wait(reading, return_when=FIRST_COMPLETED).done:
+                yield reading.pop(future), future
+
+
+def main() -> None:
+    """One sync in the foreground: a line per person, exit status 1 if one could not be read."""
+    config = load_config()
+    configure_logging("DEBUG" if config.log_level == "DEBUG" else "ERROR", stream=sys.stderr)
+    stop = threading.Event()
+    stop_on_signals(stop)
+    terminal = sys.stdout.isatty()
+
+    def show_page(name: str, rows: int, total: int) -> None:
+        if terminal:
+            print(f"\r\033[K{name}: {rows} of {total} titles read", end="", flush=True)
+
+    def show_result(result: UserResult) -> None:
+        print(f"{chr(13)}\033[K" if terminal else "", _line(result), sep="", flush=True)
+
+    try:
+        plex = PlexClient(
+            config, client_identifier=lambda: db.ask(config.database_url, sync_users.get_client_identifier), stop=stop
+        )
+        cipher = TokenCipher(config.token_encryption_keys)
+        claimed = claim(config.database_url, trigger="command")
+        finished = run(claimed, plex, cipher, stop=stop, on_result=show_result, on_page=show_page)
+    except SyncRunning as running:
+        sys.exit(f"{running} Wait for it to end, then try again.")
+    except OperationalError as error:
+        sys.exit(f"The database is away: {str(error).strip()}")
+    print(
+        f"Run {finished.id} {finished.status}: {finished.total_items} titles on the wishlist, "
+        f"{finished.new_items} new, {finished.updated_items} updated, {finished.removed_items} removed."
+    )
+    sys.exit(0 if finished.status == "succeeded" else 1)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """Set `stop` at SIGTERM and the first Ctrl-C; a second Ctrl-C ends the program at once."""
+
+    def handle(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # The main thread may be inside stop.wait(), holding the event's own lock: set it from another one.
+        threading.Thread(target=stop.set).start()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+def _line(result: UserResult) -> str:
+    if result.failed:
+        return f"{result.name}: {result.outcome}. {result.detail}"
+    if result.outcome == "skipped":
+        return f"{result.name}: skipped, changed while the list was read"
+    numbers = f"{result.titles} titles, {result.added} added, {result.removed} removed"
+    return f"{result.name}: {result.outcome}, {numbers}" + (f". {result.detail}" if result.detail else "")
+
+
+if __name__ == "__main__":
+    main()

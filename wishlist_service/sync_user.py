@@ -1,0 +1,155 @@
+"""One person's part of a sync: read from Plex, then stored in one short transaction."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from psycopg import Connection, OperationalError
+
+from wishlist_service import db
+from wishlist_service.decide import decide
+from wishlist_service.errors import PlexError, SyncFailure
+from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
+from wishlist_service.plex import PlexClient
+from wishlist_service.queries import merging, sync_runs, sync_users
+from wishlist_service.tokens import TokenCipher
+
+logger = logging.getLogger(__name__)
+
+FULL_READ_EVERY: Final = timedelta(days=1)
+REJECTED_TRIED_EVERY: Final = timedelta(days=1)
+
+OnPage = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read for one person; `watchlist` None means not modified."""
+
+    watchlist: Watchlist | None
+    account: PlexAccount | None
+
+
+class _NotTried(SyncFailure):
+    """The token was refused less than a day ago; the state stays what it was."""
+
+    state = "token_rejected"
+
+
+def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_for: bool, on_page: OnPage) -> Read:
+    """Read one person's list from Plex. Raises a SyncFailure; touches no database."""
+    now = datetime.now(UTC)
+    rejected_lately = user.last_attempt_at and now - user.last_attempt_at < REJECTED_TRIED_EVERY
+    if user.sync_state == "token_rejected" and rejected_lately and not asked_for:
+        raise _NotTried(user.sync_detail or "Plex no longer accepts this token.")
+
+    token = cipher.decrypt(user.plex_token)
+    full_read_due = user.list_read_at is None or now - user.list_read_at >= FULL_READ_EVERY
+    watchlist_read = plex.watchlist(
+        token,
+        etag=None if full_read_due else user.list_etag,
+        progress=lambda rows, total: on_page(user.name, rows, total),
+    )
+    account = None
+    if user.plex_uuid is None:
+        try:
+            account = plex.account(token)
+        except PlexError as error:
+            logger.info("account not learnt yet user=%s reason=%s", user.id, error)
+    return Read(watchlist_read, account)
+
+
+def store_user(conn: Connection, user: SyncUser, outcome: Callable[[], Read], *, run_id: int) -> UserResult:
+    """Store what became of one person's read: `outcome` returns it or raises what went wrong."""
+    started = time.monotonic()
+    try:
+        result = _merge(conn, user, outcome(), run_id=run_id)
+    except _NotTried as failure:
+        result = _fail(conn, user, failure.state, str(failure), run_id=run_id, tried=False)
+    except SyncFailure as failure:
+        result = _fail(conn, user, failure.state, str(failure), run_id=run_id)
+    except OperationalError:
+        raise  # the database is away: that is no fault of this person
+    except Exception:
+        logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
+        detail = "An unexpected error stopped this person's sync; the log has it. The list is kept as it was."
+        result = _fail(conn, user, SyncFailure.state, detail, run_id=run_id)
+    logger.log(
+        logging.WARNING if result.detail else logging.INFO,
+        "user synced run=%s user=%s outcome=%s titles=%s added=%s removed=%s ms=%.0f%s",
+        run_id, user.id, result.outcome, result.titles, result.added, result.removed,
+        (time.monotonic() - started) * 1000, f" detail={result.detail!r}" if result.detail else "",
+    )  # fmt: skip
+    return result
+
+
+def _fail(conn: Connection, user: SyncUser, state: str, detail: str, *, run_id: int, tried: bool = True) -> UserResult:
+    error = {"user_id": user.id, "name": user.name, "state": state, "detail": detail}
+    with conn.transaction():
+        if tried:
+            sync_users.record_failure(
+                conn, user_id=user.id, plex_token=user.plex_token, sync_state=state, sync_detail=detail
+            )
+        sync_runs.add_progress(conn, run_id=run_id, errors=[error])
+    return UserResult(user_id=user.id, name=user.name, outcome=state, detail=detail)
+
+
+def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int) -> UserResult:
+    with conn.transaction():
+        db.lock_for_merge(conn)
+        if not sync_users.lock_unchanged_user(conn, user_id=user.id, plex_token=user.plex_token):
+            return UserResult(user_id=user.id, name=user.name, outcome="skipped")
+        if read.account:
+            sync_users.record_account(conn, user_id=user.id, account=read.account)
+        if read.watchlist is None:
+            sync_users.record_not_modified(conn, user_id=user.id)
+            result = UserResult(user_id=user.id, name=user.name, outcome="unchanged", titles=user.list_size)
+        else:
+            result = _merge_list(conn, user, read.watchlist)
+        sync_runs.add_progress(
+            conn,
+            run_id=run_id,
+            users_processed=1,
+            items_fetched=result.titles,
+            new_items=result.new_items,
+            updated_items=result.updated_items,
+            removed_items=result.removed_items,
+            errors=[],
+        )
+    return result
+
+
+def _merge_list(conn: Connection, user: SyncUser, read: Watchlist) -> UserResult:
+    present = merging.list_present_uids(conn, user_id=user.id)
+    change = decide(present, read, held_removals=user.held_removals)
+
+    updated = merging.upsert_items(conn, entries=read.entries)
+    joined = merging.add_wishes(conn, user_id=user.id, uids=change.add) if change.add else 0
+    left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
+    sync_users.record_read(
+        conn,
+        user_id=user.id,
+        list_etag=None if change.held else read.etag,
+        list_size=read.size,
+        held=change.held,
+        held_removals=change.held_removals,
+    )
+    skipped = len(read.unreadable_keys) + read.unidentified
+    if skipped:
+        logger.warning("rows of the list could not be read user=%s rows=%s", user.id, skipped)
+    changed = change.add or change.remove or updated
+    return UserResult(
+        user_id=user.id,
+        name=user.name,
+        outcome="held" if change.held else "changed" if changed else "unchanged",
+        detail=change.held,
+        titles=read.size,
+        added=len(change.add),
+        removed=len(change.remove),
+        new_items=joined,
+        updated_items=updated,
+        removed_items=left,
+    )
