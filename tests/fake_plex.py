@@ -39,6 +39,8 @@ class Person:
     always: Callable[["Handler"], None] | None = None
     """Answers every request for the list instead of it."""
     page_cap: int = 100
+    xml: bool = False
+    """Answers in XML whatever is asked for."""
     total_size: int | None = None
     """What pages claim as totalSize instead of the truth."""
     before_page: Callable[[int], None] = lambda _start: None
@@ -167,7 +169,7 @@ class Handler(BaseHTTPRequestHandler):
         }
         if page:
             container["Metadata"] = page
-        as_json = "json" in self.headers.get("Accept", "")
+        as_json = "json" in self.headers.get("Accept", "") and not person.xml
         text = json.dumps({"MediaContainer": container}) if as_json else _xml(container)
         digest = hashlib.sha256(json.dumps([person.uuid, query, total, page]).encode()).hexdigest()
         etag = f'W/"{digest[:20]}"'

@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from wishlist_service import db
 from wishlist_service.api import docs, health, sync, users, wishlist
 from wishlist_service.api.parts import Parts
-from wishlist_service.api.paths import UidConverter, UrlBase
+from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.api.problems import register_problems
 from wishlist_service.config import Config
 from wishlist_service.plex import PlexClient
@@ -37,6 +37,13 @@ class JSONProvider(DefaultJSONProvider):
             return o.isoformat()
         return DefaultJSONProvider.default(o)
 
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        """Called with a request's body; what is nested too deeply is a fault of the request."""
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
 
 def create_app(config: Config) -> Flask:
     """The application. Its pool is closed: open_app() must follow in the process that serves."""
@@ -51,7 +58,7 @@ def create_app(config: Config) -> Flask:
     app.extensions["wishlist"] = Parts(config=config, pool=pool, plex=plex, cipher=cipher, stop=stop)
 
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
-    app.url_map.converters["uid"] = UidConverter
+    app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
     for module in (users, wishlist, sync, health, docs):
         app.register_blueprint(module.bp)
     swagger = get_swaggerui_blueprint(

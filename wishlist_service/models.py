@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class WatchlistEntry:
-    """One title of a person's watchlist, as read from Plex. Unknown facts are None."""
+    """One title of a person's watchlist, as read from Plex. Unknown facts are None.
+
+    position: its place on the list, 0 for what the person added last.
+    """
 
     uid: str
     media_type: str
@@ -21,6 +24,7 @@ class WatchlistEntry:
     poster_url: str | None = None
     plex_url: str | None = None
     content_rating: str | None = None
+    position: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

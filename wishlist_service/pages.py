@@ -6,7 +6,7 @@ shorter than asked for; `Metadata` is absent when it is empty; XML replies carry
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wishlist_service.entries import parse_entry, rating_key
@@ -82,8 +82,8 @@ class PageReader:
 
         if first:
             self.total, self._etag = page.total, etag
-        for row in page.rows:
-            self._add_row(row)
+        for position, row in enumerate(page.rows, start=self.received):
+            self._add_row(row, position)
         self._last_rows = page.rows
         self.received += len(page.rows)
         self.complete = self.received == self.total
@@ -99,7 +99,7 @@ class PageReader:
             unidentified=self._unidentified,
         )
 
-    def _add_row(self, row: object) -> None:
+    def _add_row(self, row: object, position: int) -> None:
         key = rating_key(row) if isinstance(row, Mapping) else None
         entry = parse_entry(row) if isinstance(row, Mapping) else None
         if key is None:
@@ -108,7 +108,7 @@ class PageReader:
             self._unreadable.add(key)
         else:
             self._duplicates += key in self._entries
-            self._entries[key] = entry
+            self._entries[key] = replace(entry, position=position)
 
 
 def _count(value: object) -> int | None:

@@ -127,7 +127,8 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist) -> UserResult
     change = decide(present, read, held_removals=user.held_removals)
 
     updated = merging.upsert_items(conn, entries=read.entries)
-    joined = merging.add_wishes(conn, user_id=user.id, uids=change.add) if change.add else 0
+    added = [entry for entry in read.entries if entry.uid in change.add]
+    joined = merging.add_wishes(conn, user_id=user.id, entries=added) if added else 0
     left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
     sync_users.record_read(
         conn,

@@ -81,7 +81,7 @@ def list_runs() -> ResponseReturnValue:
     return jsonify({"items": items, "total": total, "limit": limit, "offset": offset})
 
 
-@bp.get("/runs/<int(max=9223372036854775807):run_id>")
+@bp.get("/runs/<id:run_id>")
 def get_run(run_id: int) -> ResponseReturnValue:
     """One run."""
     return jsonify(db.read(parts().pool, sync_runs.get_run, run_id=run_id))

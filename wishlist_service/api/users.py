@@ -12,7 +12,7 @@ from wishlist_service.queries import users
 bp = Blueprint("users", __name__, url_prefix="/api/users")
 
 LARGEST_ID = 2**31 - 1
-USER_PATH = f"/<int(max={LARGEST_ID}):user_id>"
+USER_PATH = "/<id:user_id>"
 
 
 @bp.post("")

@@ -38,12 +38,15 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
             WITH written AS (
                 INSERT INTO wishlist_items AS item (
                        uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
-                       poster_url, plex_url, content_rating)
+                       poster_url, plex_url, content_rating, added_at)
                 SELECT entry.uid, entry.media_type, entry.title, entry.year, entry.released_on, entry.imdb_id,
-                       entry.tmdb_id, entry.tvdb_id, entry.poster_url, entry.plex_url, entry.content_rating
+                       entry.tmdb_id, entry.tvdb_id, entry.poster_url, entry.plex_url, entry.content_rating,
+                       -- all are new at once: what is newer on the person's list is newer here
+                       now() - entry.position * interval '1 microsecond'
                   FROM jsonb_to_recordset(%(entries)s) AS entry (
                        uid text, media_type text, title text, year integer, released_on date, imdb_id text,
-                       tmdb_id integer, tvdb_id integer, poster_url text, plex_url text, content_rating text)
+                       tmdb_id integer, tvdb_id integer, poster_url text, plex_url text, content_rating text,
+                       position integer)
              LEFT JOIN wishlist_items AS known USING (uid)
                  WHERE known.id IS NULL
                     OR entry.title <> known.title
@@ -75,7 +78,7 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
         )
 
 
-def add_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> int:
+def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> int:
     """Note that the person wants these titles, for the first time or again.
 
     Returns how many of them nobody else wants: so many joined the wishlist.
@@ -85,10 +88,10 @@ def add_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> int:
             cur.execute(
                 """
             WITH added AS (
-                INSERT INTO wishlist_item_sources AS source (item_id, user_id)
-                SELECT item.id, %(user_id)s
-                  FROM wishlist_items AS item
-                 WHERE item.uid = ANY (%(uids)s)
+                INSERT INTO wishlist_item_sources AS source (item_id, user_id, first_added_at)
+                SELECT item.id, %(user_id)s, now() - entry.position * interval '1 microsecond'
+                  FROM unnest(%(uids)s::text[], %(positions)s::integer[]) AS entry (uid, position)
+                  JOIN wishlist_items AS item USING (uid)
               ORDER BY item.uid
                     ON CONFLICT (item_id, user_id) DO UPDATE
                    SET removed_at = NULL,
@@ -103,7 +106,11 @@ def add_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> int:
                           AND wishes.user_id <> %(user_id)s
                           AND wishes.removed_at IS NULL)
             """,
-                {"user_id": user_id, "uids": list(uids)},
+                {
+                    "user_id": user_id,
+                    "uids": [entry.uid for entry in entries],
+                    "positions": [entry.position for entry in entries],
+                },
             )
         )
 
