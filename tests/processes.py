@@ -1,0 +1,130 @@
+"""The service's own programs as real processes, for tests that start, stop and kill them."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from conftest import API_KEY, PASSPHRASE
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def environment(database_url: str, plex_url: str = "http://127.0.0.1:9", **more: str) -> dict[str, str]:
+    """The settings of a process; nothing of the caller's own leaks in."""
+    settings = {
+        "DATABASE_URL": database_url,
+        "API_KEY": API_KEY,
+        "TOKEN_ENCRYPTION_KEY": PASSPHRASE,
+        "PLEX_DISCOVER_URL": plex_url,
+        "PLEX_TV_URL": plex_url,
+        "PLEX_PAGE_PAUSE_SECONDS": "0",
+    }
+    return (
+        {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(CHECKOUT)} | settings | more
+    )
+
+
+class Program:
+    """A running program whose output is kept."""
+
+    def __init__(self, command: list[str], env: dict[str, str], cwd: Path = CHECKOUT) -> None:
+        self.process = subprocess.Popen(
+            command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.output = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+
+    def wait_for(self, text: str, *, count: int = 1) -> None:
+        """Wait until the output holds the text so many times."""
+        wait_until(lambda: self.output.count(text) >= count or self.process.poll() is not None)
+        assert self.output.count(text) >= count, self.output
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.exit_status()
+
+    def close(self) -> None:
+        """Kill it if it still runs, and let its output go."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(10)
+        if self.process.stdout:
+            self.process.stdout.close()
+
+    def exit_status(self) -> int:
+        status = self.process.wait(60)
+        self._reader.join(10)
+        return status
+
+
+@contextmanager
+def program(*arguments: str, env: dict[str, str], cwd: Path = CHECKOUT) -> Iterator[Program]:
+    """python with these arguments; killed at the end if it still runs."""
+    running = Program([sys.executable, *arguments], env, cwd)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+@contextmanager
+def gunicorn(env: dict[str, str]) -> Iterator[tuple[Program, str]]:
+    """The API under gunicorn, healthy, with its address."""
+    address = f"http://127.0.0.1:{env['PORT']}"
+    with program("-m", "gunicorn", "wsgi:app", env=env) as running:
+        wait_until(lambda: running.process.poll() is not None or status_of(f"{address}/health") == 200)
+        assert running.process.poll() is None, running.output
+        yield running, address
+
+
+def wait_until(condition: Callable[[], Any], *, seconds: float = 30) -> None:
+    """Wait for something that will be so soon; fails when it is not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "this did not come to be in time"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port nobody listens on, below those given to outgoing connections."""
+    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise AssertionError("no free port")
+
+
+def call(method: str, url: str) -> tuple[int, Any]:
+    """Status and decoded body of a request with the API key."""
+    request = urllib.request.Request(url, method=method, headers={"X-API-Key": API_KEY})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def status_of(url: str) -> int | None:
+    """The status a GET gives; None if nobody answers."""
+    try:
+        return call("GET", url)[0]
+    except OSError:
+        return None

@@ -1,0 +1,121 @@
+"""Migrations: applied once, by one of many, after a killed one, and undone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import API_KEY, PASSPHRASE
+from psycopg import connect
+from yoyo import get_backend, read_migrations
+
+from wishlist_service.migrate import SQL_DIRECTORY, migrate
+
+
+@pytest.fixture
+def empty_url(new_database: Callable[[str | None], str]) -> str:
+    return new_database(None)
+
+
+def environment(url: str) -> dict[str, str]:
+    return os.environ | {"DATABASE_URL": url, "API_KEY": API_KEY, "TOKEN_ENCRYPTION_KEY": PASSPHRASE}
+
+
+def start_migrator(url: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "wishlist_service.migrate"]
+    return subprocess.Popen(command, env=environment(url), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def schema(url: str) -> list[tuple[str, ...]]:
+    with connect(url) as conn:
+        return conn.execute(
+            """
+            SELECT table_name, column_name, data_type
+              FROM information_schema.columns
+             WHERE table_schema = 'public' AND table_name NOT LIKE '%%yoyo%%'
+          ORDER BY 1, 2
+            """
+        ).fetchall()
+
+
+def test_second_migration_has_nothing_to_do(empty_url: str) -> None:
+    assert migrate(empty_url) == [
+        path.stem for path in sorted(SQL_DIRECTORY.glob("*.sql")) if ".rollback" not in path.name
+    ]
+    assert migrate(empty_url) == []
+
+
+def test_every_migration_can_be_undone_and_done_again(empty_url: str) -> None:
+    migrate(empty_url)
+    before = schema(empty_url)
+    backend = get_backend("postgresql+psycopg://" + empty_url.partition("://")[2])
+    migrations = read_migrations(str(SQL_DIRECTORY))
+
+    with backend.lock():
+        backend.rollback_migrations(backend.to_rollback(migrations))
+    backend.connection.close()
+
+    assert schema(empty_url) == []
+    migrate(empty_url)
+    assert schema(empty_url) == before
+
+
+def test_migration_whose_mark_was_lost_can_run_again(empty_url: str) -> None:
+    migrate(empty_url)
+    with connect(empty_url) as conn:
+        conn.execute(
+            "INSERT INTO plex_users (name, plex_token, token_fingerprint, token_masked) VALUES ('a', 'b', 'c', 'd')"
+        )
+        conn.execute("DELETE FROM _yoyo_migration")
+
+    assert migrate(empty_url)
+
+    with connect(empty_url) as conn:
+        assert conn.execute("SELECT count(*) FROM plex_users").fetchone() == (1,)
+
+
+def test_several_migrators_at_once_all_end_well(empty_url: str) -> None:
+    migrators = [start_migrator(empty_url) for _ in range(3)]
+    outputs = [migrator.communicate(timeout=60)[0] for migrator in migrators]
+
+    assert [migrator.returncode for migrator in migrators] == [0, 0, 0], outputs
+    assert sum("applied=0001" in output for output in outputs) == 1
+
+
+def test_killed_migrator_does_not_block_the_next(empty_url: str) -> None:
+    with connect(empty_url) as hold:
+        hold.execute("CREATE TABLE wishlist_items (id int)")  # uncommitted: the migration waits for it
+        killed = start_migrator(empty_url)
+        with connect(empty_url, autocommit=True) as look:
+            waiting = (
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            while look.execute(waiting).fetchone() == (0,):
+                assert killed.poll() is None, killed.communicate()[0]
+                time.sleep(0.05)
+            assert look.execute("SELECT count(*) FROM yoyo_lock").fetchone() == (1,)
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+        hold.rollback()
+
+    assert migrate(empty_url) == ["0001_wishlist"]
+    assert ("wishlist_items", "uid", "text") in schema(empty_url)
+
+
+def test_directory_without_migrations_is_an_error(empty_url: str, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="No migrations"):
+        migrate(empty_url, directory=tmp_path)
+
+
+def test_database_that_is_away_is_told_in_a_sentence() -> None:
+    migrator = start_migrator("postgresql://nobody:secret-password@127.0.0.1:9/none")
+    output = migrator.communicate(timeout=60)[0]
+
+    assert migrator.returncode == 1
+    assert "Check DATABASE_URL" in output
+    assert "Traceback" not in output
+    assert "secret-password" not in output

@@ -1,0 +1,172 @@
+"""The programs as they are started in earnest: gunicorn, scheduler, sync; stopped, killed, misconfigured."""
+
+import os
+import re
+import signal
+import threading
+
+import pytest
+from conftest import API_KEY, PASSPHRASE, Household
+from fake_plex import row, status
+from processes import call, environment, free_port, gunicorn, program, wait_until
+
+ALPHA = row("1", "Alpha")
+
+
+def settings_for(household: Household, **more: str) -> dict[str, str]:
+    return environment(household.config.database_url, household.plex.url, PORT=str(free_port()), **more)
+
+
+def test_gunicorn_serves_syncs_and_stops(household: Household) -> None:
+    household.add("Ann", [ALPHA])
+
+    with gunicorn(settings_for(household, WEB_WORKERS="2")) as (api, address):
+        run = call("POST", f"{address}/api/sync")
+        # both workers have a pool of their own: many requests, never a mixed-up reply
+        replies = [call("GET", f"{address}/api/wishlist?search={search}") for search in ("alpha", "beta") * 20]
+
+        assert api.end() == 0
+
+    assert (run[0], run[1]["status"]) == (200, "succeeded")
+    assert [reply[1]["total"] for reply in replies] == [1, 0] * 20
+    assert "Traceback" not in api.output
+
+
+def test_stopping_gunicorn_lets_the_person_under_way_be_finished(household: Household) -> None:
+    go_on = threading.Event()
+    for name in ("Ann", "Ben", "Cleo", "Dora"):
+        household.add(name, [row(name.encode().hex(), name)]).before_page = lambda _start: go_on.wait(30) and None
+
+    with gunicorn(settings_for(household, WEB_WORKERS="1")) as (api, address):
+        assert call("POST", f"{address}/api/sync?wait=0")[0] == 202
+        api.process.send_signal(signal.SIGTERM)
+        api.wait_for("Worker exiting")
+        go_on.set()
+
+        assert api.exit_status() == 0
+
+    run = household.conn.execute("SELECT status, users_processed FROM sync_runs").fetchone()
+    assert run == {"status": "interrupted", "users_processed": 2}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "-m gunicorn wsgi:app",
+        "-m wishlist_service.scheduler",
+        "-m wishlist_service.sync",
+        "-m wishlist_service.migrate",
+    ],
+)
+def test_wrong_settings_stop_the_start_with_one_message(arguments: str) -> None:
+    env = environment("mysql://x", API_KEY="short", TOKEN_ENCRYPTION_KEY="", PORT="many")
+
+    with program(*arguments.split(), env=env) as started:
+        exit_status = started.exit_status()
+
+    assert exit_status == 1
+    for name in ("DATABASE_URL", "API_KEY", "TOKEN_ENCRYPTION_KEY", "PORT"):
+        assert len(re.findall(rf"- {name} ", started.output)) == 1, started.output
+    assert "Traceback" not in started.output
+    assert "Booting worker" not in started.output
+
+
+def test_sync_command_prints_a_line_per_person_and_fails_if_one_failed(household: Household) -> None:
+    household.add("Ann", [ALPHA])
+    household.add("Ben").always = status(404)
+
+    with program("-m", "wishlist_service.sync", env=settings_for(household)) as command:
+        exit_status = command.exit_status()
+
+    lines = sorted(command.output.splitlines())
+    assert exit_status == 1
+    assert lines[0] == "Ann: changed, 1 titles, 1 added, 0 removed"
+    assert lines[1].startswith("Ben: plex_changed. Plex answered HTTP 404")
+    assert lines[2] == "Run 1 partial: 1 titles on the wishlist, 1 new, 0 updated, 0 removed."
+    assert len(lines) == 3
+
+
+def test_sync_command_succeeds_when_everybody_was_read(household: Household) -> None:
+    household.add("Ann", [ALPHA])
+
+    with program("-m", "wishlist_service.sync", env=settings_for(household)) as command:
+        assert command.exit_status() == 0
+
+
+def test_killed_sync_leaves_nothing_half_written_and_the_next_one_is_right(household: Household) -> None:
+    reading = threading.Event()
+    forever = threading.Event()
+    ann = household.add("Ann", [row(f"{n:x}", f"Film {n}") for n in range(1, 151)])
+
+    def hang_at_page_two(start: int) -> None:
+        if start:
+            reading.set()
+            forever.wait(30)
+
+    ann.before_page = hang_at_page_two
+
+    with program("-m", "wishlist_service.sync", env=settings_for(household)) as command:
+        assert reading.wait(20)
+        command.end(signal.SIGKILL)
+        ann.before_page = lambda _start: None
+        forever.set()
+
+    assert household.titles("Ann") == []
+    run = household.sync()
+    assert (run.id, run.status, run.total_items) == (2, "succeeded", 150)
+    first = household.conn.execute("SELECT status FROM sync_runs WHERE id = 1").fetchone()
+    assert first == {"status": "interrupted"}
+
+
+def test_scheduler_syncs_at_once_and_stops_when_idle(household: Household) -> None:
+    household.add("Ann", [ALPHA])
+
+    with program("-m", "wishlist_service.scheduler", env=settings_for(household)) as scheduler:
+        scheduler.wait_for("sync finished run=1 status=succeeded")
+        wait_until(
+            lambda: household.conn.execute("SELECT next_run_at FROM sync_state WHERE next_run_at > now()").rowcount
+        )
+        wait_until(lambda: household.plex.requests_for("token-of-ann-0123456789", "/api/v2/ping"))
+
+        assert scheduler.end() == 0
+
+    assert household.titles("Ann") == ["Alpha"]
+    assert "scheduler stopped" in scheduler.output
+
+
+def test_restarted_scheduler_does_not_sync_again_within_the_interval(household: Household) -> None:
+    household.add("Ann", [ALPHA])
+    household.sync()
+
+    with program("-m", "wishlist_service.scheduler", env=settings_for(household)) as scheduler:
+        wait_until(
+            lambda: household.conn.execute("SELECT next_run_at FROM sync_state WHERE next_run_at > now()").rowcount
+        )
+        assert scheduler.end(signal.SIGINT) == 0
+
+    due = household.conn.execute(
+        "SELECT next_run_at - (SELECT finished_at FROM sync_runs) AS after FROM sync_state"
+    ).fetchone()
+    assert due is not None
+    assert 5.99 * 3600 < due["after"].total_seconds() < 6.01 * 3600
+    assert "sync started" not in scheduler.output
+
+
+def test_no_secret_is_ever_printed(household: Household) -> None:
+    household.add("Ann", [ALPHA])
+    household.add("Ben").always = status(500)
+    env = settings_for(household, LOG_LEVEL="DEBUG")
+    password = "marked-database-password"
+    env["DATABASE_URL"] = env["DATABASE_URL"].replace("postgres@", f"postgres:{password}@")
+
+    with program("-m", "wishlist_service.sync", env=env) as command:
+        command.exit_status()
+    with gunicorn(env) as (api, address):
+        call("POST", f"{address}/api/sync?user_id=1")
+        call("GET", f"{address}/api/wishlist")
+        api.end()
+
+    assert "GET /library/sections/watchlist/all" in command.output  # DEBUG is really on
+    for secret in ("token-of-ann", "token-of-ben", API_KEY, PASSPHRASE, password):
+        assert secret not in command.output + api.output
+    assert os.environ.get("API_KEY") != API_KEY
