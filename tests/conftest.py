@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_plex import FakePlex, Person
+from fake_plex import FakePlex, Person, row
 from flask.testing import FlaskClient
 from psycopg import Connection, connect
 from psycopg.conninfo import conninfo_to_dict
@@ -224,3 +224,18 @@ def household(
 def parts(client: FlaskClient) -> Any:
     """What the views of this client's app work with."""
     return parts_of(client.application)
+
+
+@pytest.fixture
+def filled(household: Household) -> Household:
+    """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
+    alpha = row("1", "Alpha", year=1999)
+    gamma = row("3", "Gamma_Ray", year=None)
+    household.add("Ann", [alpha, row("2", "beta 100%", year=2005, media_type="show"), gamma])
+    household.sync()
+    household.add("Ben", [row("4", "Été à Delta\\", year=1999), alpha])
+    cleo = household.add("Cleo", [gamma, row("5", "Epsilon")])
+    household.sync()
+    cleo.rows = []
+    household.sync()
+    return household

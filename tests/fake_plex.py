@@ -9,15 +9,11 @@ ids only with includeGuids=1; an ETag for each person and query; XML unless JSON
 
 import hashlib
 import json
-import socket
-import struct
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -65,9 +61,9 @@ class FakePlex:
         self.reading: set[str] = set()
         self.most_lists_at_a_time = 0
         self.lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        handler = type("BoundHandler", (Handler,), {"plex": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
-        self._server.plex = self  # type: ignore[attr-defined]
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def start(self) -> None:
@@ -93,16 +89,12 @@ class FakePlex:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    @property
-    def plex(self) -> FakePlex:
-        return self.server.plex  # type: ignore[attr-defined]
+    plex: FakePlex
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        asked = Asked(parts.path, query, dict(self.headers))
-        with self.plex.lock:
-            self.plex.asked.append(asked)
+        self.plex.asked.append(Asked(parts.path, query, dict(self.headers)))
         token = self.headers.get("X-Plex-Token") or query.get("X-Plex-Token", "")
         person = self.plex.people.get(token)
         match parts.path:
@@ -154,14 +146,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.plex.reading.discard(token)
 
     def _page(self, person: Person, query: dict[str, str], start: int, size: int) -> None:
-        kinds = {"1": "movie", "2": "show"}
-        wanted = kinds.get(query.get("type", ""))
-        rows = [row for row in person.rows if wanted in (None, row.get("type"))]
-        total = len(rows) if person.total_size is None else person.total_size
-        page = [_shown(row, query) for row in rows[start : start + size]]
+        total = len(person.rows) if person.total_size is None else person.total_size
+        page = [_shown(row, query) for row in person.rows[start : start + size]]
         container: Row = {
             "librarySectionID": "watchlist",
-            "librarySectionTitle": "Watchlist",
             "identifier": "tv.plex.provider.discover",
             "offset": start,
             "totalSize": total,
@@ -188,7 +176,6 @@ class Handler(BaseHTTPRequestHandler):
             "uuid": person.uuid,
             "username": person.username,
             "title": person.username,
-            "email": f"{person.username}@example.test",
             "authToken": self.headers.get("X-Plex-Token"),
         }
         return self._plex_tv(person, body)
@@ -205,10 +192,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _shown(row: Row, query: dict[str, str]) -> Row:
-    shown = {name: value for name, value in row.items() if name != "Guid" or query.get("includeGuids") == "1"}
-    if fields := query.get("includeFields"):
-        shown = {name: value for name, value in shown.items() if name in fields.split(",") or name == "Guid"}
-    return {name: value for name, value in shown.items() if name not in query.get("excludeElements", "").split(",")}
+    return {name: value for name, value in row.items() if name != "Guid" or query.get("includeGuids") == "1"}
 
 
 def _xml(container: Row) -> str:
@@ -221,63 +205,6 @@ def _xml(container: Row) -> str:
         guids = "".join(f"<Guid id={quoteattr(guid['id'])}/>" for guid in row.get("Guid", []))
         rows += f"<{tag}{attributes(row)}>{guids}</{tag}>"
     return f"<MediaContainer{attributes(container)}>{rows}</MediaContainer>"
-
-
-# Faults: what a request may meet instead of an answer.
-
-
-def status(code: int, *, body: bytes = b"", kind: str = "text/html", **headers: str) -> Callable[[Handler], None]:
-    """An answer with this status; header names may be written with underscores."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda handler: handler.send_body(code, body, kind, named)
-
-
-def retry_at(seconds: float) -> str:
-    """The value of Retry-After as a date."""
-    return formatdate(time.time() + seconds, usegmt=True)
-
-
-def reset(handler: Handler) -> None:
-    """The connection is reset."""
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.close_connection = True
-    handler.connection.close()
-    # the server flushes what is left of the answer
-    handler.wfile = open("/dev/null", "wb")  # noqa: PTH123, SIM115
-
-
-def silent(until: threading.Event) -> Callable[[Handler], None]:
-    """No answer until the event is set."""
-
-    def wait(handler: Handler) -> None:
-        until.wait(30)
-        handler.close_connection = True
-
-    return wait
-
-
-def cut_off(handler: Handler) -> None:
-    """The answer ends in the middle of its body."""
-    handler.send_response(200)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", "5000")
-    handler.end_headers()
-    handler.wfile.write(b'{"MediaContainer": {"totalSize": 3')
-    handler.close_connection = True
-
-
-def dripping(handler: Handler) -> None:
-    """The answer comes byte by byte, each well within the time-out, and never ends."""
-    handler.send_response(200)
-    handler.send_header("Content-Type", "application/json")
-    handler.send_header("Content-Length", "5000")
-    handler.end_headers()
-    with suppress(OSError):
-        for _ in range(5000):
-            handler.wfile.write(b" ")
-            handler.wfile.flush()
-            time.sleep(0.05)
-    handler.close_connection = True
 
 
 def row(key: str, title: str, *, media_type: str = "movie", year: int | None = 2000, **more: Any) -> Row:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from conftest import Household, parts
-from fake_plex import row, status
+from fake_plex import row
 from flask.testing import FlaskClient
+from plex_faults import status
 
 from wishlist_service import sync
 
@@ -75,7 +76,9 @@ def test_person_who_is_unknown_or_paused_is_refused(api: FlaskClient, household:
     assert api.get("/api/sync/runs").json["total"] == 0
 
 
-@pytest.mark.parametrize("query", ["wait=51", "wait=-1", "wait=soon", "wait=nan", "user_id=0", "user_id=x", "all=1"])
+@pytest.mark.parametrize(
+    "query", ["wait=51", "wait=-1", "wait=soon", "wait=nan", "wait=1_0", "wait=%201", "user_id=0", "user_id=x", "all=1"]
+)
 def test_wrong_parameters_start_nothing(api: FlaskClient, query: str) -> None:
     assert api.post(f"/api/sync?{query}").status_code == 422
     assert api.get("/api/sync/runs").json["total"] == 0

@@ -7,7 +7,8 @@ import threading
 
 import pytest
 from conftest import API_KEY, PASSPHRASE, Household
-from fake_plex import row, status
+from fake_plex import row
+from plex_faults import status
 from processes import call, environment, free_port, gunicorn, program, wait_until
 
 ALPHA = row("1", "Alpha")

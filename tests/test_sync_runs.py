@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from conftest import Household
-from fake_plex import row, status
+from fake_plex import row
+from plex_faults import status
 
 from wishlist_service import sync
 from wishlist_service.db import connect

@@ -61,8 +61,11 @@ def create_app(config: Config) -> Flask:
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
     for module in (users, wishlist, sync, health, docs):
         app.register_blueprint(module.bp)
+    docs_url = f"{config.url_base}/docs"
+    # without these two the page names other hosts: Swagger's validator, and ours as the proxy calls it
+    own_host_only = {"validatorUrl": None, "oauth2RedirectUrl": f"{docs_url}/oauth2-redirect.html"}
     swagger = get_swaggerui_blueprint(
-        f"{config.url_base}/docs", f"{config.url_base}/openapi.json", config={"app_name": "Plex Wishlist Service"}
+        docs_url, f"{config.url_base}/openapi.json", config={"app_name": "Plex Wishlist Service", **own_host_only}
     )
     app.register_blueprint(swagger, url_prefix="/docs")
     app.add_url_rule("/docs", view_func=app.view_functions["swagger_ui.show"], endpoint="docs.show")

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service import __version__
 
-OPENAPI: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("openapi.json").read_text())
+OPENAPI: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
 
 bp = Blueprint("docs", __name__)
 

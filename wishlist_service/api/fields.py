@@ -1,11 +1,12 @@
 """Typed input: every fault is collected and reported at once."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Final, overload
 
 from flask import Request
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from wishlist_service.errors import Fault, Invalid
 
@@ -18,15 +19,21 @@ class Fields:
     Values come from a JSON object or, as texts, from a query string.
     """
 
-    def __init__(self, values: Mapping[str, object]) -> None:
+    def __init__(self, values: Mapping[str, object], *, texts: bool = False) -> None:
         self._values = values
+        self._texts = texts
         self._read: set[str] = set()
         self._faults: list[Fault] = []
 
     @classmethod
     def from_json(cls, request: Request) -> "Fields":
         """The fields of a JSON body. Raises BadRequest if it is not a JSON object."""
-        body = request.get_json()
+        try:
+            body = request.get_json()
+        except UnsupportedMediaType:
+            raise
+        except BadRequest as error:
+            raise BadRequest("The body is not valid JSON.") from error
         if not isinstance(body, dict):
             raise BadRequest('The body must be a JSON object, like {"name": "Ann"}.')
         return cls(body)
@@ -34,7 +41,7 @@ class Fields:
     @classmethod
     def from_query(cls, request: Request, *, repeatable: str = "") -> "Fields":
         """The parameters of the query string; only the one named `repeatable` may come twice."""
-        fields = cls({name: values[0] for name, values in request.args.lists()})
+        fields = cls({name: values[0] for name, values in request.args.lists()}, texts=True)
         for name, values in request.args.lists():
             if name == repeatable:
                 fields._values = {**fields._values, name: values}
@@ -89,15 +96,16 @@ class Fields:
         return value
 
     def flag(self, name: str) -> bool | None:
-        """True or false; None if absent."""
+        """True or false, in a query string as a word; None if absent."""
         if not self._has(name):
             return None
         value = self._values[name]
-        if value is True or value == "true":
-            return True
-        if value is not False and value != "false":
-            self.fault(name, "must be true or false.")
-        return False
+        if self._texts and value in ("true", "false"):
+            return value == "true"
+        if not self._texts and isinstance(value, bool):
+            return value
+        self.fault(name, "must be true or false.")
+        return None
 
     @overload
     def integer(self, name: str, *, least: int, most: int, default: int) -> int: ...
@@ -125,12 +133,12 @@ class Fields:
         """A number of the query string."""
         if not self._has(name):
             return default
-        try:
-            value = float(str(self._values[name]))
-        except ValueError:
-            value = float("nan")
-        if not least <= value <= most:
+        text = str(self._values[name])
+        # float() alone would take underscores, spaces and words
+        value = float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else None
+        if value is None or not least <= value <= most:
             self.fault(name, f"must be a number from {least:g} to {most:g}.")
+            return default
         return value
 
     def _parse_integer(self, name: str, value: object, *, least: int, most: int) -> int | None:

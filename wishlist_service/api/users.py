@@ -58,7 +58,7 @@ def change_user(user_id: int) -> ResponseReturnValue:
     name = fields.text("name", most=100, default=None)
     token = _token(fields, required=False)
     active = fields.flag("active")
-    if name is None and token is None and active is None:
+    if not any(field in fields for field in ("name", "token", "active")):
         fields.fault("body", "must name at least one of name, token, active.")
     fields.done()
 

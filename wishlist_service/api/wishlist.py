@@ -52,11 +52,10 @@ def list_items() -> ResponseReturnValue:
 @bp.get("/<uid:uids>")
 def get_item(uids: list[str]) -> ResponseReturnValue:
     """One item, with everybody who wants or wanted it."""
-    pool = parts().pool
-    item = db.read(pool, wishlist.find_item, uids=uids)
+    item = db.read(parts().pool, wishlist.find_item, uids=uids)
     if item is None:
         raise NotFound(f"Nobody ever wished for {' or '.join(uids)}.")
-    return jsonify(item | {"sources": db.read(pool, wishlist.list_sources, item_id=item["id"])})
+    return jsonify(item)
 
 
 @bp.get("/stats/summary")

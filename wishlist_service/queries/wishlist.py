@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any, Final, LiteralString
 
 from psycopg import Connection
-from psycopg.rows import class_row, dict_row, scalar_row
+from psycopg.rows import class_row, scalar_row
 
 from wishlist_service.models import ItemPage, WishlistFilter
 
@@ -62,31 +62,30 @@ def list_items(
 
 
 def find_item(conn: Connection, *, uids: list[str]) -> dict[str, Any] | None:
-    """The item with one of these uids as the API shows it, if an active person ever wanted it."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT document
-              FROM wishlist_documents AS item
-             WHERE uid = ANY (%(uids)s)
-               AND EXISTS (SELECT FROM wishes WHERE wishes.item_id = item.id)
-            """,
-            {"uids": uids},
-        ).fetchone()
+    """The item with one of these uids as the API shows it, if an active person ever wanted it.
 
-
-def list_sources(conn: Connection, *, item_id: int) -> list[dict[str, Any]]:
-    """Who wants or wanted the item, since when and until when, the first first."""
-    with conn.cursor(row_factory=dict_row) as cur:
-        return cur.execute(
-            """
-            SELECT user_id AS id, name, first_added_at, last_seen_at, removed_at
-              FROM wishes
-             WHERE item_id = %(item_id)s
-          ORDER BY first_added_at, user_id
-            """,
-            {"item_id": item_id},
-        ).fetchall()
+    `sources` tells who wants or wanted it, since when and until when, the first first.
+    """
+    row = conn.execute(
+        """
+        SELECT item.document, people.sources
+          FROM wishlist_documents AS item
+         CROSS JOIN LATERAL (
+               SELECT json_agg(row_to_json(person) ORDER BY wishes.first_added_at, wishes.user_id) AS sources
+                 FROM wishes
+                CROSS JOIN LATERAL (
+                      SELECT wishes.user_id AS id,
+                             wishes.name,
+                             rfc3339(wishes.first_added_at) AS first_added_at,
+                             rfc3339(wishes.last_seen_at) AS last_seen_at,
+                             rfc3339(wishes.removed_at) AS removed_at) AS person
+                WHERE wishes.item_id = item.id) AS people
+         WHERE item.uid = ANY (%(uids)s)
+           AND people.sources IS NOT NULL
+        """,
+        {"uids": uids},
+    ).fetchone()
+    return row[0] | {"sources": row[1]} if row else None
 
 
 def count_current_items(conn: Connection) -> int:

@@ -1,0 +1,264 @@
+"""Settings: every fault at once with its cure, and no secret in any message."""
+
+from collections.abc import Iterator, MutableMapping
+from os import environ
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wishlist_service.config import PLACEHOLDER, Config, ConfigError, load_config
+
+ENOUGH = {
+    "DATABASE_URL": "postgresql://wishlist:db-pass-9876@localhost/wishlist",
+    "API_KEY": "key-0123456789abcdef",
+    "TOKEN_ENCRYPTION_KEY": "passphrase-0123456789",
+}
+
+
+def config(**changed: str) -> Config:
+    """The settings that are required, and these."""
+    return Config.from_env(ENOUGH | changed)
+
+
+def faults(**changed: str) -> list[str]:
+    """What is said about these settings, or nothing."""
+    try:
+        config(**changed)
+    except ConfigError as error:
+        return error.faults
+    return []
+
+
+def test_required_settings_alone_are_enough() -> None:
+    assert config() == Config(
+        database_url="postgresql://wishlist:db-pass-9876@localhost/wishlist",
+        api_key="key-0123456789abcdef",
+        token_encryption_keys=("passphrase-0123456789",),
+        sync_interval_hours=6,
+        log_level="INFO",
+        url_base="",
+        trusted_proxies=0,
+        plex_discover_url="https://discover.provider.plex.tv",
+        plex_tv_url="https://plex.tv",
+        page_pause_seconds=1,
+        plex_timeout_seconds=20,
+        port=8000,
+        web_threads=4,
+        web_workers=2,
+    )
+
+
+OPTIONAL = {
+    "PLEX_SYNC_INTERVAL_HOURS": "0.5",
+    "LOG_LEVEL": "debug",
+    "URL_BASE": "/wishes",
+    "TRUSTED_PROXIES": "1",
+    "PLEX_DISCOVER_URL": "http://127.0.0.1:1234/",
+    "PLEX_TV_URL": "http://127.0.0.1:5678",
+    "PLEX_PAGE_PAUSE_SECONDS": "0",
+    "PLEX_TIMEOUT_SECONDS": "2.5",
+    "PORT": "80",
+    "WEB_THREADS": "8",
+    "WEB_WORKERS": "1",
+}
+
+
+def test_every_setting_is_read() -> None:
+    found = config(**OPTIONAL)
+
+    assert (found.sync_interval_hours, found.page_pause_seconds, found.plex_timeout_seconds) == (0.5, 0, 2.5)
+    assert (found.log_level, found.url_base, found.trusted_proxies) == ("DEBUG", "/wishes", 1)
+    assert (found.plex_discover_url, found.plex_tv_url) == ("http://127.0.0.1:1234", "http://127.0.0.1:5678")
+    assert (found.port, found.web_threads, found.web_workers) == (80, 8, 1)
+
+
+def test_every_fault_is_told_at_once_with_its_cure() -> None:
+    make_one = "Make one with: openssl rand -hex 32"
+    expected = {
+        ("DATABASE_URL", ""): "is missing. Example: postgresql://wishlist:password@localhost/wishlist",
+        ("API_KEY", "short"): f"is too short, it needs 16 characters or more. {make_one}",
+        ("TOKEN_ENCRYPTION_KEY", PLACEHOLDER): f"is still the placeholder of .env.example. {make_one}",
+        ("PLEX_SYNC_INTERVAL_HOURS", "often"): "must be a number from 0.01 to 8760, not 'often'",
+        ("LOG_LEVEL", "LOUD"): "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'",
+        ("URL_BASE", "/a b"): "must be a plain path like /plex-wishlist, not 'a b'",
+        ("TRUSTED_PROXIES", "one"): "must be a whole number from 0 to 10, not 'one'",
+        ("PLEX_DISCOVER_URL", "here"): "must be an address like https://discover.provider.plex.tv, not 'here'",
+        ("PLEX_TV_URL", "ftp://x"): "must be an address like https://plex.tv, not 'ftp://x'",
+        ("PLEX_PAGE_PAUSE_SECONDS", "-1"): "must be a number from 0 to 60, not '-1'",
+        ("PLEX_TIMEOUT_SECONDS", "0"): "must be a number from 1 to 300, not '0'",
+        ("PORT", "65536"): "must be a whole number from 1 to 65535, not '65536'",
+        ("WEB_THREADS", "0"): "must be a whole number from 1 to 64, not '0'",
+        ("WEB_WORKERS", "17"): "must be a whole number from 1 to 16, not '17'",
+    }
+
+    with pytest.raises(ConfigError) as caught:
+        Config.from_env(dict(expected))
+
+    assert str(caught.value).splitlines() == [
+        "The service cannot start, its settings need mending (environment or .env):",
+        *(f"  - {name} {sentence}" for (name, _), sentence in expected.items()),
+    ]
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "API_KEY", "TOKEN_ENCRYPTION_KEY"])
+@pytest.mark.parametrize("value", ["", "   "])
+def test_required_setting_that_is_empty_is_missing(name: str, value: str) -> None:
+    assert [fault.partition(".")[0] for fault in faults(**{name: value})] == [f"{name} is missing"]
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_optional_setting_that_is_empty_has_its_default(value: str) -> None:
+    assert config(**dict.fromkeys(OPTIONAL, value)) == config()
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "TOKEN_ENCRYPTION_KEY"])
+def test_secret_needs_sixteen_characters_and_may_not_be_the_placeholder(name: str) -> None:
+    assert faults(**{name: "x" * 16}) == []
+    assert "16 characters" in faults(**{name: "x" * 15})[0]
+    assert "16 characters" in faults(**{name: " " * 9 + "x" * 15 + " " * 9})[0]
+    assert "placeholder" in faults(**{name: PLACEHOLDER})[0]
+
+
+def test_placeholder_is_the_one_of_the_example() -> None:
+    example = (Path(__file__).parent.parent / ".env.example").read_text()
+
+    assert f"\nAPI_KEY={PLACEHOLDER}\n" in example
+    assert f"\nTOKEN_ENCRYPTION_KEY={PLACEHOLDER}\n" in example
+
+
+def test_encryption_keys_are_separated_by_commas_and_each_is_checked() -> None:
+    found = config(TOKEN_ENCRYPTION_KEY=" first-0123456789 ,, second-0123456789,")
+    wrong = faults(TOKEN_ENCRYPTION_KEY=f"first-0123456789,short,{PLACEHOLDER}")
+
+    assert found.token_encryption_keys == ("first-0123456789", "second-0123456789")
+    assert [fault.split(" is ")[0] for fault in wrong] == [f"TOKEN_ENCRYPTION_KEY (key {n})" for n in (2, 3)]
+    assert faults(TOKEN_ENCRYPTION_KEY=" , ,")[0].startswith("TOKEN_ENCRYPTION_KEY is missing")
+
+
+@pytest.mark.parametrize(("text", "hours"), [("0.01", 0.01), ("0.5", 0.5), ("6", 6), (" 12.25 ", 12.25), ("1e1", 10)])
+def test_hours_may_have_decimals(text: str, hours: float) -> None:
+    assert config(PLEX_SYNC_INTERVAL_HOURS=text).sync_interval_hours == hours
+
+
+@pytest.mark.parametrize("text", ["0", "0.009", "-6", "8761", "nan", "-nan", "inf", "-inf", "Infinity", "1,5", "6h"])
+def test_hours_out_of_range_or_no_number_are_refused(text: str) -> None:
+    assert faults(PLEX_SYNC_INTERVAL_HOURS=text) == [
+        f"PLEX_SYNC_INTERVAL_HOURS must be a number from 0.01 to 8760, not {text!r}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["+80", "-80", "8_0", "80.0", "8e1", "0x50", "٨٠", "８０", "²", "8 0", "9" * 5000, "80\x00"]
+)
+def test_whole_number_is_plain_digits(text: str) -> None:
+    assert faults(PORT=text) == [f"PORT must be a whole number from 1 to 65535, not {text!r}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("wishes", "/wishes"),
+        ("/wishes", "/wishes"),
+        ("/wishes/", "/wishes"),
+        ("//a/b-c//", "/a/b-c"),
+        ("/", ""),
+        ("//", ""),
+    ],
+)
+def test_url_base_is_normalised(text: str, base: str) -> None:
+    assert config(URL_BASE=text).url_base == base
+
+
+@pytest.mark.parametrize("text", ["/a b", "/a?b", "/a#b", "/ä", "/a%20b", "https://example.test/a", "/<b>", '/"'])
+def test_url_base_that_is_no_plain_path_is_refused(text: str) -> None:
+    assert len(faults(URL_BASE=text)) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["plex.tv", "//plex.tv", "ftp://plex.tv", "https://", "https://plex.tv?a=1", "https://plex.tv#a"]
+)
+def test_plex_address_must_be_one_of_the_web(text: str) -> None:
+    assert len(faults(PLEX_TV_URL=text, PLEX_DISCOVER_URL=text)) == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:s3cret%zz@localhost/db",
+        "postgresql://ann:s3cret@localhost/db?nonsense=1",
+        "mysql://ann:s3cret@localhost/db",
+    ],
+)
+def test_database_address_that_cannot_be_read_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(DATABASE_URL=url)
+
+    assert "DATABASE_URL" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_database_address_may_use_either_scheme(scheme: str) -> None:
+    assert faults(DATABASE_URL=f"{scheme}://ann:p%40ss@/db?host=/var/run/postgresql") == []
+
+
+@settings(deadline=None)
+@given(
+    text=st.text(st.characters(codec="utf-8"), max_size=12), name=st.sampled_from(["API_KEY", "TOKEN_ENCRYPTION_KEY"])
+)
+def test_short_secret_never_passes_nor_is_repeated(text: str, name: str) -> None:
+    marked = f"§{text}§"
+
+    found = faults(**{name: marked})
+
+    assert found
+    assert all(marked.strip() not in fault for fault in found)
+
+
+def test_settings_printed_show_no_secret() -> None:
+    printed = repr(config())
+
+    assert "sync_interval_hours=6" in printed
+    assert all(secret not in printed for secret in ("db-pass-9876", *list(ENOUGH.values())))
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MutableMapping[str, str]]:
+    """An empty environment in an empty working directory; load_config() may write into it."""
+    monkeypatch.chdir(tmp_path)
+    with patch.dict(environ, clear=True):
+        yield environ
+
+
+def test_settings_are_read_from_the_file_and_the_environment_wins(
+    environment: MutableMapping[str, str], tmp_path: Path
+) -> None:
+    lines = [f"{name}={value}" for name, value in ENOUGH.items()]
+    (tmp_path / ".env").write_text("\n".join([*lines, "PORT=1111", "WEB_THREADS=3", "# a comment"]))
+    environment["PORT"] = "2222"
+
+    found = load_config()
+
+    assert (found.api_key, found.port, found.web_threads) == (ENOUGH["API_KEY"], 2222, 3)
+
+
+def test_environment_alone_is_enough(environment: MutableMapping[str, str]) -> None:
+    environment.update(ENOUGH)
+
+    assert load_config() == config()
+
+
+def test_faults_end_the_program_with_the_message_and_no_traceback(
+    environment: MutableMapping[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("API_KEY=short\n")
+
+    with pytest.raises(SystemExit) as caught:
+        load_config()
+
+    assert isinstance(caught.value.code, str)
+    assert caught.value.code.startswith("The service cannot start")
+    assert [line.split()[1] for line in caught.value.code.splitlines()[1:]] == list(ENOUGH)

@@ -1,0 +1,249 @@
+"""The OpenAPI document tells the truth: every request and reply in it is tried on the real service."""
+
+import json
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from conftest import API_KEY, Household, make_config
+from fake_plex import FakePlex, row
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from psycopg import Connection
+from werkzeug.test import TestResponse
+
+from wishlist_service import __version__
+from wishlist_service.api.docs import OPENAPI
+from wishlist_service.app import close_app, create_app, open_app
+
+FORMATS = Draft202012Validator.FORMAT_CHECKER
+LANTERN = row("5d7768a1c4d3b2001f0a11e1", "The Lantern Keeper", year=2024)
+HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=None, Guid=[])
+MEANT_WRONG: dict[int, dict[str, Any]] = {
+    400: {"data": "{", "content_type": "application/json"},
+    401: {"headers": {}},
+    413: {"data": " " * 70_000, "content_type": "application/json"},
+    415: {"data": "{}"},
+    422: {"query_string": {"nonsense": "1"}, "json": {"nonsense": 1}},
+}
+
+
+def deref(node: dict[str, Any]) -> dict[str, Any]:
+    """The node itself, or the component it refers to."""
+    *_, kind, name = node.get("$ref", "//").split("/")
+    return OPENAPI["components"][kind][name] if name else node
+
+
+def check_schema(value: Any, schema: dict[str, Any]) -> None:
+    """Assert that a value is what a schema of the document says, formats included."""
+    Draft202012Validator(schema | {"components": OPENAPI["components"]}, format_checker=FORMATS).validate(value)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the document: asks for what its examples say, and checks what comes back."""
+
+    path: str
+    method: str
+
+    def __str__(self) -> str:
+        return self.spec["operationId"]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return OPENAPI["paths"][self.path][self.method]
+
+    @property
+    def bodies(self) -> dict[str, Any]:
+        content = self.spec.get("requestBody", {"content": {}})["content"]
+        return {name: example["value"] for media in content.values() for name, example in media["examples"].items()}
+
+    def parameters(self, place: str) -> dict[str, Any]:
+        """The first example of each parameter by name, as a query string spells it."""
+        here = [parameter for parameter in map(deref, self.spec.get("parameters", [])) if parameter["in"] == place]
+        values = {parameter["name"]: parameter["schema"]["examples"][0] for parameter in here}
+        return {name: json.dumps(value) if isinstance(value, bool) else value for name, value in values.items()}
+
+    def ask(self, client: FlaskClient, *, expect: int | None, path: Any = None, **changes: Any) -> Any:
+        """The reply to the example request, changed as told; checked unless `expect` (the status) is None."""
+        headers = {"X-API-Key": API_KEY} if "security" in self.spec else {}
+        request: dict[str, Any] = {"query_string": self.parameters("query"), "headers": headers}
+        if self.bodies and "data" not in changes:
+            request["json"] = next(iter(self.bodies.values()))
+        url = self.path.format_map(self.parameters("path") | (path or {}))
+        reply = client.open(url, method=self.method.upper(), **request | changes)
+        if expect:
+            self._check_promise(reply, expect)
+        return reply
+
+    def _check_promise(self, reply: TestResponse, status: int) -> None:
+        assert reply.status_code == status, reply.text
+        promised = deref(self.spec["responses"][str(status)])
+        assert promised.get("headers", {}).keys() <= dict(reply.headers).keys()
+        if "content" not in promised:
+            assert reply.data == b""
+            return
+        [(content_type, media)] = promised["content"].items()
+        assert reply.mimetype == content_type
+        check_schema(reply.json, media["schema"])
+        assert reply.json.get("status") == status or content_type != "application/problem+json"
+
+
+OPERATIONS = [Operation(path, method) for path, methods in OPENAPI["paths"].items() for method in methods]
+SUCCESSES = [(op, name) for op in OPERATIONS for name in op.bodies or [None]]
+ERRORS = [(op, int(status)) for op in OPERATIONS for status in op.spec["responses"] if status[0] == "4"]
+
+
+@pytest.fixture
+def lived_in(household: Household, plex: FakePlex) -> Household:
+    """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more."""
+    ann = household.add("Ann", [LANTERN, HARBOUR])
+    household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
+    household.add("Cleo", [])
+    plex.people.pop("token-of-cleo-0123456789")
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
+    ann.rows.remove(HARBOUR)
+    household.sync()
+    plex.add(Operation("/api/users", "post").bodies["person"]["token"])
+    plex.people[Operation("/api/users/{id}", "patch").bodies["new_token"]["token"]] = ann
+    return household
+
+
+def test_the_document_is_valid_and_describes_exactly_the_routes_there_are(client: FlaskClient) -> None:
+    routes = {
+        (re.sub("<.+?>", "{}", rule.rule), method.lower())
+        for rule in client.application.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+    OpenAPIV31SpecValidator(client.get("/openapi.json").json).validate()
+    described = {(re.sub("{.+?}", "{}", op.path), op.method) for op in OPERATIONS}
+
+    assert described == routes - {(page, "get") for page in ("/", "/docs", "/docs/", "/docs/{}")}
+
+
+@pytest.mark.parametrize(("op", "body"), SUCCESSES, ids=str)
+def test_each_example_request_gets_the_promised_reply(
+    lived_in: Household, client: FlaskClient, op: Operation, body: str | None
+) -> None:
+    reply = op.ask(client, expect=int(min(op.spec["responses"])), **{"json": op.bodies[body]} if body else {})
+
+    assert (reply.json or {}).get("items") != []
+    if "Location" in reply.headers:
+        assert client.get(reply.headers["Location"]).json == reply.json
+
+
+def test_failures_and_removed_items_are_shown_as_promised(lived_in: Household, client: FlaskClient) -> None:
+    removed = Operation("/api/wishlist", "get").ask(client, expect=200, query_string={"status": "removed"})
+    detail = Operation("/api/wishlist/{uid}", "get").ask(client, expect=200, path={"uid": HARBOUR["guid"]})
+    paused = Operation("/api/users", "get").ask(client, expect=200, query_string={"active": "false"})
+    partial = Operation("/api/sync/runs", "get").ask(client, expect=200, query_string={"offset": 1})
+
+    assert removed.json["items"][0]["removed_at"] == detail.json["sources"][0]["removed_at"]
+    assert paused.json["items"][0]["sync_state"] == partial.json["items"][0]["errors"][0]["state"] == "token_rejected"
+
+
+def test_replies_while_a_sync_runs_are_as_promised(lived_in: Household, client: FlaskClient, plex: FakePlex) -> None:
+    start, status = Operation("/api/sync", "post"), Operation("/api/sync/status", "get")
+    go_on = threading.Event()
+    plex.people["token-of-ann-0123456789"].before_page = lambda _start: go_on.wait(30)
+
+    try:
+        first = start.ask(client, expect=202, query_string={"wait": "0"})
+        second = start.ask(client, expect=409)
+        now = status.ask(client, expect=200)
+    finally:
+        go_on.set()
+
+    assert first.headers["Location"] == f"/api/sync/runs/{first.json['id']}"
+    assert second.json["run_id"] == now.json["current_run"]["id"] == first.json["id"]
+
+
+@pytest.mark.parametrize(("op", "status"), ERRORS, ids=str)
+def test_each_error_in_the_document_happens_as_described(
+    lived_in: Household, client: FlaskClient, op: Operation, status: int
+) -> None:
+    missing = {"path": {"id": 999, "uid": "0" * 24}} if "{" in op.path else {"query_string": {"user_id": 999}}
+    paused = {"query_string": {"user_id": lived_in.user("Cleo")["id"]}}
+    taken = {"json": {"name": "BEN", "token": "token-of-ben-0123456789"}}
+    wrong = MEANT_WRONG | {404: missing, 409: taken if op.bodies else paused}
+
+    op.ask(client, expect=status, **wrong[status])
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=str)
+def test_without_a_database_each_operation_answers_as_described(op: Operation) -> None:
+    app = create_app(make_config(database_url="postgresql://127.0.0.1:1/none"))
+    open_app(app)
+    close_app(app)
+
+    op.ask(app.test_client(), expect=int(max(op.spec["responses"])))
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/api/users/x", 404), ("/api/wishlist", 405)])
+def test_errors_outside_the_document_are_problems_too(client: FlaskClient, path: str, status: int) -> None:
+    reply = client.put(path)
+
+    assert (reply.status_code, reply.mimetype) == (status, "application/problem+json")
+    check_schema(reply.json, {"$ref": "#/components/schemas/Problem"})
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=str)
+def test_each_operation_takes_exactly_the_query_parameters_described(
+    lived_in: Household, client: FlaskClient, op: Operation
+) -> None:
+    reply = op.ask(client, expect=None, query_string={"nonsense": "1"})
+
+    [known] = re.findall("nonsense.*is unknown; known here: (.+?)[.]", reply.text) or ["none"]
+    assert set(known.split(", ")) - {"none"} == op.parameters("query").keys()
+
+
+def test_each_parameter_body_and_reply_has_examples_that_fit_its_schema() -> None:
+    assert "date-time" in FORMATS.checkers
+    for op in OPERATIONS:
+        bodies = [op.spec.get("requestBody", {}), *map(deref, op.spec["responses"].values())]
+        for media in (media for body in bodies for media in body.get("content", {}).values()):
+            assert media["examples"]
+            for example in media["examples"].values():
+                check_schema(example["value"], media["schema"])
+        for parameter in map(deref, op.spec.get("parameters", [])):
+            for value in parameter["schema"]["examples"]:
+                check_schema(value, parameter["schema"])
+
+
+def test_the_words_of_the_document_are_those_of_the_database(conn: Connection[dict[str, Any]]) -> None:
+    schemas, run = OPENAPI["components"]["schemas"], OPENAPI["components"]["schemas"]["Run"]["properties"]
+
+    rows = conn.execute("SELECT conname, pg_get_constraintdef(oid) AS rule FROM pg_constraint WHERE contype = 'c'")
+    words = {found["conname"]: set(re.findall("'(.+?)'", found["rule"])) for found in rows}
+
+    assert words["plex_users_state_check"] == set(schemas["SyncState"]["enum"])
+    assert words["wishlist_items_media_type_check"] == set(schemas["MediaType"]["enum"])
+    assert words["sync_runs_trigger_check"] == set(run["trigger"]["enum"])
+    assert words["sync_runs_status_check"] == set(run["status"]["enum"])
+
+
+@pytest.mark.parametrize("url_base", ["", "/plex-wishlist"])
+def test_the_docs_pages_and_the_document_come_from_the_service_alone(url_base: str) -> None:
+    client = create_app(make_config(url_base=url_base)).test_client()
+
+    page, same, document = (client.get(url_base + path) for path in ("/docs/", "/docs", "/openapi.json"))
+
+    info = OPENAPI["info"] | {"version": __version__}
+    assert document.json == OPENAPI | {"info": info, "servers": [{"url": url_base or "/"}]}
+    assert (page.status_code, page.mimetype) == (same.status_code, same.mimetype) == (200, "text/html")
+    assert set(re.findall("""["':]//([^/"']+)""", page.text + same.text)) <= {"localhost"}
+    links = re.findall('(?:src|href)="(.+?)"', page.text)
+    assert links == re.findall('(?:src|href)="(.+?)"', same.text)
+    assert {link.rpartition(".")[2] for link in links} == {"css", "js", "png"}
+    for link in links:
+        with client.get(link) as asset:
+            assert (asset.status_code, link.startswith(f"{url_base}/docs/")) == (200, True)
+    settings = json.loads(re.findall("user_config = ({.+?});", page.text)[0])
+    assert settings["url"] == f"{url_base}/openapi.json"
+    # left to its default, Swagger UI tells validator.swagger.io where the document is
+    assert settings["validatorUrl"] is None

@@ -1,0 +1,160 @@
+"""The README is true: its settings, its paths, its tables and every example in it."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import API_KEY, Household
+from fake_plex import FakePlex, row
+from flask.testing import FlaskClient
+from psycopg import Connection
+
+from wishlist_service import config as config_module
+from wishlist_service.config import PLACEHOLDER, Config, ConfigError
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMPOSE_ONLY = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}
+
+
+def settings_read() -> dict[str, str]:
+    """The names that config.py reads, with their defaults as texts."""
+    source = Path(config_module.__file__).read_text()
+    found = re.findall(r'read\.\w+\("([A-Z_]+)"(?:, ("[^"]*"|[\d.]+))?', source)
+    return {name: default.strip('"') for name, default in found}
+
+
+def settings_told() -> dict[str, str]:
+    """The README's table: name and default."""
+    table = README.partition("## Settings")[2].partition("\n## ")[0]
+    return {name: default.strip("` ") for name, default in re.findall(r"^\| `([A-Z_]+)` \| ([^|]*)\|", table, re.M)}
+
+
+def settings_shown() -> dict[str, str]:
+    """The lines of .env.example, commented out or not."""
+    return dict(re.findall(r"^(?:# )?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.M))
+
+
+def test_every_setting_is_read_told_and_shown() -> None:
+    assert len(settings_read()) > 10
+    assert set(settings_told()) == set(settings_read()) | COMPOSE_ONLY
+    assert set(settings_shown()) == set(settings_read()) | COMPOSE_ONLY
+
+
+def test_defaults_told_and_shown_are_those_read() -> None:
+    examples = {"DATABASE_URL", "URL_BASE", "API_KEY", "TOKEN_ENCRYPTION_KEY"}
+    for name, default in settings_read().items():
+        assert settings_told()[name] == default
+        if name not in examples:
+            assert settings_shown()[name] == default
+
+
+def test_placeholders_of_the_example_are_refused() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Config.from_env(settings_shown() | {"DATABASE_URL": "postgresql://localhost/x"})
+
+    assert settings_shown()["API_KEY"] == PLACEHOLDER
+    assert [fault.split()[0] for fault in refused.value.faults] == ["API_KEY", "TOKEN_ENCRYPTION_KEY"]
+
+
+def test_compose_hands_on_every_setting() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+
+    inside = set(re.findall(r"^ {4}([A-Z_]+): ", compose.partition("services:")[0], re.M))
+    assert inside - {"PGUSER", "PGPASSWORD", "PGDATABASE"} == set(settings_read()) - {"PORT"}
+
+
+def test_every_operation_is_shown_with_curl(client: FlaskClient) -> None:
+    shown: set[tuple[str, str]] = set()
+    adapter = client.application.url_map.bind("localhost")
+    for command in re.findall(r"^curl .*$", README, re.M):
+        method, path, _ = read_curl(command)
+        shown.add((method, adapter.match(path.partition("?")[0], method)[0]))
+    described = {
+        (method, path) for path in ("docs.show", "swagger_ui.show", "docs.home", "docs.openapi") for method in ("GET",)
+    }
+
+    operations = {
+        (method, rule.endpoint)
+        for rule in client.application.url_map.iter_rules()
+        for method in rule.methods or ()
+        if method not in ("HEAD", "OPTIONS")
+    }
+    assert operations - shown == described
+
+
+def test_every_table_and_column_told_exists(conn: Connection[dict[str, Any]]) -> None:
+    section = README.partition("## Database")[2].partition("\n## ")[0]
+    for table, text in re.findall(r"^\| `(\w+)` \| (.*) \|$", section, re.M):
+        rows = conn.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = %s", [table]
+        ).fetchall()
+        columns = {found["column_name"] for found in rows}
+        named = set(re.findall(r"`(\w+)`", text))
+        assert columns, table
+        assert named <= columns, table
+    for view in re.findall(r"`(\w+)`", section.partition("The views ")[2].partition(" show ")[0]):
+        assert conn.execute("SELECT FROM information_schema.views WHERE table_name = %s", [view]).rowcount == 1
+
+
+def test_every_sync_state_is_explained(conn: Connection[dict[str, Any]]) -> None:
+    rule = conn.execute(
+        "SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conname = 'plex_users_state_check'"
+    ).fetchone()
+    assert rule is not None
+
+    states = set(re.findall(r"'(\w+)'::text", rule["text"]))
+    table = README.partition("## How the sync behaves")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) - {"sync_state"} == states
+
+
+def test_every_example_gives_the_reply_shown(client: FlaskClient, household: Household, plex: FakePlex) -> None:
+    lantern = row("a11e", "The Lantern Keeper", year=2024)
+    harbour = row("4a2b", "Harbour Lights", media_type="show", year=2021)
+    plex.add("x" * 20, username="ann.plex", rows=[lantern, harbour])
+    examples = re.findall(r"```sh\n(curl [^\n]*)\n```\n(?:```json\n(.*?)\n```)?", README, re.S)
+
+    for command, shown in examples:
+        method, path, options = read_curl(command)
+        reply = client.open(path, method=method, **options)
+        if shown:
+            assert shape(reply.json) == shape(json.loads(shown)), command
+        else:
+            assert (method, reply.status_code) == ("DELETE", 204)
+            household.conn.execute("UPDATE plex_users SET active = true")
+        if reply.status_code == 201:
+            household.add("Ben", [lantern], token="token-of-ben-0123456789yyyy")
+
+    assert len(examples) > 12
+
+
+def read_curl(command: str) -> tuple[str, str, dict[str, Any]]:
+    """Method, path and options of a curl command, for the test client."""
+    words = iter(shlex.split(command.replace("$API_KEY", API_KEY), comments=True)[1:])
+    method, path, headers, data = "GET", "", {}, None
+    for word in words:
+        if word == "-X":
+            method = next(words)
+        elif word == "-H":
+            name, _, value = next(words).partition(": ")
+            headers[name] = value
+        elif word == "-d":
+            data = next(words)
+        else:
+            path = word.removeprefix("http://").removeprefix("localhost:8000")
+    return method, path, {"headers": headers, "data": data}
+
+
+def shape(value: Any) -> Any:
+    """What must agree between a reply shown and a real one: keys and their order, types, and words that are fixed."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [shape(inner) for inner in value]
+    if isinstance(value, str):
+        moment = re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value)
+        return "moment" if moment else "masked" if value.startswith("****") else value
+    return value
