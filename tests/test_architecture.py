@@ -26,7 +26,7 @@ ALLOWED = {
     "yoyo": {"migrate"},
     "schedule": {"scheduler"},
     "cryptography": {"tokens"},
-    "dotenv": {"config", "__main__"},
+    "dotenv": {"config"},
 }
 
 

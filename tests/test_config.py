@@ -1,15 +1,10 @@
 """Settings: every fault at once with its cure, and no secret in any message."""
 
-from collections.abc import Iterator, MutableMapping
-from os import environ
-from pathlib import Path
-from unittest.mock import patch
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wishlist_service.config import PLACEHOLDER, Config, ConfigError, load_config
+from wishlist_service.config import PLACEHOLDER, Config, ConfigError
 
 ENOUGH = {
     "DATABASE_URL": "postgresql://wishlist:db-pass-9876@localhost/wishlist",
@@ -85,8 +80,8 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         ("LOG_LEVEL", "LOUD"): "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'",
         ("URL_BASE", "/a b"): "must be a plain path like /plex-wishlist, not 'a b'",
         ("TRUSTED_PROXIES", "one"): "must be a whole number from 0 to 10, not 'one'",
-        ("PLEX_DISCOVER_URL", "here"): "must be an address like https://discover.provider.plex.tv, not 'here'",
-        ("PLEX_TV_URL", "ftp://x"): "must be an address like https://plex.tv, not 'ftp://x'",
+        ("PLEX_DISCOVER_URL", "here"): "must be an address like https://discover.provider.plex.tv",
+        ("PLEX_TV_URL", "ftp://x"): "must be an address like https://plex.tv",
         ("PLEX_PAGE_PAUSE_SECONDS", "-1"): "must be a number from 0 to 60, not '-1'",
         ("PLEX_TIMEOUT_SECONDS", "0"): "must be a number from 1 to 300, not '0'",
         ("PORT", "65536"): "must be a whole number from 1 to 65535, not '65536'",
@@ -95,7 +90,7 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
     }
 
     with pytest.raises(ConfigError) as caught:
-        Config.from_env(dict(expected))
+        Config.from_env(dict(expected.keys()))
 
     assert str(caught.value).splitlines() == [
         "The service cannot start, its settings need mending (environment or .env):",
@@ -122,13 +117,6 @@ def test_secret_needs_sixteen_characters_and_may_not_be_the_placeholder(name: st
     assert "placeholder" in faults(**{name: PLACEHOLDER})[0]
 
 
-def test_placeholder_is_the_one_of_the_example() -> None:
-    example = (Path(__file__).parent.parent / ".env.example").read_text()
-
-    assert f"\nAPI_KEY={PLACEHOLDER}\n" in example
-    assert f"\nTOKEN_ENCRYPTION_KEY={PLACEHOLDER}\n" in example
-
-
 def test_encryption_keys_are_separated_by_commas_and_each_is_checked() -> None:
     found = config(TOKEN_ENCRYPTION_KEY=" first-0123456789 ,, second-0123456789,")
     wrong = faults(TOKEN_ENCRYPTION_KEY=f"first-0123456789,short,{PLACEHOLDER}")
@@ -138,12 +126,14 @@ def test_encryption_keys_are_separated_by_commas_and_each_is_checked() -> None:
     assert faults(TOKEN_ENCRYPTION_KEY=" , ,")[0].startswith("TOKEN_ENCRYPTION_KEY is missing")
 
 
-@pytest.mark.parametrize(("text", "hours"), [("0.01", 0.01), ("0.5", 0.5), ("6", 6), (" 12.25 ", 12.25), ("1e1", 10)])
+@pytest.mark.parametrize(("text", "hours"), [("0.01", 0.01), ("0.5", 0.5), ("6", 6), (" 12.25 ", 12.25), (".5", 0.5)])
 def test_hours_may_have_decimals(text: str, hours: float) -> None:
     assert config(PLEX_SYNC_INTERVAL_HOURS=text).sync_interval_hours == hours
 
 
-@pytest.mark.parametrize("text", ["0", "0.009", "-6", "8761", "nan", "-nan", "inf", "-inf", "Infinity", "1,5", "6h"])
+@pytest.mark.parametrize(
+    "text", ["0", "0.009", "-6", "8761", "nan", "inf", "Infinity", "1,5", "6h", "1_0", "٦", "1e1", "6."]
+)
 def test_hours_out_of_range_or_no_number_are_refused(text: str) -> None:
     assert faults(PLEX_SYNC_INTERVAL_HOURS=text) == [
         f"PLEX_SYNC_INTERVAL_HOURS must be a number from 0.01 to 8760, not {text!r}"
@@ -157,41 +147,46 @@ def test_whole_number_is_plain_digits(text: str) -> None:
     assert faults(PORT=text) == [f"PORT must be a whole number from 1 to 65535, not {text!r}"]
 
 
+@pytest.mark.parametrize("text", ["a/b-c", "/a/b-c", "/a/b-c/", "//a/b-c//", " /a/b-c "])
+def test_url_base_in_any_spelling_is_the_same(text: str) -> None:
+    assert config(URL_BASE=text).url_base == "/a/b-c"
+    assert config(URL_BASE="/").url_base == ""
+
+
 @pytest.mark.parametrize(
-    ("text", "base"),
-    [
-        ("wishes", "/wishes"),
-        ("/wishes", "/wishes"),
-        ("/wishes/", "/wishes"),
-        ("//a/b-c//", "/a/b-c"),
-        ("/", ""),
-        ("//", ""),
-    ],
+    "text", ["/a b", "/a?b", "/a#b", "/ä", "/a%20b", "https://example.test/a", "/<b>", '/"', "/a//b", "/a/../b"]
 )
-def test_url_base_is_normalised(text: str, base: str) -> None:
-    assert config(URL_BASE=text).url_base == base
-
-
-@pytest.mark.parametrize("text", ["/a b", "/a?b", "/a#b", "/ä", "/a%20b", "https://example.test/a", "/<b>", '/"'])
 def test_url_base_that_is_no_plain_path_is_refused(text: str) -> None:
     assert len(faults(URL_BASE=text)) == 1
 
 
 @pytest.mark.parametrize(
-    "text", ["plex.tv", "//plex.tv", "ftp://plex.tv", "https://", "https://plex.tv?a=1", "https://plex.tv#a"]
-)
-def test_plex_address_must_be_one_of_the_web(text: str) -> None:
-    assert len(faults(PLEX_TV_URL=text, PLEX_DISCOVER_URL=text)) == 2
-
-
-@pytest.mark.parametrize(
-    "url",
+    "text",
     [
-        "postgresql://ann:s3cret%zz@localhost/db",
-        "postgresql://ann:s3cret@localhost/db?nonsense=1",
-        "mysql://ann:s3cret@localhost/db",
+        *("plex.tv", "//plex.tv", "ftp://plex.tv", "https://", "https://plex.tv?a=1", "https://plex.tv#a"),
+        *("http://[", "http://h:abc", "http://a b", "http://user:s3cret@plex.tv"),
     ],
 )
+def test_plex_address_must_be_one_of_the_web(text: str) -> None:
+    found = faults(PLEX_TV_URL=text, PLEX_DISCOVER_URL=text)
+
+    assert len(found) == 2
+    assert "s3cret" not in str(found)
+
+
+@pytest.mark.parametrize("name", [*ENOUGH, "URL_BASE", "PLEX_TV_URL", "LOG_LEVEL"])
+def test_bytes_that_are_no_text_are_a_fault_and_no_traceback(name: str) -> None:
+    found = faults(**{name: ENOUGH.get(name, "") + "\udcff-0123456789abcdef"})
+
+    assert f"{name} holds bytes that are not UTF-8" in found
+
+
+@pytest.mark.parametrize("key", ["ü" * 16, "tab\tin-the-middle-0123"])
+def test_key_that_no_header_could_carry_is_refused(key: str) -> None:
+    assert "ASCII" in faults(API_KEY=key)[0]
+
+
+@pytest.mark.parametrize("url", ["postgresql://a:s3cret%zz@b/c", "postgres://a:s3cret@b/c?d=1", "mysql://a:s3cret@b/c"])
 def test_database_address_that_cannot_be_read_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config(DATABASE_URL=url)
@@ -206,10 +201,9 @@ def test_database_address_may_use_either_scheme(scheme: str) -> None:
 
 
 @settings(deadline=None)
-@given(
-    text=st.text(st.characters(codec="utf-8"), max_size=12), name=st.sampled_from(["API_KEY", "TOKEN_ENCRYPTION_KEY"])
-)
-def test_short_secret_never_passes_nor_is_repeated(text: str, name: str) -> None:
+@given(text=st.text(st.characters(codec="utf-8"), max_size=12))
+@pytest.mark.parametrize("name", ["API_KEY", "TOKEN_ENCRYPTION_KEY"])
+def test_short_secret_never_passes_nor_is_repeated(name: str, text: str) -> None:
     marked = f"§{text}§"
 
     found = faults(**{name: marked})
@@ -223,42 +217,3 @@ def test_settings_printed_show_no_secret() -> None:
 
     assert "sync_interval_hours=6" in printed
     assert all(secret not in printed for secret in ("db-pass-9876", *list(ENOUGH.values())))
-
-
-@pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MutableMapping[str, str]]:
-    """An empty environment in an empty working directory; load_config() may write into it."""
-    monkeypatch.chdir(tmp_path)
-    with patch.dict(environ, clear=True):
-        yield environ
-
-
-def test_settings_are_read_from_the_file_and_the_environment_wins(
-    environment: MutableMapping[str, str], tmp_path: Path
-) -> None:
-    lines = [f"{name}={value}" for name, value in ENOUGH.items()]
-    (tmp_path / ".env").write_text("\n".join([*lines, "PORT=1111", "WEB_THREADS=3", "# a comment"]))
-    environment["PORT"] = "2222"
-
-    found = load_config()
-
-    assert (found.api_key, found.port, found.web_threads) == (ENOUGH["API_KEY"], 2222, 3)
-
-
-def test_environment_alone_is_enough(environment: MutableMapping[str, str]) -> None:
-    environment.update(ENOUGH)
-
-    assert load_config() == config()
-
-
-def test_faults_end_the_program_with_the_message_and_no_traceback(
-    environment: MutableMapping[str, str], tmp_path: Path
-) -> None:
-    (tmp_path / ".env").write_text("API_KEY=short\n")
-
-    with pytest.raises(SystemExit) as caught:
-        load_config()
-
-    assert isinstance(caught.value.code, str)
-    assert caught.value.code.startswith("The service cannot start")
-    assert [line.split()[1] for line in caught.value.code.splitlines()[1:]] == list(ENOUGH)

@@ -128,7 +128,7 @@ def test_empty_page_before_the_end_is_refused(before: list[Any]) -> None:
 
 
 def test_repeated_page_is_refused() -> None:
-    with pytest.raises(ListChanged, match="twice"):
+    with pytest.raises(ListChanged, match="nothing new"):
         read([reply([film(1), film(2)], total=9), reply([film(1), film(2)], total=9)])
 
 
@@ -230,9 +230,9 @@ def test_no_list_comes_of_pages_of_which_one_is_dropped_repeated_or_cut(
         del bodies[hurt]
     elif harm == "cut":
         bodies[hurt]["MediaContainer"]["Metadata"].pop()
-    elif harm == "replace another":  # without an offset nothing tells
+    elif harm == "replace another":
         other = data.draw(st.integers(0, len(bodies) - 1))
-        assume(telling and other != hurt)
+        assume(other != hurt)
         bodies[other] = bodies[hurt]
     else:
         assume(hurt + 1 < len(bodies))

@@ -53,7 +53,7 @@ def test_external_ids_are_asked_for(plex: FakePlex, plex_client: PlexClient) -> 
 
 
 def test_xml_answer_reads_the_same_as_json(plex: FakePlex, plex_client: PlexClient) -> None:
-    person = plex.add(TOKEN, rows=[row("1", "Alpha & Ümläut"), row("2", "Beta", media_type="show")])
+    person = plex.add(TOKEN, rows=[row("1", "A & Ümläut"), row("2", "B", media_type="show"), row("3", "C")])
     as_json = read(plex_client)
 
     person.xml = True

@@ -20,8 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from dotenv import load_dotenv
-
+from wishlist_service.config import environment
 from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, die_with_parent
 
 CHECKOUT: Final = Path(__file__).parent.parent
@@ -56,7 +55,7 @@ def _prepare(stack: ExitStack) -> dict[str, str]:
         env_file.touch(mode=0o600)
         env_file.write_text(f"API_KEY={secrets.token_hex(24)}\nTOKEN_ENCRYPTION_KEY={secrets.token_hex(24)}\n")
         print("Wrote .env with a random API_KEY and TOKEN_ENCRYPTION_KEY; without it stored tokens cannot be read.")
-    load_dotenv(env_file)
+    os.environ.update(environment())
     if not os.environ.get("DATABASE_URL"):
         directory = _state_directory()
         os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(directory)).url

@@ -1,12 +1,12 @@
 """Settings: read once from the environment into a frozen value, every fault named at once."""
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
@@ -72,11 +72,21 @@ def load_config() -> Config:
 
     Ends the program with the list of faults when there are any.
     """
-    load_dotenv(".env")
     try:
-        return Config.from_env(os.environ)
+        return Config.from_env(environment())
     except ConfigError as error:
         sys.exit(str(error))
+
+
+def environment() -> dict[str, str]:
+    """The variables of `.env` in the working directory and of the environment; a filled one of the latter wins."""
+    try:
+        told = dotenv_values(".env")
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"The file .env cannot be read: {type(error).__name__}. It must be a readable UTF-8 text.")
+    return {name: value or "" for name, value in told.items()} | {
+        name: value for name, value in os.environ.items() if value or name not in told
+    }
 
 
 class _Reader:
@@ -87,7 +97,11 @@ class _Reader:
         self.faults: list[str] = []
 
     def _text(self, name: str) -> str:
-        return self._env.get(name, "").strip()
+        value = self._env.get(name, "").strip()
+        readable = value.encode(errors="replace").decode()
+        if value != readable:
+            self.faults.append(f"{name} holds bytes that are not UTF-8")
+        return readable
 
     def database_url(self, name: str) -> str:
         value = self._text(name)
@@ -99,13 +113,18 @@ class _Reader:
             try:
                 conninfo_to_dict(value)
             except ProgrammingError:  # its text may quote the password
-                self.faults.append(f"{name} cannot be read; special characters in it must be percent-encoded")
+                self.faults.append(
+                    f"{name} cannot be read: an unknown parameter, or special characters that are not percent-encoded"
+                )
         return value
 
     def secret(self, name: str) -> str:
+        """A secret that travels in a header."""
         value = self._text(name)
         if not value:
             self.faults.append(f"{name} is missing. {_HOW_TO_MAKE_ONE}")
+        elif not value.isascii() or not value.isprintable():
+            self.faults.append(f"{name} must hold ASCII characters only. {_HOW_TO_MAKE_ONE}")
         else:
             self._check_secret(name, value)
         return value
@@ -126,13 +145,11 @@ class _Reader:
 
     def number(self, name: str, default: float, *, least: float, most: float) -> float:
         text = self._text(name)
-        try:
-            value = float(text) if text else default
-        except ValueError:
-            value = float("nan")
-        if not least <= value <= most:
+        # float() alone would take underscores, other scripts' digits, nan and inf
+        value = float(text) if re.fullmatch(r"[0-9]{0,9}\.?[0-9]{1,9}", text) else None
+        if text and (value is None or not least <= value <= most):
             self.faults.append(f"{name} must be a number from {least:g} to {most:g}, not {text!r}")
-        return value
+        return default if value is None else value
 
     def integer(self, name: str, default: int, *, least: int, most: int) -> int:
         text = self._text(name)
@@ -150,13 +167,12 @@ class _Reader:
 
     def web_url(self, name: str, default: str) -> str:
         value = self._text(name).rstrip("/") or default
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            self.faults.append(f"{name} must be an address like {default}, not {value!r}")
+        if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[\w./~-]*)?", value, re.ASCII):
+            self.faults.append(f"{name} must be an address like {default}")
         return value
 
     def url_base(self, name: str) -> str:
         value = self._text(name).strip("/")
-        if not all(character.isascii() and (character.isalnum() or character in "-._~/") for character in value):
+        if value and not re.fullmatch(r"[\w~-][\w.~-]*(/[\w~-][\w.~-]*)*", value, re.ASCII):
             self.faults.append(f"{name} must be a plain path like /plex-wishlist, not {value!r}")
         return f"/{value}" if value else ""

@@ -20,7 +20,7 @@ def decide(present: Collection[str], read: Watchlist, *, held_removals: str | No
 
     if missing and read.unidentified:
         return Change(add=add, remove=frozenset(), held=_unidentified_sentence(read.unidentified, len(missing)))
-    if not _takes_too_much(len(present), len(missing), list_size=read.size):
+    if not _takes_too_much(len(present), len(missing), nothing_read=not read.entries):
         return Change(add=add, remove=missing)
     digest = hashlib.sha256("\n".join(sorted(missing)).encode()).hexdigest()
     if digest == held_removals:
@@ -28,8 +28,8 @@ def decide(present: Collection[str], read: Watchlist, *, held_removals: str | No
     return Change(add=add, remove=frozenset(), held=_held_sentence(len(present), len(missing)), held_removals=digest)
 
 
-def _takes_too_much(present: int, missing: int, *, list_size: int) -> bool:
-    emptied = list_size == 0 and present > 5
+def _takes_too_much(present: int, missing: int, *, nothing_read: bool) -> bool:
+    emptied = nothing_read and missing > 0 and present > 5
     halved = present >= 10 and missing * 2 > present
     return emptied or halved
 

@@ -28,7 +28,9 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
     A fact that makes no sense is left out (None), a text that is too long is cut.
     """
     key = rating_key(raw)
-    media_type = raw.get("type")
+    guid = _GUID.fullmatch(str(raw.get("guid")))
+    # the guid is the identity: where it contradicts the type, it is right
+    media_type = guid[1] if guid and raw.get("type") in _MEDIA_TYPES else raw.get("type")
     title = clean_text(raw.get("title"), longest=LONGEST_TITLE)
     if key is None or media_type not in _MEDIA_TYPES or title is None:
         return None
@@ -41,8 +43,8 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
         year=_year(raw.get("year")),
         released_on=_date(raw.get("originallyAvailableAt")),
         imdb_id=external.get("imdb"),
-        tmdb_id=_external_number(external.get("tmdb")),
-        tvdb_id=_external_number(external.get("tvdb")),
+        tmdb_id=int(external["tmdb"]) if "tmdb" in external else None,
+        tvdb_id=int(external["tvdb"]) if "tvdb" in external else None,
         poster_url=_url(raw.get("thumb")),
         plex_url=_url(raw.get("publicPagesURL")),
         content_rating=clean_text(raw.get("contentRating"), longest=40),
@@ -62,11 +64,12 @@ def rating_key(raw: Mapping[str, Any]) -> str | None:
 
 
 def clean_text(value: object, *, longest: int) -> str | None:
-    """Printable text in Unicode's composed form, without control characters or half surrogates."""
+    """Text in Unicode's composed form, without control characters or half surrogates; None if nothing can be seen."""
     if not isinstance(value, str):
         return None
     kept = "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in value)
-    return " ".join(unicodedata.normalize("NFC", kept).split())[:longest].strip() or None
+    text = " ".join(unicodedata.normalize("NFC", kept).split())[:longest].strip()
+    return text if any(unicodedata.category(character) != "Cf" for character in text) else None
 
 
 def _year(value: object) -> int | None:
@@ -85,21 +88,15 @@ def _date(value: object) -> date | None:
 
 
 def _url(value: object) -> str | None:
-    text = clean_text(value, longest=LONGEST_URL + 1)
-    usable = text and len(text) <= LONGEST_URL and " " not in text and text.startswith(("https://", "http://"))
-    return text if usable else None
+    text = clean_text(value, longest=LONGEST_URL) if isinstance(value, str) and len(value) <= LONGEST_URL else None
+    return text if text and " " not in text and text.startswith(("https://", "http://")) else None
 
 
 def _external_ids(guids: object) -> dict[str, str]:
-    """{"imdb": "tt…", "tmdb": "…", "tvdb": "…"} as far as known; the first of a kind counts."""
+    """{"imdb": "tt…", "tmdb": "…", "tvdb": "…"} as far as known; the first usable one of a kind counts."""
     found: dict[str, str] = {}
     for guid in guids if isinstance(guids, list) else ():
         match = _EXTERNAL_ID.fullmatch(str(guid.get("id"))) if isinstance(guid, Mapping) else None
-        if match:
+        if match and (match[2] or 0 < int(match[4]) <= _LARGEST_ID):
             found.setdefault(match[1] or match[3], match[2] or match[4])
     return found
-
-
-def _external_number(text: str | None) -> int | None:
-    number = int(text) if text else 0
-    return number if 0 < number <= _LARGEST_ID else None

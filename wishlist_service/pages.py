@@ -37,7 +37,9 @@ class Page:
             raise PlexChanged(_not_understood("no MediaContainer"))
         rows: list[Any] = []
         for name in ("Metadata", "Video", "Directory"):
-            part = container.get(name, [])
+            part = container.get(name)
+            if part is None:
+                continue
             if not isinstance(part, list):
                 raise PlexChanged(_not_understood(f"{name} is no list"))
             rows += part
@@ -58,7 +60,6 @@ class PageReader:
         self.total = 0
         self.complete = False
         self._etag: str | None = None
-        self._last_rows: list[Any] = []
         self._entries: dict[str, WatchlistEntry] = {}
         self._unreadable: set[str] = set()
         self._unidentified = 0
@@ -77,14 +78,13 @@ class PageReader:
             raise ListChanged(f"it ended after {self.received} of {page.total} rows")
         if self.received + len(page.rows) > page.total:
             raise ListChanged(f"it has more than its {page.total} rows")
-        if not first and page.rows == self._last_rows:
-            raise ListChanged("a page came twice")
+        if not first and page.rows and not any(self._is_new(row) for row in page.rows):
+            raise ListChanged("a page brought nothing new")
 
         if first:
             self.total, self._etag = page.total, etag
         for position, row in enumerate(page.rows, start=self.received):
             self._add_row(row, position)
-        self._last_rows = page.rows
         self.received += len(page.rows)
         self.complete = self.received == self.total
 
@@ -99,15 +99,19 @@ class PageReader:
             unidentified=self._unidentified,
         )
 
+    def _is_new(self, row: object) -> bool:
+        key = rating_key(row) if isinstance(row, Mapping) else None
+        return key is None or (key not in self._entries and key not in self._unreadable)
+
     def _add_row(self, row: object, position: int) -> None:
         key = rating_key(row) if isinstance(row, Mapping) else None
         entry = parse_entry(row) if isinstance(row, Mapping) else None
+        self._duplicates += not self._is_new(row)
         if key is None:
             self._unidentified += 1
         elif entry is None:
             self._unreadable.add(key)
         else:
-            self._duplicates += key in self._entries
             self._entries[key] = replace(entry, position=position)
 
 

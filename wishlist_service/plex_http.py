@@ -186,7 +186,9 @@ def _from_xml(body: bytes) -> dict[str, Any]:
 def _from_element(element: ElementTree.Element) -> dict[str, Any]:
     children: dict[str, Any] = {}
     for child in element:
-        children.setdefault(child.tag, []).append(_from_element(child))
+        # JSON has movies and shows in one list, in order; so it shall be here
+        name = "Metadata" if child.tag in ("Video", "Directory") else child.tag
+        children.setdefault(name, []).append(_from_element(child))
     return {**element.attrib, **children}
 
 

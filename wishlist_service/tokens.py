@@ -29,7 +29,7 @@ class TokenCipher:
         """The token. Raises TokenUnreadable when no passphrase fits."""
         try:
             return self._fernet.decrypt(ciphertext).decode()
-        except InvalidToken as error:
+        except (InvalidToken, ValueError) as error:  # ValueError: not even ASCII
             raise TokenUnreadable(
                 "The stored token cannot be decrypted: TOKEN_ENCRYPTION_KEY is not the one it was saved with. "
                 "Put the earlier key back, if need be after the new one and a comma; nothing is lost."

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from werkzeug.routing import BaseConverter, ValidationError
 
-_UID = re.compile(r"(?:plex:/*)?(?:(movie|show)/+)?([0-9a-f]{24})/*", re.IGNORECASE)
+_UID = re.compile(r"(?:plex:/*)?(?:(movie|show)/+)?([0-9a-f]{24})/*", re.IGNORECASE | re.ASCII)
 
 
 def uids_meant(text: str) -> list[str] | None:
@@ -27,10 +27,7 @@ class UidConverter(BaseConverter):
     """<uid:uids> in a rule: the list of uids meant."""
 
     part_isolating = False  # the value may hold slashes
-    regex = (
-        r"(?:plex(?::|%3[Aa])(?:/|%2[Ff])*)?(?:(?:movie|show)(?:/|%2[Ff])+)?"
-        r"[0-9A-Fa-f]{24}(?:/|%2[Ff])*"
-    )
+    regex = "(?ia:(?:plex(?::|%3A)(?:/|%2F)*)?(?:(?:movie|show)(?:/|%2F)+)?[0-9A-F]{24}(?:/|%2F)*)"
 
     def to_python(self, value: str) -> list[str]:
         """Called by the router."""
