@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -92,6 +94,20 @@ def test_sync_command_succeeds_when_everybody_was_read(household: Household) -> 
 
     with program("-m", "wishlist_service.sync", env=settings_for(household)) as command:
         assert command.exit_status() == 0
+
+
+def test_sync_command_shows_its_progress_on_a_terminal(household: Household) -> None:
+    household.add("Ann", [row(f"{n:x}", f"Film {n}") for n in range(1, 151)])
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "wishlist_service.sync"]
+
+    subprocess.run(command, env=settings_for(household), stdout=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+
+    assert "\rAnn: 100 of 150 titles read" in shown.replace("\033[K", "")
+    assert "\rAnn: changed, 150 titles" in shown.replace("\033[K", "")
 
 
 def test_killed_sync_leaves_nothing_half_written_and_the_next_one_is_right(household: Household) -> None:
