@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS plex_users (
     active            boolean NOT NULL DEFAULT true,
     plex_uuid         text,                 -- Plex's id of the account, null until Plex has told it
     plex_username     text,
+    account_checked   boolean NOT NULL DEFAULT false,   -- Plex has said whose the present token is
     sync_state        text NOT NULL DEFAULT 'never',
     sync_detail       text,
     last_attempt_at   timestamptz,
@@ -26,7 +27,7 @@ CREATE TABLE IF NOT EXISTS plex_users (
     CONSTRAINT plex_users_account_key UNIQUE (plex_uuid),
     CONSTRAINT plex_users_name_check CHECK (name <> ''),
     CONSTRAINT plex_users_state_check CHECK (sync_state IN (
-        'never', 'ok', 'held', 'token_rejected', 'token_unreadable',
+        'never', 'ok', 'held', 'token_rejected', 'token_unreadable', 'other_account',
         'rate_limited', 'unreachable', 'plex_changed', 'error'))
 );
 
@@ -219,5 +220,5 @@ SELECT id, trigger,
             ELSE status
         END AS status,
        started_at, finished_at, users_processed, items_fetched,
-       new_items, updated_items, removed_items, total_items, errors, user_id
+       new_items, updated_items, removed_items, total_items, errors
   FROM sync_runs;

@@ -176,8 +176,9 @@ class Household:
         person = self.plex.people.get(token) or self.plex.add(token, username=name.lower(), rows=rows)
         self.conn.execute(
             """
-            INSERT INTO plex_users (name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username)
-            VALUES (%s, %s, %s, '****', %s, %s)
+            INSERT INTO plex_users (
+                   name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username, account_checked)
+            VALUES (%s, %s, %s, '****', %s, %s, true)
             """,
             [name, self.cipher.encrypt(token), self.cipher.fingerprints(token)[0], person.uuid, person.username],
         )

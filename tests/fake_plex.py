@@ -240,6 +240,7 @@ def _demo() -> None:
     )
     plex.add(people["Ben"], username="ben", rows=[harbour, lantern, orchard])
     plex.add(people["Cleo"], username="cleo", rows=[lantern, row("77", "Untitled Space Opera", year=None)])
+    plex.add("demo-token-of-dora-0004", username="dora", rows=[orchard, row("d0", "Dora's Own Film", year=2020)])
     print(json.dumps({"url": plex.url, "people": people}), flush=True)
     with suppress(KeyboardInterrupt):
         plex.serve_forever()

@@ -18,6 +18,8 @@ from typing import Any
 from conftest import API_KEY, PASSPHRASE
 
 CHECKOUT = Path(__file__).parent.parent
+NO_SETTINGS = Path("/")  # a working directory without a .env
+GUNICORN = ("-m", "gunicorn", "-c", str(CHECKOUT / "gunicorn.conf.py"), "wsgi:app")
 
 
 def environment(database_url: str, plex_url: str = "http://127.0.0.1:9", **more: str) -> dict[str, str]:
@@ -38,7 +40,7 @@ def environment(database_url: str, plex_url: str = "http://127.0.0.1:9", **more:
 class Program:
     """A running program whose output is kept."""
 
-    def __init__(self, command: list[str], env: dict[str, str], cwd: Path = CHECKOUT) -> None:
+    def __init__(self, command: list[str], env: dict[str, str], cwd: Path = NO_SETTINGS) -> None:
         self.process = subprocess.Popen(
             command, env=env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -76,7 +78,7 @@ class Program:
 
 
 @contextmanager
-def program(*arguments: str, env: dict[str, str], cwd: Path = CHECKOUT) -> Iterator[Program]:
+def program(*arguments: str, env: dict[str, str], cwd: Path = NO_SETTINGS) -> Iterator[Program]:
     """python with these arguments; killed at the end if it still runs."""
     running = Program([sys.executable, *arguments], env, cwd)
     try:
@@ -89,7 +91,7 @@ def program(*arguments: str, env: dict[str, str], cwd: Path = CHECKOUT) -> Itera
 def gunicorn(env: dict[str, str]) -> Iterator[tuple[Program, str]]:
     """The API under gunicorn, healthy, with its address."""
     address = f"http://127.0.0.1:{env['PORT']}"
-    with program("-m", "gunicorn", "wsgi:app", env=env) as running:
+    with program(*GUNICORN, env=env) as running:
         wait_until(lambda: running.process.poll() is not None or status_of(f"{address}/health") == 200)
         assert running.process.poll() is None, running.output
         yield running, address

@@ -22,6 +22,7 @@ def ann_at_plex(plex: FakePlex) -> None:
         ({}, {"name", "token"}),
         ({"name": "", "token": ""}, {"name", "token"}),
         ({"name": "   ", "token": TOKEN}, {"name"}),
+        ({"name": "\u200b", "token": TOKEN}, {"name"}),
         ({"name": 1, "token": None}, {"name", "token"}),
         ({"name": "x" * 101, "token": "y" * 2001}, {"name", "token"}),
         ({"name": "a\x00b", "token": TOKEN}, {"name"}),

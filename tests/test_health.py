@@ -35,6 +35,14 @@ def test_health_is_ok_and_asks_no_plex(client: FlaskClient, household: Household
     assert plex.asked == []
 
 
+def test_last_success_of_a_paused_person_does_not_count(client: FlaskClient, household: Household) -> None:
+    household.add("Ann")
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET active = false")
+
+    assert client.get("/health").json["last_success_at"] is None
+
+
 def test_health_fails_when_there_is_no_database(without_database: FlaskClient) -> None:
     reply = without_database.get("/health")
 

@@ -1,6 +1,5 @@
 """Migrations: applied once, by one of many, after a killed one, and undone."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import API_KEY, PASSPHRASE
+from processes import NO_SETTINGS, environment
 from psycopg import connect
 from yoyo import get_backend, read_migrations
 
@@ -21,13 +20,11 @@ def empty_url(new_database: Callable[[str | None], str]) -> str:
     return new_database(None)
 
 
-def environment(url: str) -> dict[str, str]:
-    return os.environ | {"DATABASE_URL": url, "API_KEY": API_KEY, "TOKEN_ENCRYPTION_KEY": PASSPHRASE}
-
-
 def start_migrator(url: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "wishlist_service.migrate"]
-    return subprocess.Popen(command, env=environment(url), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, env=environment(url), cwd=NO_SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def schema(url: str) -> list[tuple[str, ...]]:
@@ -103,6 +100,18 @@ def test_killed_migrator_does_not_block_the_next(empty_url: str) -> None:
         hold.rollback()
 
     assert migrate(empty_url) == ["0001_wishlist"]
+    assert ("wishlist_items", "uid", "text") in schema(empty_url)
+
+
+def test_database_named_by_the_environment_is_the_one_migrated(empty_url: str) -> None:
+    scheme, _, rest = empty_url.partition("://")
+    server, _, after = rest.partition("/")
+    name, _, query = after.partition("?")
+    env = environment(f"{scheme}://{server}/?{query}") | {"PGDATABASE": name}
+
+    command = [sys.executable, "-m", "wishlist_service.migrate"]
+    subprocess.run(command, env=env, cwd=NO_SETTINGS, check=True, stdout=subprocess.DEVNULL)
+
     assert ("wishlist_items", "uid", "text") in schema(empty_url)
 
 

@@ -35,20 +35,20 @@ def replies(pages: list[list[Any]], *, telling: bool = True) -> list[dict[str, A
     ]
 
 
-def read(bodies: list[dict[str, Any]]) -> Watchlist | None:
+def read(bodies: list[dict[str, Any]], known_twice: frozenset[str] = frozenset()) -> Watchlist | None:
     """The list in these replies, asked for as the client does: until it is complete; None if it never is."""
     reader = PageReader()
     for number, body in enumerate(bodies, start=1):
         reader.add(Page.from_reply(body), etag=f'"page-{number}"')
         if reader.complete:
-            return reader.watchlist()
+            return reader.watchlist(known_twice=known_twice)
     return None
 
 
-def whole(pages: list[list[Any]]) -> Watchlist:
+def whole(pages: list[list[Any]], **known: frozenset[str]) -> Watchlist:
     """The list cut into these pages."""
-    watchlist = read(replies(pages))
-    assert watchlist is not None
+    watchlist = read(replies(pages), **known)
+    assert watchlist
     return watchlist
 
 
@@ -164,18 +164,21 @@ def test_entries_keep_their_place_on_the_list_though_sorted_by_uid() -> None:
     ]
 
 
-def test_row_pushed_onto_the_next_page_counts_once_and_drops_the_etag() -> None:
-    watchlist = whole([[film(1), film(2)], [film(2), film(3)]])
+def test_row_that_comes_twice_is_refused_unless_it_always_does_and_then_counts_once() -> None:
+    pages = [[film(1), film(2)], [film(2), film(3)]]
+    with pytest.raises(ListChanged, match="twice") as first:
+        whole(pages)
+    assert first.value.twice == {uid(2)[-24:]}
 
-    assert [entry.uid for entry in watchlist.entries] == [uid(1), uid(2), uid(3)]
-    assert (watchlist.size, watchlist.etag) == (3, None)
+    again = whole(pages, known_twice=first.value.twice)
+
+    assert ([entry.uid for entry in again.entries], again.etag) == ([uid(1), uid(2), uid(3)], None)
 
 
 def test_list_is_not_complete_before_its_last_row() -> None:
     reader = PageReader()
     reader.add(Page.from_reply(reply([film(1), film(2)], total=3)), etag="e")
     assert (reader.complete, reader.received, reader.total) == (False, 2, 3)
-
     reader.add(Page.from_reply(reply([film(3)], total=3)), etag=None)
 
     assert (reader.complete, reader.received, reader.watchlist().etag) == (True, 3, "e")
@@ -190,7 +193,8 @@ def test_unreadable_rows_are_remembered_by_the_title_they_stand_for() -> None:
 
 
 def test_title_read_from_another_row_is_not_unreadable() -> None:
-    watchlist = whole([[film(1, title=""), film(1)], [film(2), film(2, title="")]])
+    twice = frozenset({uid(1)[-24:], uid(2)[-24:]})
+    watchlist = whole([[film(1, title=""), film(1)], [film(2), film(2, title="")]], known_twice=twice)
 
     assert [entry.uid for entry in watchlist.entries] == [uid(1), uid(2)]
     assert (watchlist.unreadable_keys, watchlist.size) == (frozenset(), 2)

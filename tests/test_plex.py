@@ -1,6 +1,5 @@
 """The client against the simulated Plex: paging, consistency, politeness, secrecy."""
 
-import threading
 from dataclasses import replace
 
 import pytest
@@ -50,6 +49,7 @@ def test_external_ids_are_asked_for(plex: FakePlex, plex_client: PlexClient) -> 
     entry = read(plex_client).entries[0]
 
     assert (entry.imdb_id, entry.tmdb_id, entry.tvdb_id) == ("tt0000001", 1, 2)
+    assert plex.asked[0].query["sort"] == "watchlistedAt:desc"
 
 
 def test_xml_answer_reads_the_same_as_json(plex: FakePlex, plex_client: PlexClient) -> None:
@@ -115,20 +115,44 @@ def test_wrong_total_fails(plex: FakePlex, plex_client: PlexClient, claimed: int
         plex_client.watchlist(TOKEN)
 
 
-def test_row_pushed_to_the_next_page_counts_once_and_the_etag_is_not_trusted(
+def test_row_pushed_to_the_next_page_by_one_that_was_not_seen_has_the_list_read_again(
     plex: FakePlex, plex_client: PlexClient
 ) -> None:
     person = plex.add(TOKEN, rows=rows(150))
 
     def swap(start: int) -> None:
-        if start:
+        if start and person.rows[0]["title"] != "Newcomer":
             person.rows = [row("fff", "Newcomer"), *person.rows[:-1]]
 
     person.before_page = swap
 
     watchlist = read(plex_client)
 
-    assert len(watchlist.entries) == 149
+    assert len(watchlist.entries) == 150
+    assert "Newcomer" in {entry.title for entry in watchlist.entries}
+
+
+def test_list_whose_rows_come_twice_in_ever_other_ways_fails(plex: FakePlex, plex_client: PlexClient) -> None:
+    person = plex.add(TOKEN, rows=rows(150))
+
+    def rotate(start: int) -> None:
+        if start:
+            person.rows = [person.rows[-1], *person.rows[:-1]]
+
+    person.before_page = rotate
+
+    with pytest.raises(PlexChanged, match="a row came twice"):
+        plex_client.watchlist(TOKEN)
+
+
+def test_title_that_plex_lists_twice_counts_once_and_the_etag_is_not_trusted(
+    plex: FakePlex, plex_client: PlexClient
+) -> None:
+    plex.add(TOKEN, rows=[*rows(120), row("1", "Film 1")])
+
+    watchlist = read(plex_client)
+
+    assert len(watchlist.entries) == 120
     assert watchlist.etag is None
 
 
@@ -170,22 +194,6 @@ def test_cookies_are_not_kept(plex: FakePlex, plex_client: PlexClient) -> None:
     plex_client.watchlist(TOKEN)
 
     assert "Cookie" not in plex.asked[-1].headers
-
-
-def test_pause_between_pages_is_kept_but_none_after_the_last(config: Config, plex: FakePlex) -> None:
-    waits: list[float | None] = []
-
-    class Recorder(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            waits.append(timeout)
-            return False
-
-    plex.add(TOKEN, rows=rows(250))
-    client = make_plex_client(replace(config, page_pause_seconds=1.5), stop=Recorder())
-
-    read(client)
-
-    assert waits == [1.5, 1.5]
 
 
 def test_account_says_whose_token_it_is(plex: FakePlex, plex_client: PlexClient) -> None:

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from http.client import HTTPConnection
 
 import pytest
 from conftest import API_KEY, PASSPHRASE, Household
 from fake_plex import row
 from plex_faults import status
-from processes import call, environment, free_port, gunicorn, program, wait_until
+from processes import CHECKOUT, GUNICORN, NO_SETTINGS, call, environment, free_port, gunicorn, program, wait_until
 
 ALPHA = row("1", "Alpha")
 
@@ -53,18 +55,12 @@ def test_stopping_gunicorn_lets_the_person_under_way_be_finished(household: Hous
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        "-m gunicorn wsgi:app",
-        "-m wishlist_service.scheduler",
-        "-m wishlist_service.sync",
-        "-m wishlist_service.migrate",
-    ],
+    "arguments", [GUNICORN, *(("-m", f"wishlist_service.{name}") for name in ("scheduler", "sync", "migrate"))]
 )
-def test_wrong_settings_stop_the_start_with_one_message(arguments: str) -> None:
+def test_wrong_settings_stop_the_start_with_one_message(arguments: tuple[str, ...]) -> None:
     env = environment("mysql://x", API_KEY="short", TOKEN_ENCRYPTION_KEY="", PORT="many")
 
-    with program(*arguments.split(), env=env) as started:
+    with program(*arguments, env=env) as started:
         exit_status = started.exit_status()
 
     assert exit_status == 1
@@ -101,7 +97,7 @@ def test_sync_command_shows_its_progress_on_a_terminal(household: Household) -> 
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "wishlist_service.sync"]
 
-    subprocess.run(command, env=settings_for(household), stdout=theirs, check=True)
+    subprocess.run(command, env=settings_for(household), stdout=theirs, cwd=NO_SETTINGS, check=True)
     os.close(theirs)
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
@@ -167,6 +163,54 @@ def test_restarted_scheduler_does_not_sync_again_within_the_interval(household: 
     assert due is not None
     assert 5.99 * 3600 < due["after"].total_seconds() < 6.01 * 3600
     assert "sync started" not in scheduler.output
+
+
+def test_programs_that_meet_an_empty_database_say_what_to_do(new_database: Callable[[str | None], str]) -> None:
+    env = environment(new_database(None))
+
+    with program("-m", "wishlist_service.sync", env=env) as command:
+        assert command.exit_status() == 1
+    with program("-m", "wishlist_service.scheduler", env=env) as scheduler:
+        scheduler.wait_for("python -m wishlist_service.migrate")
+        scheduler.end()
+
+    assert "python -m wishlist_service.migrate" in command.output
+    assert "Traceback" not in command.output + scheduler.output
+
+
+@pytest.mark.parametrize("module", ["sync", "migrate", "scheduler"])
+def test_asking_a_command_for_help_does_nothing_else(module: str) -> None:
+    with program("-m", f"wishlist_service.{module}", "--help", env={"PYTHONPATH": str(CHECKOUT)}) as command:
+        assert command.exit_status() == 0
+
+    assert f"usage: python -m wishlist_service.{module}" in command.output
+
+
+def test_body_in_chunks_is_refused(household: Household) -> None:
+    with gunicorn(settings_for(household)) as (_api, address):
+        connection = HTTPConnection(address.removeprefix("http://"))
+        headers = {"X-API-Key": API_KEY, "Content-Type": "application/json"}
+        connection.request("POST", "/api/users", iter([b"{}"]), headers, encode_chunked=True)
+        reply = connection.getresponse()
+        kind = reply.headers["Content-Type"]
+        connection.close()
+
+    assert (reply.status, kind) == (411, "application/problem+json")
+
+
+def test_all_programs_show_plex_the_same_identifier_kept_in_the_database(household: Household) -> None:
+    household.add("Ann", [ALPHA])
+    env = settings_for(household)
+
+    with program("-m", "wishlist_service.sync", env=env) as command:
+        command.exit_status()
+    with gunicorn(env) as (_api, address):
+        call("POST", f"{address}/api/sync?user_id=1")
+
+    kept = household.conn.execute("SELECT client_identifier FROM sync_state").fetchone()
+    assert kept is not None
+    shown = {asked.headers["X-Plex-Client-Identifier"] for asked in household.plex.asked}
+    assert shown == {kept["client_identifier"]}
 
 
 def test_no_secret_is_ever_printed(household: Household) -> None:

@@ -70,9 +70,11 @@ def alive(pids: set[int]) -> set[int]:
 
 def test_demo_shows_a_merged_list_and_leaves_nothing(checkout: Path) -> None:
     port = free_port()
-    before = set(Path("/tmp").glob("wishlist-demo-*"))
+    temporary = checkout / "temporary"
+    temporary.mkdir()
+    env = plain_environment(port) | {"TMPDIR": str(temporary)}
 
-    with program("-m", "wishlist_service", "demo", env=plain_environment(port), cwd=checkout) as demo:
+    with program("-m", "wishlist_service", "demo", env=env, cwd=checkout) as demo:
         demo.wait_for("status=succeeded")
         status, page = call("GET", f"http://127.0.0.1:{port}/api/wishlist?sort=wanted_count")
         children = descendants(demo.process.pid)
@@ -86,7 +88,7 @@ def test_demo_shows_a_merged_list_and_leaves_nothing(checkout: Path) -> None:
     assert page["total"] == 5
     assert len(children) >= 5
     assert alive(children) == set()
-    assert set(Path("/tmp").glob("wishlist-demo-*")) == before
+    assert list(temporary.iterdir()) == []
     assert not (checkout / ".env").exists()
 
 
@@ -127,7 +129,7 @@ def test_run_says_so_when_the_port_is_taken(checkout: Path) -> None:
         exit_status = demo.exit_status()
 
     assert exit_status == 1
-    assert "Is the port in use?" in demo.output
+    assert f"Port {port} cannot be used" in demo.output
 
 
 def test_database_survives_that_everything_is_killed(state: Path) -> None:
@@ -156,11 +158,12 @@ def look_into(state: Path) -> Connection:
     return connect(EmbeddedPostgres(state).url, autocommit=True)
 
 
-def test_stale_lock_of_another_process_is_not_believed(state: Path) -> None:
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1], ids=["of another process", "of nobody"])
+def test_stale_lock_is_not_believed(state: Path, pid: int) -> None:
     with EmbeddedPostgres(state):
         pass
     data = next(state.glob("pg*/PG_VERSION")).parent
-    (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n1\n5432\n{state}\n\n0 0\nready\n")
+    (data / "postmaster.pid").write_text(f"{pid}\n{data}\n1\n5432\n{state}\n\n0 0\nready\n")
 
     with EmbeddedPostgres(state), look_into(state) as conn:
         assert conn.execute("SELECT 1").fetchone() == (1,)

@@ -12,7 +12,7 @@ from fake_plex import row
 from plex_faults import status
 from processes import wait_until
 
-from wishlist_service import sync
+from wishlist_service import scheduler, sync
 from wishlist_service.scheduler import Sidecar
 
 
@@ -52,6 +52,36 @@ def test_interval_varies_by_a_tenth(household: Household) -> None:
     due = next_run_at(household)
     assert due is not None
     assert timedelta(hours=8.9) < due - datetime.now(UTC) < timedelta(hours=11.1)
+
+
+def test_interval_is_drawn_from_a_tenth_below_to_a_tenth_above(household: Household) -> None:
+    sidecar = Sidecar(replace(household.config, sync_interval_hours=10), stop=threading.Event())
+    sidecar._plan()  # pyright: ignore[reportPrivateUsage]
+
+    job = sidecar._jobs.get_jobs("sync")[0]  # pyright: ignore[reportPrivateUsage]
+    assert (job.interval, job.latest) == (9 * 3600, 11 * 3600)
+
+
+def test_somebody_just_added_is_read_soon(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "NEWCOMERS_SECONDS", 1)
+    with Loop(household):
+        wait_until(lambda: runs(household) == 1)
+        household.add("Ann", [row("1", "Alpha")])
+
+        wait_until(lambda: household.titles("Ann") == ["Alpha"])
+
+    assert household.conn.execute("SELECT user_id FROM sync_runs ORDER BY id").fetchall()[-1] == {"user_id": 1}
+
+
+@pytest.mark.parametrize("status", ["succeeded", "partial"])
+def test_run_that_read_somebody_counts_as_the_last(household: Household, status: str) -> None:
+    household.sync()
+    household.conn.execute("UPDATE sync_runs SET status = %s", [status])
+
+    with Loop(household):
+        wait_until(lambda: next_run_at(household))
+
+    assert household.conn.execute("SELECT FROM sync_runs").rowcount == 1
 
 
 def test_overdue_sync_runs_at_once(household: Household) -> None:
@@ -114,6 +144,10 @@ def test_each_token_is_pinged_once_a_day(household: Household) -> None:
     household.add("Ben").account_status = 500
     household.add("Cleo")
     household.add("Dora")
+    household.add("Eve")
+    household.conn.execute(
+        "UPDATE plex_users SET sync_state = 'token_rejected', last_attempt_at = now() WHERE name = 'Eve'"
+    )
     household.conn.execute("UPDATE plex_users SET pinged_at = now() - interval '23 hours' WHERE name = 'Cleo'")
     household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Dora'")
 
@@ -123,13 +157,12 @@ def test_each_token_is_pinged_once_a_day(household: Household) -> None:
     def pings(name: str) -> int:
         return len(household.plex.requests_for(f"token-of-{name}-0123456789", "/api/v2/ping"))
 
-    assert (pings("ann"), pings("cleo"), pings("dora")) == (1, 0, 0)
+    assert (pings("ann"), pings("cleo"), pings("dora"), pings("eve")) == (1, 0, 0, 0)
     assert pings("ben") >= 1
     assert household.user("Ann")["pinged_at"] is not None
 
 
 def test_stop_ends_the_loop_after_the_person_being_synced(household: Household) -> None:
-    household.conn.execute("SELECT 1")
     loop = Loop(household)
     people = [household.add(name, [row(name.encode().hex(), name)]) for name in ("Ann", "Ben", "Cleo", "Dora")]
     for person in people:

@@ -37,6 +37,8 @@ def a_synced_person(household: Household) -> Any:
         (status(302, Location="https://example.test/"), "plex_changed", "HTTP 302"),
         (status(304), "plex_changed", "HTTP 304"),
         (status(200, body=b"<html>Please log in</html>"), "plex_changed", "not JSON"),
+        (status(200, body=b'{"MediaContainer": {"totalSize": 0}}', kind="text/html"), "plex_changed", "not JSON"),
+        (status(200, body=b" " * 21_000_000, kind="application/json"), "unreachable", "timed out"),
         (status(200, body=b"", kind="application/json"), "plex_changed", "not JSON"),
         (status(200, body=b'{"MediaContainer": {', kind="application/json"), "plex_changed", "not JSON"),
         (status(200, body=b"[" * 100_000, kind="application/json"), "plex_changed", "not JSON"),
@@ -128,10 +130,12 @@ def test_dead_token_is_rejected_then_left_alone_for_a_day_unless_asked_for(house
     household.sync()
     assert household.user("Ann")["sync_state"] == "token_rejected"
     household.plex.asked.clear()
+    attempt_at = household.user("Ann")["last_attempt_at"]
 
     again = household.sync()
 
     assert household.plex.asked == []
+    assert household.user("Ann")["last_attempt_at"] == attempt_at
     assert [error["state"] for error in again.errors] == ["token_rejected"]
     household.sync(user_id=household.user("Ann")["id"])
     assert household.plex.asked
@@ -155,7 +159,7 @@ def test_refused_list_is_not_taken_for_a_dead_token_while_the_account_cannot_be_
     assert (first, household.user("Ann")["sync_state"]) == ("unreachable", "unreachable")
 
 
-@pytest.mark.parametrize("retry_after", ["1", retry_at(1.5)], ids=["seconds", "date"])
+@pytest.mark.parametrize("retry_after", ["1", "0", retry_at(1.5), retry_at(-60)])
 def test_short_rate_limit_is_waited_out(household: Household, retry_after: str) -> None:
     household.add("Ann", TITLES).list_faults.append(status(429, Retry_After=retry_after))
 
@@ -164,7 +168,17 @@ def test_short_rate_limit_is_waited_out(household: Household, retry_after: str) 
     assert (run.status, run.items_fetched) == ("succeeded", 7)
 
 
-@pytest.mark.parametrize("headers", [{"Retry_After": "120"}, {"Retry_After": "soon"}, {}, {"Retry_After": "9" * 30}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry_After": "120"},
+        {"Retry_After": "soon"},
+        {},
+        {"Retry_After": "9" * 30},
+        {"Retry_After": "nan"},
+        {"Retry_After": "-1"},
+    ],
+)
 def test_long_rate_limit_stops_the_whole_process_from_asking(household: Household, headers: dict[str, str]) -> None:
     household.add("Ann", TITLES).always = status(429, body=b"Rate limit exceeded!", kind="text/plain", **headers)
     household.sync(user_id=household.user("Ann")["id"])

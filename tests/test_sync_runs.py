@@ -7,6 +7,7 @@ import pytest
 from conftest import Household
 from fake_plex import row
 from plex_faults import status
+from processes import wait_until
 
 from wishlist_service import sync
 from wishlist_service.db import connect
@@ -54,7 +55,7 @@ def test_run_whose_connection_died_is_interrupted_from_the_next_look_on(househol
 
         claimed.conn.close()
 
-        assert sync_runs.get_run(look, run_id=claimed.run_id).status == "interrupted"
+        wait_until(lambda: sync_runs.get_run(look, run_id=claimed.run_id).status == "interrupted")
         assert sync_runs.find_latest_run(look, running=True) is None
 
 

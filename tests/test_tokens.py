@@ -149,6 +149,8 @@ def test_nothing_that_is_printed_shows_a_token(old: TokenCipher, new: TokenCiphe
         name="Ann",
         active=True,
         plex_token=stored,
+        plex_username="ann",
+        account_checked=True,
         plex_uuid=None,
         sync_state="ok",
         sync_detail=None,

@@ -4,10 +4,12 @@ A private PostgreSQL is started unless DATABASE_URL is set. Whatever ends this p
 rest: Ctrl-C, SIGTERM, a child that died, and on Linux even kill -9.
 """
 
+import argparse
 import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,20 +22,25 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from wishlist_service.config import environment
+from wishlist_service.config import environment, load_config
 from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, die_with_parent
 
 CHECKOUT: Final = Path(__file__).parent.parent
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 70  # a request that waits for a sync may take 60
 
+_SPARE_TOKEN: Final = "demo-token-of-dora-0004"  # the simulated Plex knows it too
+
 Child = subprocess.Popen[str]
 
 
 def main() -> None:
-    """Run until told to stop; `demo` as the argument adds a simulated Plex with three sample people."""
-    demo = sys.argv[1:] == ["demo"]
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m wishlist_service", description=__doc__)
+    parser.add_argument("mode", nargs="?", choices=["demo"], help="with a simulated Plex and three sample people")
+    demo = parser.parse_args().mode == "demo"
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         with ExitStack() as stack:
             people = _prepare_demo(stack) if demo else _prepare(stack)
@@ -75,10 +82,12 @@ def _prepare_demo(stack: ExitStack) -> dict[str, str]:
     """A database and secrets for this run only, and a simulated Plex; returns its people's tokens by name."""
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="wishlist-demo-"))
     Path(directory).chmod(0o755)  # if we are root, PostgreSQL runs as another user
-    os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(Path(directory) / "state")).url
+    url = stack.enter_context(EmbeddedPostgres(Path(directory) / "state")).url
+    os.environ.update(environment())  # PORT and the like
     fake_plex = _start(stack, "simulated Plex", [sys.executable, "tests/fake_plex.py"], stdout=subprocess.PIPE)
     told = json.loads(fake_plex.stdout.readline()) if fake_plex.stdout else {}
     os.environ |= {
+        "DATABASE_URL": url,
         "API_KEY": secrets.token_hex(24),
         "TOKEN_ENCRYPTION_KEY": secrets.token_hex(24),
         "PLEX_DISCOVER_URL": told["url"],
@@ -90,11 +99,13 @@ def _prepare_demo(stack: ExitStack) -> dict[str, str]:
 
 def _serve(stack: ExitStack, people: dict[str, str]) -> None:
     """Migrate, start API and scheduler, add the people, and wait until something ends."""
+    port = load_config().port
+    _refuse_taken_port(port)
     migrated = subprocess.run([sys.executable, "-m", "wishlist_service.migrate"])
     if migrated.returncode:
         sys.exit(migrated.returncode)
 
-    address = f"http://localhost:{os.environ.get('PORT') or 8000}"
+    address = f"http://localhost:{port}"
     api = _start(stack, "API", [sys.executable, "-m", "gunicorn", "wsgi:app"])
     _wait_until_healthy(api, address)
     for name, token in people.items():
@@ -103,10 +114,22 @@ def _serve(stack: ExitStack, people: dict[str, str]) -> None:
 
     base = f"{address}{'/' + os.environ['URL_BASE'].strip('/') if os.environ.get('URL_BASE') else ''}"
     print(f"\nPlex Wishlist Service is up. Ctrl-C stops it.\n  wishlist  {base}/api/wishlist\n  docs      {base}/docs")
-    print("  API_KEY   " + (os.environ["API_KEY"] if people else "see .env") + "\n", flush=True)
+    if people:
+        print(f"  export API_KEY={os.environ['API_KEY']}    a token to add: {_SPARE_TOKEN}")
+    print(flush=True)
     while api.poll() is None and scheduler.poll() is None:
         time.sleep(0.2)
-    sys.exit("The API ended." if api.poll() is not None else "The scheduler ended.")
+    name, ended = ("API", api) if api.poll() is not None else ("scheduler", scheduler)
+    sys.exit(f"The {name} ended with status {ended.returncode}, so everything is stopped.")
+
+
+def _refuse_taken_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            sys.exit(f"Port {port} cannot be used ({error.strerror}). PORT in .env chooses another one.")
 
 
 def _start(stack: ExitStack, name: str, command: list[str], *, stdout: int | None = None) -> Child:
@@ -138,7 +161,7 @@ def _wait_until_healthy(api: Child, address: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if api.poll() is not None:
-            sys.exit("The API did not start. Is the port in use? PORT in .env chooses another one.")
+            sys.exit("The API did not start; the lines above say why.")
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=5):
                 return

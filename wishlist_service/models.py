@@ -82,6 +82,8 @@ class SyncUser:
     active: bool
     plex_token: str = field(repr=False)
     plex_uuid: str | None
+    plex_username: str | None
+    account_checked: bool
     sync_state: str
     sync_detail: str | None
     last_attempt_at: datetime | None

@@ -17,7 +17,14 @@ MOST_TITLES: Final = 50_000
 
 
 class ListChanged(Exception):
-    """The pages do not fit together: read the list again from the start."""
+    """The pages do not fit together: read the list again from the start.
+
+    twice: the rating keys that came more than once.
+    """
+
+    def __init__(self, reason: str, *, twice: frozenset[str] = frozenset()) -> None:
+        super().__init__(reason)
+        self.twice = twice
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class PageReader:
         self._entries: dict[str, WatchlistEntry] = {}
         self._unreadable: set[str] = set()
         self._unidentified = 0
-        self._duplicates = 0
+        self._twice: set[str] = set()
 
     def add(self, page: Page, *, etag: str | None) -> None:
         """Take the next page. Raises ListChanged if it contradicts itself or an earlier one."""
@@ -88,13 +95,17 @@ class PageReader:
         self.received += len(page.rows)
         self.complete = self.received == self.total
 
-    def watchlist(self) -> Watchlist:
-        """The list, once complete."""
-        # A row that came twice was pushed to the next page by a new one in front. That new
-        # one was not seen, so the ETag must not vouch for this read.
+    def watchlist(self, *, known_twice: frozenset[str] = frozenset()) -> Watchlist:
+        """The list, once complete. Raises ListChanged if a row came twice that did not do so in the read before.
+
+        Such a row was pushed to the next page by one in front, and that one was not seen. A row that
+        comes twice every time is a title that Plex lists twice; it counts once.
+        """
+        if not self._twice <= known_twice:
+            raise ListChanged("a row came twice", twice=frozenset(self._twice))
         return Watchlist(
             entries=sorted(self._entries.values(), key=lambda entry: entry.uid),
-            etag=None if self._duplicates else self._etag,
+            etag=None if self._twice else self._etag,
             unreadable_keys=frozenset(self._unreadable - self._entries.keys()),
             unidentified=self._unidentified,
         )
@@ -106,7 +117,8 @@ class PageReader:
     def _add_row(self, row: object, position: int) -> None:
         key = rating_key(row) if isinstance(row, Mapping) else None
         entry = parse_entry(row) if isinstance(row, Mapping) else None
-        self._duplicates += not self._is_new(row)
+        if key is not None and not self._is_new(row):
+            self._twice.add(key)
         if key is None:
             self._unidentified += 1
         elif entry is None:

@@ -14,7 +14,7 @@ from wishlist_service.entries import clean_text
 from wishlist_service.errors import PlexChanged, TokenRejected, Unreachable
 from wishlist_service.models import PlexAccount, Watchlist
 from wishlist_service.pages import ListChanged, Page, PageReader
-from wishlist_service.plex_http import PlexHttp, Reply
+from wishlist_service.plex_http import TRIES, PlexHttp, Reply
 
 logger = logging.getLogger(__name__)
 
@@ -47,20 +47,21 @@ class PlexClient:
         `progress` is told (rows read, rows in all) after each page. Raises a PlexError.
         """
         try:
-            return self._read_list(token, etag=etag, progress=progress)
+            return self._read_list(token, etag=etag, progress=progress, known_twice=frozenset())
         except ListChanged as change:
             logger.info("watchlist changed while it was read, reading again reason=%s", change)
+            known_twice = change.twice
         try:
-            return self._read_list(token, etag=None, progress=progress)
+            return self._read_list(token, etag=None, progress=progress, known_twice=known_twice)
         except ListChanged as change:
             raise PlexChanged(
                 f"The list did not hold still while it was read, twice ({change}). "
                 "It is kept as it was and read again at the next sync."
             ) from change
 
-    def account(self, token: str) -> PlexAccount:
+    def account(self, token: str, *, tries: int = TRIES) -> PlexAccount:
         """Whose token this is. Raises TokenRejected if Plex says that it is nobody's, else another PlexError."""
-        reply = self._http.get(self._user_url, token)
+        reply = self._http.get(self._user_url, token, tries=tries)
         if reply.status in (401, 498):
             raise TokenRejected(
                 "Plex no longer accepts this token. Get a new one (README, 'How to get a Plex token') "
@@ -78,7 +79,9 @@ class PlexClient:
         """Use the token, so that Plex does not let it lapse. Raises a PlexError."""
         _expect_ok(self._http.get(self._ping_url, token), "a ping")
 
-    def _read_list(self, token: str, *, etag: str | None, progress: Progress | None) -> Watchlist | None:
+    def _read_list(
+        self, token: str, *, etag: str | None, progress: Progress | None, known_twice: frozenset[str]
+    ) -> Watchlist | None:
         reader = PageReader()
         while not reader.complete:
             if reader.received:
@@ -89,7 +92,7 @@ class PlexClient:
             reader.add(Page.from_reply(_expect_ok(reply, "the list").decoded()), etag=reply.etag)
             if progress:
                 progress(reader.received, reader.total)
-        return reader.watchlist()
+        return reader.watchlist(known_twice=known_twice)
 
     def _get_page(self, token: str, *, start: int, etag: str | None) -> Reply:
         query = {

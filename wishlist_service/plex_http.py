@@ -4,6 +4,7 @@ import email.utils
 import json
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import requests
@@ -80,16 +82,24 @@ class PlexHttp:
         # one person's cookie must never travel with another's token
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    def get(self, url: str, token: str, *, query: dict[str, str] | None = None, etag: str | None = None) -> Reply:
+    def get(
+        self,
+        url: str,
+        token: str,
+        *,
+        query: dict[str, str] | None = None,
+        etag: str | None = None,
+        tries: int = TRIES,
+    ) -> Reply:
         """The reply, whatever its status, except for those that ask to come again later.
 
-        Raises RateLimited (429 and no time to wait it out) or Unreachable (no answer or 5xx, TRIES times).
+        Raises RateLimited (429 and no time to wait it out) or Unreachable (no answer or 5xx, every time).
         """
         headers = self._headers | {"X-Plex-Token": token}
         if etag:
             headers["If-None-Match"] = etag
         problem = ""
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, tries + 1):
             self._wait_out_cooldown()
             try:
                 reply = self._exchange(url, query, headers)
@@ -102,13 +112,17 @@ class PlexHttp:
                 if reply.status < 500:
                     return reply
                 problem = f"HTTP {reply.status}"
-            logger.info("plex did not answer attempt=%s problem=%s", attempt, problem)
-            if attempt < TRIES:
-                self._stop.wait(self._retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+            logger.info("plex gave no answer host=%s attempt=%s problem=%s", urlsplit(url).hostname, attempt, problem)
+            delay = self._retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+            if attempt == tries or self._stop.wait(delay):
+                break
         if not problem:
             raise self._rate_limited()
+        kept = "The list is kept as it was and read again at the next sync"
+        if problem.startswith("HTTP"):
+            raise Unreachable(f"Plex is in trouble ({problem}). {kept}.")
         raise Unreachable(
-            f"Plex did not answer ({problem}). The list is kept as it was and read again at the next sync; "
+            f"Plex did not answer ({problem}). {kept}; "
             "if this lasts, check this machine's internet connection and name resolution."
         )
 
@@ -148,6 +162,8 @@ class PlexHttp:
 
     def _cool_down(self, seconds: float) -> None:
         logger.warning("plex asks to slow down cooldown_seconds=%.0f", seconds)
+        # "now" is no answer to being too fast
+        seconds = max(seconds, self._retry_seconds)
         self._cooldown_until = max(self._cooldown_until, time.monotonic() + seconds)
 
     def _wait_out_cooldown(self) -> None:
@@ -159,20 +175,20 @@ class PlexHttp:
         left = max(0, self._cooldown_until - time.monotonic())
         until = datetime.now(UTC) + timedelta(seconds=left)
         return RateLimited(
-            f"Plex asks to slow down (HTTP 429). The list is kept as it was; no more is asked before {until:%H:%M} UTC."
+            "Plex asks to slow down (HTTP 429). The list is kept as it was; "
+            f"no more is asked before {until:%H:%M:%S} UTC."
         )
 
 
 def _retry_after_seconds(header: str | None) -> float:
     """Seconds to wait, from a number or an HTTP date; capped, for a wrong one would silence the service."""
+    if header and re.fullmatch("[0-9]+", header):
+        return min(float(header), _LONGEST_COOLDOWN_SECONDS)
     try:
-        seconds = float(header) if header else _COOLDOWN_WITHOUT_HEADER_SECONDS
-    except ValueError:
-        try:
-            when = email.utils.parsedate_to_datetime(header or "")
-            seconds = (when - datetime.now(when.tzinfo)).total_seconds()
-        except (ValueError, TypeError):
-            seconds = _COOLDOWN_WITHOUT_HEADER_SECONDS
+        when = email.utils.parsedate_to_datetime(header or "")
+    except (ValueError, TypeError):
+        return _COOLDOWN_WITHOUT_HEADER_SECONDS
+    seconds = (when.astimezone(UTC) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), _LONGEST_COOLDOWN_SECONDS)
 
 

@@ -1,11 +1,13 @@
 """python -m wishlist_service.scheduler: the sidecar that syncs every few hours and keeps tokens alive."""
 
+import argparse
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from psycopg import OperationalError
+from psycopg.errors import UndefinedTable
 from schedule import Scheduler
 
 from wishlist_service import db, sync
@@ -19,6 +21,7 @@ from wishlist_service.tokens import TokenCipher
 logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__ when run
 
 RETRY_SECONDS: Final = 60
+NEWCOMERS_SECONDS: Final = 60
 LONGEST_WAIT_SECONDS: Final = 60  # then look at the clock again, it may have been set
 
 
@@ -51,6 +54,7 @@ class Sidecar:
         # A restart neither syncs again at once nor puts the next sync off.
         last = self._last_finish()
         job.next_run = (last + self._interval if last else datetime.now(UTC)).astimezone().replace(tzinfo=None)
+        self._jobs.every(NEWCOMERS_SECONDS).seconds.do(self._sync_newcomers)
         self._jobs.every(1).hours.do(self._ping).next_run = datetime.now()
 
     def _last_finish(self) -> datetime | None:
@@ -71,15 +75,30 @@ class Sidecar:
             logger.info("sync put off, another is running run=%s", running.run_id)
         except OperationalError as error:
             logger.error("sync put off, the database is away reason=%s", str(error).strip())
+        except UndefinedTable:
+            logger.error("sync put off, the database has no tables yet, run: python -m wishlist_service.migrate")
         except Exception:
             logger.exception("sync put off, unexpected error")
         # cleared by the next _sync, which this very job runs
         self._jobs.every(RETRY_SECONDS).seconds.do(self._sync).tag("sync", "retry")
 
+    def _sync_newcomers(self) -> None:
+        """Read the lists of people who were added or got a new token, so that nobody waits for the next sync."""
+        try:
+            for user_id in db.ask(self._url, sync_users.list_unread_user_ids):
+                if self._stop.is_set():
+                    return
+                claimed = sync.claim(self._url, trigger="scheduled", user_id=user_id)
+                sync.run(claimed, self._plex, self._cipher, stop=self._stop)
+        except Exception as error:  # in a minute again; the sync over everybody tells what is wrong
+            logger.info("newcomers put off reason=%r", str(error).strip())
+
     def _ping(self) -> None:
         """Use each token that was not used for a day, so that Plex does not let it lapse."""
         try:
             for user_id, name, ciphertext in db.ask(self._url, sync_users.list_users_to_ping):
+                if self._stop.is_set():
+                    return
                 try:
                     self._plex.ping(self._cipher.decrypt(ciphertext))
                 except SyncFailure as failure:
@@ -103,6 +122,7 @@ class Sidecar:
 
 def main() -> None:
     """Run the sidecar until SIGTERM or Ctrl-C."""
+    argparse.ArgumentParser(prog="python -m wishlist_service.scheduler", description=__doc__).parse_args()
     config = load_config()
     configure_logging(config.log_level)
     stop = threading.Event()

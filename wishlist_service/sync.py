@@ -5,6 +5,7 @@ across all processes: the lock lives on the connection that also does all the wr
 run that lost its lock cannot write, and a killed one leaves nothing to clean up.
 """
 
+import argparse
 import logging
 import signal
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from psycopg import Connection, OperationalError
+from psycopg.errors import UndefinedTable
 
 from wishlist_service import db
 from wishlist_service.config import load_config
@@ -40,6 +42,7 @@ class Claim:
 
     conn: Connection
     run_id: int
+    trigger: str
     users: list[SyncUser]
     asked_for: bool
     """True when one person's sync was asked for by id."""
@@ -48,7 +51,8 @@ class Claim:
 def claim(database_url: str, *, trigger: str, user_id: int | None = None) -> Claim:
     """Take the sync lock and open a run over everybody active, or over one person.
 
-    Raises SyncRunning, NotFound for an unknown person, Conflict for a paused one.
+    Raises SyncRunning, NotFound for an unknown person, Conflict for a paused one, and OperationalError
+    when the database is away.
     """
     conn = db.connect(database_url, role="sync")
     try:
@@ -66,7 +70,7 @@ def claim(database_url: str, *, trigger: str, user_id: int | None = None) -> Cla
     except BaseException:
         conn.close()
         raise
-    return Claim(conn=conn, run_id=run_id, users=users, asked_for=user_id is not None)
+    return Claim(conn=conn, run_id=run_id, trigger=trigger, users=users, asked_for=user_id is not None)
 
 
 def run(
@@ -85,7 +89,7 @@ def run(
     """
     started = time.monotonic()
     with claimed.conn as conn:
-        logger.info("sync started run=%s users=%s", claimed.run_id, len(claimed.users))
+        logger.info("sync started run=%s trigger=%s users=%s", claimed.run_id, claimed.trigger, len(claimed.users))
         results: list[UserResult] = []
         for user, outcome in _read_ahead(claimed, plex, cipher, stop=stop, on_page=on_page):
             result = store_user(conn, user, outcome.result, run_id=claimed.run_id)
@@ -96,7 +100,8 @@ def run(
         total = wishlist.count_current_items(conn)
         sync_runs.finish_run(conn, run_id=claimed.run_id, status=status, total_items=total)
         finished = sync_runs.get_run(conn, run_id=claimed.run_id)
-        logger.info(
+        logger.log(
+            logging.WARNING if finished.errors else logging.INFO,
             "sync finished run=%s status=%s new=%s updated=%s removed=%s total=%s errors=%s ms=%.0f",
             finished.id, status, finished.new_items, finished.updated_items, finished.removed_items,
             total, len(finished.errors), (time.monotonic() - started) * 1000,
@@ -144,6 +149,7 @@ def _read_ahead(
 
 def main() -> None:
     """One sync in the foreground: a line per person, exit status 1 if one could not be read."""
+    argparse.ArgumentParser(prog="python -m wishlist_service.sync", description=__doc__).parse_args()
     config = load_config()
     configure_logging("DEBUG" if config.log_level == "DEBUG" else "ERROR", stream=sys.stderr)
     stop = threading.Event()
@@ -166,6 +172,8 @@ def main() -> None:
         finished = run(claimed, plex, cipher, stop=stop, on_result=show_result, on_page=show_page)
     except SyncRunning as running:
         sys.exit(f"{running} Wait for it to end, then try again.")
+    except UndefinedTable:
+        sys.exit("The database has no tables yet. Run: python -m wishlist_service.migrate")
     except OperationalError as error:
         sys.exit(f"The database is away: {str(error).strip()}")
     print(
@@ -179,7 +187,7 @@ def stop_on_signals(stop: threading.Event) -> None:
     """Set `stop` at SIGTERM and the first Ctrl-C; a second Ctrl-C ends the program at once."""
 
     def handle(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         # The main thread may be inside stop.wait(), holding the event's own lock: set it from another one.
         threading.Thread(target=stop.set).start()
 

@@ -1,7 +1,6 @@
 """One person's part of a sync: read from Plex, then stored in one short transaction."""
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,10 +10,10 @@ from psycopg import Connection, OperationalError
 
 from wishlist_service import db
 from wishlist_service.decide import decide
-from wishlist_service.errors import PlexError, SyncFailure
+from wishlist_service.errors import OtherAccount, PlexError, SyncFailure
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex import PlexClient
-from wishlist_service.queries import merging, sync_runs, sync_users
+from wishlist_service.queries import merging, sync_runs, sync_users, users
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -53,36 +52,46 @@ def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_fo
         etag=None if full_read_due else user.list_etag,
         progress=lambda rows, total: on_page(user.name, rows, total),
     )
-    account = None
-    if user.plex_uuid is None:
-        try:
-            account = plex.account(token)
-        except PlexError as error:
-            logger.info("account not learnt yet user=%s reason=%s", user.id, error)
-    return Read(watchlist_read, account)
+    return Read(watchlist_read, None if user.account_checked else _ask_account(user, plex, token))
+
+
+def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | None:
+    """Whose token it is; None if Plex does not say now. Raises a PlexError if that must be known."""
+    try:
+        return plex.account(token)
+    except PlexError:
+        # A new token of somebody whose list is here: if it is another's, that list would replace this one.
+        if user.plex_uuid is not None:
+            raise
+        return None
 
 
 def store_user(conn: Connection, user: SyncUser, outcome: Callable[[], Read], *, run_id: int) -> UserResult:
     """Store what became of one person's read: `outcome` returns it or raises what went wrong."""
-    started = time.monotonic()
     try:
         result = _merge(conn, user, outcome(), run_id=run_id)
     except _NotTried as failure:
         result = _fail(conn, user, failure.state, str(failure), run_id=run_id, tried=False)
     except SyncFailure as failure:
         result = _fail(conn, user, failure.state, str(failure), run_id=run_id)
-    except OperationalError:
-        raise  # the database is away: that is no fault of this person
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OperationalError) and conn.broken:
+            raise  # the database is away: that is no fault of this person
         logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
         detail = "An unexpected error stopped this person's sync; the log has it. The list is kept as it was."
         result = _fail(conn, user, SyncFailure.state, detail, run_id=run_id)
-    logger.log(
-        logging.WARNING if result.detail else logging.INFO,
-        "user synced run=%s user=%s outcome=%s titles=%s added=%s removed=%s ms=%.0f%s",
-        run_id, user.id, result.outcome, result.titles, result.added, result.removed,
-        (time.monotonic() - started) * 1000, f" detail={result.detail!r}" if result.detail else "",
-    )  # fmt: skip
+    if result.failed:
+        logger.warning(
+            'user not synced run=%s user=%s name="%s" state=%s detail="%s"',
+            run_id, user.id, user.name, result.outcome, result.detail,
+        )  # fmt: skip
+    else:
+        logger.log(
+            logging.WARNING if result.detail else logging.INFO,
+            'user synced run=%s user=%s name="%s" outcome=%s titles=%s added=%s removed=%s%s',
+            run_id, user.id, user.name, result.outcome, result.titles, result.added, result.removed,
+            f' detail="{result.detail}"' if result.detail else "",
+        )  # fmt: skip
     return result
 
 
@@ -103,6 +112,7 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int) -> User
         if not sync_users.lock_unchanged_user(conn, user_id=user.id, plex_token=user.plex_token):
             return UserResult(user_id=user.id, name=user.name, outcome="skipped")
         if read.account:
+            _refuse_other_account(conn, user, read.account)
             sync_users.record_account(conn, user_id=user.id, account=read.account)
         if read.watchlist is None:
             sync_users.record_not_modified(conn, user_id=user.id)
@@ -120,6 +130,20 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int) -> User
             errors=[],
         )
     return result
+
+
+def _refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount) -> None:
+    owner = users.find_account_owner(conn, uuid=account.uuid)
+    if owner and owner[0] != user.id:
+        raise OtherAccount(
+            f"This token is of the Plex account {account.username}, which {owner[1]} already stands for. "
+            "Nothing was read; remove one of the two, or save the right token."
+        )
+    if user.plex_uuid not in (None, account.uuid):
+        raise OtherAccount(
+            f"This token is of the Plex account {account.username}, but this person's list is read from "
+            f"{user.plex_username}. Nothing was changed; save a token of {user.plex_username}."
+        )
 
 
 def _merge_list(conn: Connection, user: SyncUser, read: Watchlist) -> UserResult:

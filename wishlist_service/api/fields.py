@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, overload
 
 from flask import Request
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, LengthRequired, UnsupportedMediaType
 
 from wishlist_service.errors import Fault, Invalid
 
@@ -28,6 +28,8 @@ class Fields:
     @classmethod
     def from_json(cls, request: Request) -> "Fields":
         """The fields of a JSON body. Raises BadRequest if it is not a JSON object."""
+        if request.content_length is None and "Transfer-Encoding" in request.headers:
+            raise LengthRequired("Send the body with its Content-Length, not in chunks.")
         try:
             body = request.get_json()
         except UnsupportedMediaType:
@@ -81,6 +83,8 @@ class Fields:
         text = unicodedata.normalize("NFC", value).strip()
         if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
             self.fault(name, "must not hold control characters or broken Unicode.")
+        elif text and all(unicodedata.category(character) == "Cf" for character in text):
+            self.fault(name, "must have something that can be seen.")
         elif not 1 <= len(text) <= most:
             self.fault(name, f"must have 1 to {most} characters.")
         return text

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
-from psycopg import OperationalError
+from psycopg import Error
 from psycopg_pool import ConnectionPool
 
 from wishlist_service import __version__, db
@@ -26,8 +26,9 @@ def health() -> ResponseReturnValue:
     """200 if the database answers within 2 s, else 503."""
     try:
         last_success_at = _ask_database(parts().pool)
-    except (queue.Empty, OperationalError) as error:
-        logger.error("health check failed reason=%s", str(error).strip() or "no answer in time")
+    except (queue.Empty, Error) as error:
+        reason = str(error).strip() or f"no answer within {DATABASE_SECONDS} s"
+        logger.error("health check failed, database away reason=%r", reason)
         return jsonify({"status": "error", "database": "away", "version": __version__, "last_success_at": None}), 503
     return jsonify({"status": "ok", "database": "ok", "version": __version__, "last_success_at": last_success_at})
 
@@ -35,16 +36,16 @@ def health() -> ResponseReturnValue:
 def _ask_database(pool: ConnectionPool) -> datetime | None:
     # In a thread of its own: no setting of the driver bounds how long a server that accepts
     # the query and then falls silent may keep us waiting.
-    answers: queue.SimpleQueue[datetime | OperationalError | None] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[datetime | Error | None] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
             answers.put(db.read(pool, sync_runs.find_last_success))
-        except OperationalError as error:
+        except Error as error:
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True, name="health").start()
     answer = answers.get(timeout=DATABASE_SECONDS)
-    if isinstance(answer, OperationalError):
+    if isinstance(answer, Error):
         raise answer
     return answer

@@ -48,7 +48,7 @@ def _invalid(error: Invalid) -> Response:
 
 
 def _database_away(error: OperationalError) -> Response:
-    logger.error("database does not answer path=%s reason=%s", request.path, str(error).strip())
+    logger.error("database does not answer path=%r reason=%r", request.path, str(error).strip())
     response = problem(503, "The database does not answer. Try again in a moment.")
     response.headers["Retry-After"] = "5"
     return response
@@ -65,5 +65,5 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(_error: Exception) -> Response:
-    logger.exception("unexpected error method=%s path=%s", request.method, request.path)
+    logger.exception("unexpected error method=%s path=%r", request.method, request.path)
     return problem(500, "An unexpected error happened; the service's log has the details.")

@@ -5,6 +5,7 @@ import threading
 
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
+from psycopg import OperationalError
 
 from wishlist_service import db, sync
 from wishlist_service.api.auth import needs_api_key
@@ -90,5 +91,7 @@ def get_run(run_id: int) -> ResponseReturnValue:
 def _run(claimed: sync.Claim, shared: Parts) -> None:
     try:
         sync.run(claimed, shared.plex, shared.cipher, stop=shared.stop)
+    except OperationalError as error:
+        logger.error("sync run broke off, the database is away run=%s reason=%r", claimed.run_id, str(error).strip())
     except Exception:
         logger.exception("sync run broke off run=%s", claimed.run_id)

@@ -77,12 +77,13 @@ def remove_user(user_id: int) -> ResponseReturnValue:
     purge = query.flag("purge")
     query.done()
 
-    pool = parts().pool
+    shared = parts()
     if purge:
-        accounts.erase_user(pool, user_id=user_id)
+        accounts.erase_user(shared.pool, user_id=user_id)
     else:
-        with pool.connection() as conn:
-            users.update_user(conn, user_id=user_id, name=None, active=False)
+        accounts.change_user(
+            shared.pool, shared.plex, shared.cipher, user_id=user_id, name=None, token=None, active=False
+        )
     return "", 204
 
 

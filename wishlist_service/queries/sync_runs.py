@@ -87,6 +87,21 @@ def finish_run(conn: Connection, *, run_id: int, status: str, total_items: int) 
     )
 
 
+def remove_person(conn: Connection, *, user_id: int) -> None:
+    """Take the errors of an erased person, which hold the name, out of all runs."""
+    conn.execute(
+        """
+        UPDATE sync_runs
+           SET errors = (
+                   SELECT coalesce(jsonb_agg(error), '[]')
+                     FROM jsonb_array_elements(errors) AS error
+                    WHERE error -> 'user_id' <> to_jsonb(%(user_id)s::integer))
+         WHERE errors @> jsonb_build_array(jsonb_build_object('user_id', %(user_id)s::integer))
+        """,
+        {"user_id": user_id},
+    )
+
+
 def get_run(conn: Connection, *, run_id: int) -> SyncRun:
     """One run. Raises NotFound."""
     with conn.cursor(row_factory=class_row(SyncRun)) as cur:

@@ -12,8 +12,8 @@ def list_active_users(conn: Connection) -> list[SyncUser]:
     with conn.cursor(row_factory=class_row(SyncUser)) as cur:
         return cur.execute(
             """
-            SELECT id, name, active, plex_token, plex_uuid, sync_state, sync_detail, last_attempt_at,
-                   list_etag, list_read_at, list_size, held_removals
+            SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
+                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals
               FROM plex_users
              WHERE active
           ORDER BY id
@@ -26,8 +26,8 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     with conn.cursor(row_factory=class_row(SyncUser)) as cur:
         user = cur.execute(
             """
-            SELECT id, name, active, plex_token, plex_uuid, sync_state, sync_detail, last_attempt_at,
-                   list_etag, list_read_at, list_size, held_removals
+            SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
+                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals
               FROM plex_users
              WHERE id = %(user_id)s
             """,
@@ -36,6 +36,20 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     if user is None:
         raise NotFound(f"There is no user {user_id}.")
     return user
+
+
+def list_unread_user_ids(conn: Connection) -> list[int]:
+    """The active people whose list was never read with their present token."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT id
+              FROM plex_users
+             WHERE active
+               AND sync_state = 'never'
+          ORDER BY id
+            """
+        ).fetchall()
 
 
 def lock_unchanged_user(conn: Connection, *, user_id: int, plex_token: str) -> bool:
@@ -119,14 +133,14 @@ def record_failure(conn: Connection, *, user_id: int, plex_token: str, sync_stat
 
 
 def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> None:
-    """Note whose token it is, unless another person already stands for that account."""
+    """Plex has said whose the person's present token is."""
     conn.execute(
         """
         UPDATE plex_users
            SET plex_uuid = %(uuid)s,
-               plex_username = %(username)s
+               plex_username = %(username)s,
+               account_checked = true
          WHERE id = %(user_id)s
-           AND NOT EXISTS (SELECT FROM plex_users WHERE plex_uuid = %(uuid)s)
         """,
         {"user_id": user_id, "uuid": account.uuid, "username": account.username},
     )

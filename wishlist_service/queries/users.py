@@ -29,8 +29,10 @@ def add_user(
             return next(
                 cur.execute(
                     """
-                INSERT INTO plex_users (name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username)
-                VALUES (%(name)s, %(plex_token)s, %(token_fingerprint)s, %(token_masked)s, %(uuid)s, %(username)s)
+                INSERT INTO plex_users (
+                       name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username, account_checked)
+                VALUES (%(name)s, %(plex_token)s, %(token_fingerprint)s, %(token_masked)s,
+                        %(uuid)s, %(username)s, %(uuid)s::text IS NOT NULL)
              RETURNING id
                 """,
                     {
@@ -190,6 +192,7 @@ def update_token(
                    token_masked = %(token_masked)s,
                    plex_uuid = coalesce(%(uuid)s, plex_uuid),
                    plex_username = coalesce(%(username)s, plex_username),
+                   account_checked = %(uuid)s::text IS NOT NULL,
                    sync_state = 'never',
                    sync_detail = NULL,
                    list_etag = NULL,
