@@ -20,15 +20,13 @@ def add_user(pool: ConnectionPool, plex: PlexClient, cipher: TokenCipher, *, nam
     Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken. A token
     that cannot be checked now is stored: the next sync will say what it is worth.
     """
-    fingerprints = _refuse_known_token(pool, cipher, token)
-    account = _check_with_plex(plex, token)
-    _refuse_known_account(pool, account)
+    fingerprint, account = _check_token(pool, plex, cipher, token)
     with pool.connection() as conn:
         user_id = users.add_user(
             conn,
             name=name,
             plex_token=cipher.encrypt(token),
-            token_fingerprint=fingerprints[0],
+            token_fingerprint=fingerprint,
             token_masked=mask(token),
             account=account,
         )
@@ -52,17 +50,12 @@ def change_user(
     Plex account: its list would replace this person's.
     """
     known_uuid, known_username = db.read(pool, users.get_account, user_id=user_id)
-    fingerprints: list[str] = []
-    account = None
-    if token is not None:
-        fingerprints = _refuse_known_token(pool, cipher, token, but=user_id)
-        account = _check_with_plex(plex, token)
-        _refuse_known_account(pool, account, but=user_id)
-        if account and known_uuid and account.uuid != known_uuid:
-            raise Conflict(
-                f"This token is of the Plex account {account.username}, but this person's list is read from "
-                f"{known_username}. Add {account.username} as a person of their own instead."
-            )
+    fingerprint, account = _check_token(pool, plex, cipher, token, but=user_id) if token else ("", None)
+    if account and known_uuid and account.uuid != known_uuid:
+        raise Conflict(
+            f"This token is of the Plex account {account.username}, but this person's list is read from "
+            f"{known_username}. Add {account.username} as a person of their own instead."
+        )
     with pool.connection() as conn, conn.transaction():
         users.update_user(conn, user_id=user_id, name=name, active=active)
         if token is not None:
@@ -70,7 +63,7 @@ def change_user(
                 conn,
                 user_id=user_id,
                 plex_token=cipher.encrypt(token),
-                token_fingerprint=fingerprints[0],
+                token_fingerprint=fingerprint,
                 token_masked=mask(token),
                 account=account,
             )
@@ -90,21 +83,22 @@ def erase_user(pool: ConnectionPool, *, user_id: int) -> None:
     logger.info("user erased user=%s", user_id)
 
 
-def _refuse_known_token(pool: ConnectionPool, cipher: TokenCipher, token: str, *, but: int | None = None) -> list[str]:
+def _check_token(
+    pool: ConnectionPool, plex: PlexClient, cipher: TokenCipher, token: str, *, but: int | None = None
+) -> tuple[str, PlexAccount | None]:
+    """The token's fingerprint, and whose it is if Plex can be asked now; neither may be anybody's `but` this one's."""
     fingerprints = cipher.fingerprints(token)
     owner = db.read(pool, users.find_token_owner, fingerprints=fingerprints)
     if owner and owner[0] != but:
         raise Conflict(f"This token is already here, it belongs to {owner[1]}.")
-    return fingerprints
-
-
-def _refuse_known_account(pool: ConnectionPool, account: PlexAccount | None, *, but: int | None = None) -> None:
+    account = _ask_plex(plex, token)
     owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
     if account and owner and owner[0] != but:
         raise Conflict(f"The Plex account {account.username} is already here, it belongs to {owner[1]}.")
+    return fingerprints[0], account
 
 
-def _check_with_plex(plex: PlexClient, token: str) -> PlexAccount | None:
+def _ask_plex(plex: PlexClient, token: str) -> PlexAccount | None:
     try:
         return plex.account(token, tries=1)  # somebody waits for the reply; the next sync asks again
     except TokenRejected as error:

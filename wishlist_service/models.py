@@ -151,7 +151,7 @@ class WishlistFilter:
     year: int | None = None
     media_type: str | None = None
     user_ids: list[int] | None = None
-    match_all: bool = False
+    every_user: bool = False
     min_wanted: int | None = None
     status: str = "current"
 

@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest, LengthRequired, UnsupportedMediaType
 
 from wishlist_service.errors import Fault, Invalid
 
+LARGEST_ID: Final = 2**31 - 1
 _REQUIRED: Final = object()
 
 
@@ -88,6 +89,20 @@ class Fields:
         elif not 1 <= len(text) <= most:
             self.fault(name, f"must have 1 to {most} characters.")
         return text
+
+    @overload
+    def token(self, name: str) -> str: ...
+    @overload
+    def token(self, name: str, *, default: None) -> str | None: ...
+    def token(self, name: str, *, default: object = _REQUIRED) -> str | None:
+        """A Plex token; it travels in a header, so only visible ASCII may be in it."""
+        if default is None and name not in self:
+            self._has(name)
+            return None
+        token = self.text(name, most=2000)
+        if not (token.isascii() and token.isprintable() and " " not in token):
+            self.fault(name, "must hold only visible ASCII characters, no spaces.")
+        return token
 
     def choice(self, name: str, options: tuple[str, ...], *, default: str | None) -> str | None:
         """One of the options."""

@@ -9,9 +9,8 @@ from psycopg import OperationalError
 
 from wishlist_service import db, sync
 from wishlist_service.api.auth import needs_api_key
-from wishlist_service.api.fields import Fields
+from wishlist_service.api.fields import LARGEST_ID, Fields
 from wishlist_service.api.parts import Parts, parts
-from wishlist_service.api.users import LARGEST_ID
 from wishlist_service.queries import sync_runs, users
 
 logger = logging.getLogger(__name__)

@@ -5,13 +5,12 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service import accounts, db
 from wishlist_service.api.auth import needs_api_key
-from wishlist_service.api.fields import Fields
+from wishlist_service.api.fields import LARGEST_ID, Fields
 from wishlist_service.api.parts import parts
 from wishlist_service.queries import users
 
 bp = Blueprint("users", __name__, url_prefix="/api/users")
 
-LARGEST_ID = 2**31 - 1
 USER_PATH = "/<id:user_id>"
 
 
@@ -20,11 +19,11 @@ USER_PATH = "/<id:user_id>"
 def add_user() -> ResponseReturnValue:
     """Add a person with their Plex token."""
     fields = Fields.from_json(request)
-    name, token = fields.text("name", most=100), _token(fields)
+    name, token = fields.text("name", most=100), fields.token("token")
     fields.done()
 
     shared = parts()
-    user_id = accounts.add_user(shared.pool, shared.plex, shared.cipher, name=name, token=token or "")
+    user_id = accounts.add_user(shared.pool, shared.plex, shared.cipher, name=name, token=token)
     user = db.read(shared.pool, users.get_user, user_id=user_id)
     return jsonify(user), 201, {"Location": url_for(".get_user", user_id=user_id)}
 
@@ -56,7 +55,7 @@ def change_user(user_id: int) -> ResponseReturnValue:
     """Change name, token or active; what is not named stays."""
     fields = Fields.from_json(request)
     name = fields.text("name", most=100, default=None)
-    token = _token(fields, required=False)
+    token = fields.token("token", default=None)
     active = fields.flag("active")
     if not any(field in fields for field in ("name", "token", "active")):
         fields.fault("body", "must name at least one of name, token, active.")
@@ -85,13 +84,3 @@ def remove_user(user_id: int) -> ResponseReturnValue:
             shared.pool, shared.plex, shared.cipher, user_id=user_id, name=None, token=None, active=False
         )
     return "", 204
-
-
-def _token(fields: Fields, *, required: bool = True) -> str | None:
-    if not required and "token" not in fields:
-        return fields.text("token", most=2000, default=None)
-    token = fields.text("token", most=2000)
-    # it travels in a header: nothing but visible ASCII may be in it
-    if token and not (token.isascii() and token.isprintable() and " " not in token):
-        fields.fault("token", "must hold only visible ASCII characters, no spaces.")
-    return token

@@ -4,9 +4,8 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from wishlist_service import db
-from wishlist_service.api.fields import Fields
+from wishlist_service.api.fields import LARGEST_ID, Fields
 from wishlist_service.api.parts import parts
-from wishlist_service.api.users import LARGEST_ID
 from wishlist_service.errors import NotFound
 from wishlist_service.models import WishlistFilter
 from wishlist_service.queries import users, wishlist
@@ -23,7 +22,7 @@ def list_items() -> ResponseReturnValue:
         year=query.integer("year", least=1, most=9999),
         media_type=query.choice("media_type", ("movie", "show"), default=None),
         user_ids=query.integers("user", least=1, most=LARGEST_ID),
-        match_all=query.choice("match", ("any", "all"), default="any") == "all",
+        every_user=query.choice("match", ("any", "all"), default="any") == "all",
         min_wanted=query.integer("min_wanted", least=1, most=LARGEST_ID),
         status=query.choice("status", ("current", "removed", "all"), default=None) or "current",
     )

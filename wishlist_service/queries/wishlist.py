@@ -13,7 +13,7 @@ _PAGE: Final[LiteralString] = """
     SELECT (SELECT count(*)
               FROM wishlist_matching(
                        %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                       %(match_all)s, %(min_wanted)s, %(status)s)) AS total,
+                       %(every_user)s, %(min_wanted)s, %(status)s)) AS total,
            (SELECT coalesce(json_agg(shown.document ORDER BY {order}), '[]')::text
               FROM (SELECT item.id, item.added_at, item.title, item.year, item.released_on,
                            (SELECT count(*)
@@ -22,7 +22,7 @@ _PAGE: Final[LiteralString] = """
                                AND wishes.removed_at IS NULL) AS wanted_count
                       FROM wishlist_matching(
                                %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                               %(match_all)s, %(min_wanted)s, %(status)s) AS item
+                               %(every_user)s, %(min_wanted)s, %(status)s) AS item
                   ORDER BY {order}
                      LIMIT %(limit)s
                     OFFSET %(offset)s) AS page
