@@ -11,7 +11,8 @@ settings = load_config()
 bind = f"0.0.0.0:{settings.port}"
 worker_class = "gthread"
 workers = settings.web_workers
-threads = settings.web_threads
+# two more than database connections: while all of those are stuck, somebody is left to say so
+threads = settings.web_threads + 2
 # Loaded once and shared by the forked workers: 53 instead of 76 MB for two. A fault in the
 # settings or the code ends gunicorn at once instead of respawning workers.
 preload_app = True

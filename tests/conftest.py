@@ -22,8 +22,9 @@ from wishlist_service.app import close_app, create_app, open_app, parts_of
 from wishlist_service.config import Config
 from wishlist_service.embedded_postgres import EmbeddedPostgres
 from wishlist_service.migrate import migrate
-from wishlist_service.models import SyncRun, UserResult
+from wishlist_service.models import PlexAccount, SyncRun, UserResult
 from wishlist_service.plex import PlexClient
+from wishlist_service.queries import users
 from wishlist_service.tokens import TokenCipher
 
 API_KEY = "test-api-key-0123456789"
@@ -174,13 +175,15 @@ class Household:
         """Add a person with this list, as if Plex had already told whose token it is."""
         token = token or f"token-of-{name.lower()}-0123456789"
         person = self.plex.people.get(token) or self.plex.add(token, username=name.lower(), rows=rows)
-        self.conn.execute(
-            """
-            INSERT INTO plex_users (
-                   name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username, account_checked)
-            VALUES (%s, %s, %s, '****', %s, %s, true)
-            """,
-            [name, self.cipher.encrypt(token), self.cipher.fingerprints(token)[0], person.uuid, person.username],
+        user_id = users.next_user_id(self.conn)
+        users.add_user(
+            self.conn,
+            user_id=user_id,
+            name=name,
+            plex_token=self.cipher.encrypt(token, owner=user_id),
+            token_fingerprint=self.cipher.fingerprints(token)[0],
+            token_masked="****",
+            account=PlexAccount(person.uuid, person.username),
         )
         return person
 

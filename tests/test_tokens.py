@@ -35,13 +35,13 @@ def both() -> TokenCipher:
 @settings(deadline=None)
 @given(token=st.text(st.characters(codec="utf-8"), max_size=2000))
 def test_any_token_comes_back_as_it_was(cipher: TokenCipher, token: str) -> None:
-    assert cipher.decrypt(cipher.encrypt(token)) == token
+    assert cipher.decrypt(cipher.encrypt(token, owner=7), owner=7) == token
 
 
 def test_passphrase_alone_is_enough_to_read_a_token_again(old: TokenCipher) -> None:
-    stored = old.encrypt(TOKEN)
+    stored = old.encrypt(TOKEN, owner=7)
 
-    assert TokenCipher([OLD]).decrypt(stored) == TOKEN
+    assert TokenCipher([OLD]).decrypt(stored, owner=7) == TOKEN
 
 
 def test_token_stored_by_an_earlier_version_is_still_read_and_found(old: TokenCipher) -> None:
@@ -50,12 +50,12 @@ def test_token_stored_by_an_earlier_version_is_still_read_and_found(old: TokenCi
         "nSJeZ9ssnm8lqqEZcnPqYjsQlIgkq2oiRcx6JqK7OnVHERhNu1bO9Ywh_7c="
     )
 
-    assert old.decrypt(stored) == TOKEN
+    assert old.decrypt(stored, owner=7) == TOKEN
     assert old.fingerprints(TOKEN) == ["0e9afc14b5d296a7a9b78bbfdac6d60eceac9041a60a1ba5e96d7f760bdc450d"]
 
 
 def test_stored_text_holds_no_token_and_differs_each_time(cipher: TokenCipher) -> None:
-    stored = [cipher.encrypt(TOKEN) for _ in range(2)]
+    stored = [cipher.encrypt(TOKEN, owner=7) for _ in range(2)]
 
     assert stored[0] != stored[1]
     assert all(TOKEN[start : start + 5] not in text for text in stored for start in range(len(TOKEN) - 4))
@@ -64,20 +64,20 @@ def test_stored_text_holds_no_token_and_differs_each_time(cipher: TokenCipher) -
 def test_first_passphrase_encrypts_and_every_one_decrypts(
     old: TokenCipher, new: TokenCipher, both: TokenCipher
 ) -> None:
-    stored_before, stored_after = old.encrypt(TOKEN), both.encrypt(TOKEN)
+    stored_before, stored_after = old.encrypt(TOKEN, owner=7), both.encrypt(TOKEN, owner=7)
 
-    assert both.decrypt(stored_before) == TOKEN
-    assert both.decrypt(stored_after) == TOKEN
-    assert new.decrypt(stored_after) == TOKEN
+    assert both.decrypt(stored_before, owner=7) == TOKEN
+    assert both.decrypt(stored_after, owner=7) == TOKEN
+    assert new.decrypt(stored_after, owner=7) == TOKEN
     with pytest.raises(TokenUnreadable):
-        old.decrypt(stored_after)
+        old.decrypt(stored_after, owner=7)
 
 
 def test_wrong_passphrase_fails_with_a_sentence_that_names_the_setting(old: TokenCipher, new: TokenCipher) -> None:
-    stored = old.encrypt(TOKEN)
+    stored = old.encrypt(TOKEN, owner=7)
 
     with pytest.raises(TokenUnreadable) as caught:
-        new.decrypt(stored)
+        new.decrypt(stored, owner=7)
 
     assert "TOKEN_ENCRYPTION_KEY is not the one it was saved with" in str(caught.value)
     assert "nothing is lost" in str(caught.value)
@@ -88,16 +88,16 @@ def test_wrong_passphrase_fails_with_a_sentence_that_names_the_setting(old: Toke
 @pytest.mark.parametrize("stored", ["", "x", "gAAAAA", "not base64 at all", "A" * 120])
 def test_damaged_stored_text_is_unreadable(cipher: TokenCipher, stored: str) -> None:
     with pytest.raises(TokenUnreadable):
-        cipher.decrypt(stored)
+        cipher.decrypt(stored, owner=7)
 
 
 @pytest.mark.parametrize("position", [0, 20, 60, 110])
 def test_stored_text_that_was_tampered_with_is_unreadable(cipher: TokenCipher, position: int) -> None:
-    stored = list(cipher.encrypt(TOKEN))
+    stored = list(cipher.encrypt(TOKEN, owner=7))
     stored[position] = "A" if stored[position] != "A" else "B"
 
     with pytest.raises(TokenUnreadable):
-        cipher.decrypt("".join(stored))
+        cipher.decrypt("".join(stored), owner=7)
 
 
 def test_fingerprint_is_the_same_after_every_start(new: TokenCipher) -> None:
@@ -143,7 +143,7 @@ def test_mask_never_shows_more_than_four_characters_nor_how_long_a_token_is(toke
 
 
 def test_nothing_that_is_printed_shows_a_token(old: TokenCipher, new: TokenCipher) -> None:
-    stored = old.encrypt(TOKEN)
+    stored = old.encrypt(TOKEN, owner=7)
     user = SyncUser(
         id=1,
         name="Ann",
@@ -162,7 +162,7 @@ def test_nothing_that_is_printed_shows_a_token(old: TokenCipher, new: TokenCiphe
     )
 
     with pytest.raises(TokenUnreadable) as caught:
-        new.decrypt(stored)
+        new.decrypt(stored, owner=7)
 
     printed = "\n".join([repr(user), repr(old), repr(new), *traceback.format_exception(caught.value)])
     assert "Ann" in printed

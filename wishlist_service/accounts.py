@@ -2,8 +2,6 @@
 
 import logging
 
-from psycopg_pool import ConnectionPool
-
 from wishlist_service import db
 from wishlist_service.errors import Conflict, Fault, Invalid, PlexError, TokenRejected
 from wishlist_service.models import PlexAccount
@@ -14,7 +12,7 @@ from wishlist_service.tokens import TokenCipher, mask
 logger = logging.getLogger(__name__)
 
 
-def add_user(pool: ConnectionPool, plex: PlexClient, cipher: TokenCipher, *, name: str, token: str) -> int:
+def add_user(pool: db.Pool, plex: PlexClient, cipher: TokenCipher, *, name: str, token: str) -> int:
     """Add a person and return their id.
 
     Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken. A token
@@ -22,10 +20,12 @@ def add_user(pool: ConnectionPool, plex: PlexClient, cipher: TokenCipher, *, nam
     """
     fingerprint, account = _check_token(pool, plex, cipher, token)
     with pool.connection() as conn:
-        user_id = users.add_user(
+        user_id = users.next_user_id(conn)
+        users.add_user(
             conn,
+            user_id=user_id,
             name=name,
-            plex_token=cipher.encrypt(token),
+            plex_token=cipher.encrypt(token, owner=user_id),
             token_fingerprint=fingerprint,
             token_masked=mask(token),
             account=account,
@@ -35,7 +35,7 @@ def add_user(pool: ConnectionPool, plex: PlexClient, cipher: TokenCipher, *, nam
 
 
 def change_user(
-    pool: ConnectionPool,
+    pool: db.Pool,
     plex: PlexClient,
     cipher: TokenCipher,
     *,
@@ -62,7 +62,7 @@ def change_user(
             users.update_token(
                 conn,
                 user_id=user_id,
-                plex_token=cipher.encrypt(token),
+                plex_token=cipher.encrypt(token, owner=user_id),
                 token_fingerprint=fingerprint,
                 token_masked=mask(token),
                 account=account,
@@ -72,7 +72,7 @@ def change_user(
     logger.info("user changed user=%s changed=%s%s", user_id, told, "" if active is None else f" active={active}")
 
 
-def erase_user(pool: ConnectionPool, *, user_id: int) -> None:
+def erase_user(pool: db.Pool, *, user_id: int) -> None:
     """Erase a person, their token, their wishes, and the items only they ever wanted. Raises NotFound."""
     with pool.connection() as conn, conn.transaction():
         db.lock_for_erasing(conn)
@@ -84,7 +84,7 @@ def erase_user(pool: ConnectionPool, *, user_id: int) -> None:
 
 
 def _check_token(
-    pool: ConnectionPool, plex: PlexClient, cipher: TokenCipher, token: str, *, but: int | None = None
+    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, but: int | None = None
 ) -> tuple[str, PlexAccount | None]:
     """The token's fingerprint, and whose it is if Plex can be asked now; neither may be anybody's `but` this one's."""
     fingerprints = cipher.fingerprints(token)

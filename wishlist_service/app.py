@@ -51,7 +51,7 @@ def create_app(config: Config) -> Flask:
     app.json = JSONProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
 
-    pool = db.make_pool(config.database_url, size=config.web_threads)
+    pool = db.Pool(config.database_url, size=config.web_threads)
     stop = threading.Event()
     plex = PlexClient(config, client_identifier=lambda: db.read(pool, get_client_identifier), stop=stop)
     cipher = TokenCipher(config.token_encryption_keys)

@@ -1,12 +1,16 @@
 """Connections to PostgreSQL: how they are opened, pooled and locked."""
 
+import os
+import socket
+import threading
+import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from psycopg import Connection, OperationalError
 from psycopg.errors import QueryCanceled
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 # Advisory locks of this service, as (class, object). The view sync_run_reports knows SYNC_LOCK too.
 _LOCK_CLASS = 1464421200
@@ -14,7 +18,9 @@ _SYNC_LOCK = 1
 _MIGRATION_LOCK = 2
 _MERGE_LOCK = 3
 
-POOL_WAIT_SECONDS = 5
+POOL_WAIT_SECONDS: Final = 2
+STATEMENT_SECONDS: Final = 15
+SILENCE_SECONDS: Final = 30  # longer than any statement may take
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -36,34 +42,93 @@ def ask(
         return query(conn, *args, **kwargs)
 
 
-def make_pool(database_url: str, *, size: int) -> ConnectionPool:
-    """The pool of one web process, still closed: it must be opened after gunicorn has forked.
+class Pool:
+    """The connections of one web process. Made closed: it must be opened after gunicorn has forked.
 
     A pool opened before would share its connections between workers and mix up replies.
     """
-    return ConnectionPool(
-        database_url,
-        kwargs=_settings("api", statement_timeout_seconds=15),
-        min_size=1,
-        max_size=size,
-        timeout=POOL_WAIT_SECONDS,
-        open=False,
-    )
+
+    def __init__(self, database_url: str, *, size: int) -> None:
+        self._pool = ConnectionPool(
+            database_url,
+            kwargs=_settings("api", statement_timeout_seconds=STATEMENT_SECONDS),
+            min_size=1,
+            max_size=size,
+            timeout=POOL_WAIT_SECONDS,
+            # it gives up early and begins anew with the next request: its pauses would grow while PostgreSQL is away
+            reconnect_timeout=POOL_WAIT_SECONDS,
+            open=False,
+        )
+        self._lent: dict[Connection, float] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._refuse_until = 0.0
+
+    def open(self) -> None:
+        """Connect, in the background."""
+        self._pool.open()
+        threading.Thread(target=self._watch, daemon=True, name="pool-watch").start()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._closed.set()
+        self._pool.close()
+
+    def check(self) -> None:
+        """Replace the idle connections that have died."""
+        self._pool.check()
+
+    @contextmanager
+    def connection(self) -> Generator[Connection]:
+        """A connection for one piece of work.
+
+        Raises PoolTimeout when none is free within POOL_WAIT_SECONDS, and for a second after that
+        TooManyRequests at once: a queue of waiting requests would hold up those that need no database.
+        """
+        if time.monotonic() < self._refuse_until:
+            raise TooManyRequests("every connection is busy, or the database is away")
+        try:
+            conn = self._pool.getconn()
+        except PoolTimeout:
+            self._refuse_until = time.monotonic() + 1
+            raise
+        with self._lock:
+            self._lent[conn] = time.monotonic()
+        try:
+            with conn:
+                yield conn
+        finally:
+            with self._lock:
+                del self._lent[conn]
+            self._pool.putconn(conn)
+
+    def _watch(self) -> None:
+        # A server that accepts a query and falls silent, a frozen machine say, would keep us waiting for ever;
+        # no setting of the driver bounds that. Shutting the socket wakes the waiting thread with an error.
+        while not self._closed.wait(5):
+            with self._lock:
+                for conn, since in self._lent.items():
+                    if time.monotonic() - since > SILENCE_SECONDS:
+                        with suppress(OSError), socket.socket(fileno=os.dup(conn.fileno())) as connected:
+                            connected.shutdown(socket.SHUT_RDWR)
 
 
 def read(
-    pool: ConnectionPool,
+    pool: Pool,
     query: Callable[Concatenate[Connection, Params], Result],
     *args: Params.args,
     **kwargs: Params.kwargs,
 ) -> Result:
     """Run a reading query; once more if the pooled connection had died, as after a restart of PostgreSQL."""
+    started = time.monotonic()
     try:
         with pool.connection() as conn:
             return query(conn, *args, **kwargs)
-    except (QueryCanceled, PoolTimeout):
+    except (QueryCanceled, PoolTimeout, TooManyRequests):
         raise
     except OperationalError:
+        if time.monotonic() - started > POOL_WAIT_SECONDS:  # dead connections fail at once
+            raise
         pool.check()
         with pool.connection() as conn:
             return query(conn, *args, **kwargs)

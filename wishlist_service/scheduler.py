@@ -100,7 +100,7 @@ class Sidecar:
                 if self._stop.is_set():
                     return
                 try:
-                    self._plex.ping(self._cipher.decrypt(ciphertext))
+                    self._plex.ping(self._cipher.decrypt(ciphertext, owner=user_id))
                 except SyncFailure as failure:
                     logger.warning("ping failed user=%s name=%s reason=%s", user_id, name, failure)
                 db.ask(self._url, sync_users.record_ping, user_id=user_id)

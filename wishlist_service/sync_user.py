@@ -45,7 +45,7 @@ def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_fo
     if user.sync_state == "token_rejected" and rejected_lately and not asked_for:
         raise _NotTried(user.sync_detail or "Plex no longer accepts this token.")
 
-    token = cipher.decrypt(user.plex_token)
+    token = cipher.decrypt(user.plex_token, owner=user.id)
     full_read_due = user.list_read_at is None or now - user.list_read_at >= FULL_READ_EVERY
     watchlist_read = plex.watchlist(
         token,

@@ -1,13 +1,26 @@
-"""Plex tokens at rest: encrypted, findable without decrypting, shown only masked."""
+"""Plex tokens at rest: encrypted, findable without decrypting, shown only masked.
 
+python -m wishlist_service.tokens rotate: encrypts all of them anew with the first key.
+"""
+
+import argparse
 import base64
 import hashlib
 import hmac
+import logging
+import sys
 from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from psycopg import Connection, OperationalError
+from psycopg.errors import UndefinedTable
 
+from wishlist_service import db
+from wishlist_service.config import load_config
 from wishlist_service.errors import TokenUnreadable
+from wishlist_service.queries import tokens
+
+logger = logging.getLogger(__name__)
 
 
 class TokenCipher:
@@ -21,19 +34,28 @@ class TokenCipher:
         self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key[:32])) for key in keys])
         self._fingerprint_keys = [key[32:] for key in keys]
 
-    def encrypt(self, token: str) -> str:
-        """The ciphertext to store."""
-        return self._fernet.encrypt(token.encode()).decode()
+    def encrypt(self, token: str, *, owner: int) -> str:
+        """The ciphertext to store in the row of the person with the id `owner`, and of no other use."""
+        return self._fernet.encrypt(f"{owner} {token}".encode()).decode()
 
-    def decrypt(self, ciphertext: str) -> str:
-        """The token. Raises TokenUnreadable when no passphrase fits."""
+    def decrypt(self, ciphertext: str, *, owner: int) -> str:
+        """The token. Raises TokenUnreadable when no passphrase fits, or when it was stored for somebody else."""
         try:
-            return self._fernet.decrypt(ciphertext).decode()
+            stored = self._fernet.decrypt(ciphertext).decode()
         except (InvalidToken, ValueError) as error:  # ValueError: not even ASCII
             raise TokenUnreadable(
                 "The stored token cannot be decrypted: TOKEN_ENCRYPTION_KEY is not the one it was saved with. "
                 "Put the earlier key back, if need be after the new one and a comma; nothing is lost."
             ) from error
+        stored_for, space, token = stored.partition(" ")
+        if not space:  # from before owners were told; a token holds no space
+            return stored
+        if stored_for != str(owner):
+            raise TokenUnreadable(
+                "The stored token was saved for another person: somebody has moved it in the database. "
+                "It is not used; save this person's token again."
+            )
+        return token
 
     def fingerprints(self, token: str) -> list[str]:
         """The keyed hash of a token under each passphrase, the first one's first."""
@@ -50,3 +72,72 @@ def _derive(passphrase: str) -> bytes:
     # a restored database and the old passphrase are enough to read the tokens again.
     salt = b"plex-wishlist-service token encryption"
     return hashlib.scrypt(passphrase.encode(), salt=salt, n=2**14, r=8, p=1, dklen=64)
+
+
+def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
+    """Encrypt every token anew with the first key, all or none.
+
+    Returns how many, and why not by the names of those whose token cannot be read.
+    """
+    with conn.transaction():
+        readable, unreadable = _decrypt_all(tokens.lock_tokens(conn), cipher)
+        for user_id, token in readable.items():
+            tokens.replace_ciphertext(
+                conn,
+                user_id=user_id,
+                plex_token=cipher.encrypt(token, owner=user_id),
+                token_fingerprint=cipher.fingerprints(token)[0],
+            )
+    return len(readable), unreadable
+
+
+def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
+    """Say at the start of a program, in one line, whose tokens cannot be read; a database that is away is no matter."""
+    try:
+        _, unreadable = _decrypt_all(db.ask(database_url, tokens.list_tokens), cipher)
+    except (OperationalError, UndefinedTable):
+        return
+    if unreadable:
+        logger.error(
+            'tokens cannot be read names="%s" reason="%s"', ", ".join(unreadable), next(iter(unreadable.values()))
+        )
+
+
+def _decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tuple[dict[int, str], dict[str, str]]:
+    readable: dict[int, str] = {}
+    unreadable: dict[str, str] = {}
+    for user_id, name, ciphertext in stored:
+        try:
+            readable[user_id] = cipher.decrypt(ciphertext, owner=user_id)
+        except TokenUnreadable as error:
+            unreadable[name] = str(error)
+    return readable, unreadable
+
+
+def main() -> None:
+    """Rotate; exit status 1 if a token could not be read."""
+    parser = argparse.ArgumentParser(prog="python -m wishlist_service.tokens", description=__doc__)
+    parser.add_argument(
+        "action", choices=["rotate"], help="encrypt every token anew with the first TOKEN_ENCRYPTION_KEY"
+    )
+    parser.parse_args()
+    config = load_config()
+    try:
+        with db.connect(config.database_url, role="tokens") as conn:
+            rotated, unreadable = rotate(conn, TokenCipher(config.token_encryption_keys))
+    except UndefinedTable:
+        sys.exit("The database has no tables yet. Run: python -m wishlist_service.migrate")
+    except OperationalError as error:
+        sys.exit(f"The database is away: {str(error).strip()}")
+    print(f"{rotated} tokens are now encrypted with the first key of TOKEN_ENCRYPTION_KEY.")
+    for name, reason in unreadable.items():
+        print(f"{name}: {reason}")
+    if unreadable:
+        sys.exit(
+            "What could not be read stays as it was. Keep the other keys until it is mended and this was run again."
+        )
+    print("The other keys can be taken out of TOKEN_ENCRYPTION_KEY now.")
+
+
+if __name__ == "__main__":
+    main()

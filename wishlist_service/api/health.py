@@ -8,7 +8,6 @@ from datetime import datetime
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from psycopg import Error
-from psycopg_pool import ConnectionPool
 
 from wishlist_service import __version__, db
 from wishlist_service.api.parts import parts
@@ -25,7 +24,7 @@ DATABASE_SECONDS = 2
 def health() -> ResponseReturnValue:
     """200 if the database answers within 2 s, else 503."""
     try:
-        last_success_at = _ask_database(parts().pool)
+        last_success_at = _ask_database(parts().config.database_url)
     except (queue.Empty, Error) as error:
         reason = str(error).strip() or f"no answer within {DATABASE_SECONDS} s"
         logger.error("health check failed, database away reason=%r", reason)
@@ -33,14 +32,14 @@ def health() -> ResponseReturnValue:
     return jsonify({"status": "ok", "database": "ok", "version": __version__, "last_success_at": last_success_at})
 
 
-def _ask_database(pool: ConnectionPool) -> datetime | None:
-    # In a thread of its own: no setting of the driver bounds how long a server that accepts
-    # the query and then falls silent may keep us waiting.
+def _ask_database(database_url: str) -> datetime | None:
+    # On a connection of its own: busy requests are not the database's fault. In a thread of its own: no setting
+    # of the driver bounds how long a server that accepts the query and then falls silent may keep us waiting.
     answers: queue.SimpleQueue[datetime | Error | None] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
-            answers.put(db.read(pool, sync_runs.find_last_success))
+            answers.put(db.ask(database_url, sync_runs.find_last_success))
         except Error as error:
             answers.put(error)
 

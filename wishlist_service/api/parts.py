@@ -4,9 +4,9 @@ import threading
 from dataclasses import dataclass
 
 from flask import current_app
-from psycopg_pool import ConnectionPool
 
 from wishlist_service.config import Config
+from wishlist_service.db import Pool
 from wishlist_service.plex import PlexClient
 from wishlist_service.tokens import TokenCipher
 
@@ -16,7 +16,7 @@ class Parts:
     """The parts of one web process; `pool` is closed until the process has forked."""
 
     config: Config
-    pool: ConnectionPool
+    pool: Pool
     plex: PlexClient
     cipher: TokenCipher
     stop: threading.Event

@@ -5,6 +5,8 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from psycopg import OperationalError
+from psycopg.errors import DiskFull, QueryCanceled, UndefinedTable
+from psycopg_pool import PoolTimeout, TooManyRequests
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
@@ -20,6 +22,15 @@ _DETAILS = {
     415: "Send JSON, with the header Content-Type: application/json.",
 }
 
+_DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
+    (DiskFull, "The disk of the database is full. Nothing was changed; free some space there."),
+    (QueryCanceled, "This took the database too long and was stopped."),
+    (PoolTimeout, "Every database connection is busy, or the database is away. Try again in a moment."),
+    (TooManyRequests, "Every database connection is busy, or the database is away. Try again in a moment."),
+    (UndefinedTable, "The database has no tables yet. Run: python -m wishlist_service.migrate"),
+    (OperationalError, "The database does not answer. Try again in a moment."),
+)
+
 
 def register_problems(app: Flask) -> None:
     """Make the app answer every error with a problem document."""
@@ -27,7 +38,8 @@ def register_problems(app: Flask) -> None:
     app.register_error_handler(Conflict, lambda error: problem(409, str(error)))
     app.register_error_handler(SyncRunning, lambda error: problem(409, str(error), run_id=error.run_id))
     app.register_error_handler(Invalid, _invalid)
-    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(OperationalError, _database_fault)
+    app.register_error_handler(UndefinedTable, _database_fault)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -47,9 +59,10 @@ def _invalid(error: Invalid) -> Response:
     return problem(422, detail, errors=[{"field": fault.field, "detail": fault.detail} for fault in error.faults])
 
 
-def _database_away(error: OperationalError) -> Response:
-    logger.error("database does not answer path=%r reason=%r", request.path, str(error).strip())
-    response = problem(503, "The database does not answer. Try again in a moment.")
+def _database_fault(error: OperationalError | UndefinedTable) -> Response:
+    detail = next(detail for kind, detail in _DATABASE_DETAILS if isinstance(error, kind))
+    logger.error("database cannot serve path=%r reason=%r", request.path, str(error).strip())
+    response = problem(503, detail)
     response.headers["Retry-After"] = "5"
     return response
 

@@ -14,37 +14,48 @@ _CONFLICTS = {
 }
 
 
+def next_user_id(conn: Connection) -> int:
+    """An id for somebody about to be added: their token is encrypted for it."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(
+            cur.execute(
+                """
+            SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))
+            """
+            )
+        )
+
+
 def add_user(
     conn: Connection,
     *,
+    user_id: int,
     name: str,
     plex_token: str,
     token_fingerprint: str,
     token_masked: str,
     account: PlexAccount | None,
-) -> int:
-    """Add a person and return their id. Raises Conflict if the name, token or account is taken."""
+) -> None:
+    """Add a person under an id of next_user_id(). Raises Conflict if the name, token or account is taken."""
     try:
-        with conn.cursor(row_factory=scalar_row) as cur:
-            return next(
-                cur.execute(
-                    """
-                INSERT INTO plex_users (
-                       name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username, account_checked)
-                VALUES (%(name)s, %(plex_token)s, %(token_fingerprint)s, %(token_masked)s,
-                        %(uuid)s, %(username)s, %(uuid)s::text IS NOT NULL)
-             RETURNING id
-                """,
-                    {
-                        "name": name,
-                        "plex_token": plex_token,
-                        "token_fingerprint": token_fingerprint,
-                        "token_masked": token_masked,
-                        "uuid": account.uuid if account else None,
-                        "username": account.username if account else None,
-                    },
-                )
-            )
+        conn.execute(
+            """
+            INSERT INTO plex_users (
+                   id, name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username, account_checked)
+                   OVERRIDING SYSTEM VALUE
+            VALUES (%(user_id)s, %(name)s, %(plex_token)s, %(token_fingerprint)s, %(token_masked)s,
+                    %(uuid)s, %(username)s, %(uuid)s::text IS NOT NULL)
+            """,
+            {
+                "user_id": user_id,
+                "name": name,
+                "plex_token": plex_token,
+                "token_fingerprint": token_fingerprint,
+                "token_masked": token_masked,
+                "uuid": account.uuid if account else None,
+                "username": account.username if account else None,
+            },
+        )
     except UniqueViolation as error:
         raise _conflict(error) from error
 
