@@ -1,18 +1,39 @@
 # One image for every role; the command chooses it.
+
+# pg_dump and pg_restore of the very version that docker-compose.yml runs: older ones refuse its databases
+FROM postgres:18 AS postgres
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+# the C library stays out: that of the final image is to serve them
+RUN mkdir -p /client/bin /client/lib \
+ && cp /usr/lib/postgresql/*/bin/pg_dump /usr/lib/postgresql/*/bin/pg_restore /client/bin/ \
+ && ldd /client/bin/* | awk '$3 ~ "^/" {print $3}' | sort -u \
+  | grep -Ev '/lib(c|m|dl|rt|pthread|resolv)\.so' | xargs cp -Lt /client/lib/
+
 FROM python:3.13-slim
 
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PYTHONUNBUFFERED=1
 WORKDIR /app
 
-COPY requirements.txt .
-RUN pip install --no-cache-dir --no-compile -r requirements.txt \
- && useradd --system --uid 1026 --gid users --no-create-home wishlist
+COPY --from=postgres /client /opt/postgresql
+# wrappers: Python must not find these libraries
+RUN for name in pg_dump pg_restore; do \
+        printf '#!/bin/sh\nLD_LIBRARY_PATH=/opt/postgresql/lib exec /opt/postgresql/bin/%s "$@"\n' "$name" \
+            >"/usr/local/bin/$name" && chmod 755 "/usr/local/bin/$name" && "$name" --version || exit 1; \
+    done
 
-COPY wsgi.py gunicorn.conf.py ./
+COPY requirements.txt .
+# 1777 as of /tmp: compose chooses who runs this, and new volumes take their rights from here
+RUN pip install --no-cache-dir -r requirements.txt \
+ && useradd --system --uid 1026 --gid users --no-create-home wishlist \
+ && mkdir -m 1777 /keys /backup
+
+COPY docker-entrypoint.sh wsgi.py gunicorn.conf.py ./
 COPY sql sql
 COPY wishlist_service wishlist_service
+RUN python -m compileall -q wishlist_service
 
 USER wishlist
 EXPOSE 8000
+ENTRYPOINT ["./docker-entrypoint.sh"]
 # exec: gunicorn becomes the main process and gets the stop signal
-CMD ["sh", "-c", "python -m wishlist_service.migrate && exec gunicorn wsgi:app"]
+CMD ["sh", "-c", "python -m wishlist_service.migrate --wait 60 && exec gunicorn wsgi:app"]

@@ -1,10 +1,13 @@
 """How gunicorn serves the API. Read before the application; wrong settings end it here."""
 
 import gc
+import signal
+import threading
 from pathlib import Path
 
-from wishlist_service.app import close_app, open_app
+from wishlist_service.app import close_app, open_app, parts_of
 from wishlist_service.config import load_config
+from wishlist_service.tokens import warn_of_unreadable
 
 settings = load_config()
 
@@ -20,21 +23,35 @@ preload_app = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # writes into the home directory, which a container has read-only
 control_socket_disable = True
-# a reply that waits for a sync takes up to 50 s
-graceful_timeout = 60
+# Docker kills 10 s after it asked to stop, unless told otherwise
+graceful_timeout = 8
 timeout = 60
+# its own lines look like all others
+logconfig_dict = {
+    "formatters": {"generic": {"()": "wishlist_service.logs.LineFormatter"}},
+    "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
+}
 
 
 def when_ready(server):
-    """Keep the garbage collector from touching, and so copying, the pages shared with the workers."""
+    """Say what is wrong with the tokens; keep the garbage collector from copying pages shared with the workers."""
+    warn_of_unreadable(settings.database_url, parts_of(server.app.wsgi()).cipher)
     gc.freeze()
 
 
 def post_worker_init(worker):
-    """Open the pool in the worker: one opened before the fork would be shared and mixed up."""
+    """Open the pool in the worker, one opened before the fork would be shared; at SIGTERM end a running sync early."""
     open_app(worker.wsgi)
+    finish_requests = signal.getsignal(signal.SIGTERM)
+
+    def stop(number, frame):
+        # from another thread: the main one may be holding the event's lock
+        threading.Thread(target=parts_of(worker.wsgi).stop.set).start()
+        finish_requests(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def worker_exit(server, worker):
-    """End a sync that runs in this worker after the person under way."""
+    """Wait for the sync that runs in this worker, if any."""
     close_app(worker.wsgi)

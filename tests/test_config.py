@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wishlist_service.config import PLACEHOLDER, Config, ConfigError
+from wishlist_service.config import Config, ConfigError
 
 ENOUGH = {
     "DATABASE_URL": "postgresql://wishlist:db-pass-9876@localhost/wishlist",
@@ -47,6 +47,8 @@ def test_required_settings_alone_are_enough() -> None:
 
 
 OPTIONAL = {
+    "READ_API_KEY": "read-key-0123456789",
+    "NAMES": "HIDDEN",
     "PLEX_SYNC_INTERVAL_HOURS": "0.5",
     "LOG_LEVEL": "debug",
     "URL_BASE": "/wishes",
@@ -67,6 +69,7 @@ def test_every_setting_is_read() -> None:
     assert (found.sync_interval_hours, found.page_pause_seconds, found.plex_timeout_seconds) == (0.5, 0, 2.5)
     assert (found.log_level, found.url_base, found.trusted_proxies) == ("DEBUG", "/wishes", 1)
     assert (found.plex_discover_url, found.plex_tv_url) == ("http://127.0.0.1:1234", "http://127.0.0.1:5678")
+    assert (found.read_api_key, found.names) == ("read-key-0123456789", "hidden")
     assert (found.port, found.web_threads, found.web_workers) == (80, 8, 1)
 
 
@@ -75,7 +78,9 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
     expected = {
         ("DATABASE_URL", ""): "is missing. Example: postgresql://wishlist:password@localhost/wishlist",
         ("API_KEY", "short"): f"is too short, it needs 16 characters or more. {make_one}",
-        ("TOKEN_ENCRYPTION_KEY", PLACEHOLDER): f"is still the placeholder of .env.example. {make_one}",
+        ("TOKEN_ENCRYPTION_KEY", "brief"): f"is too short, it needs 16 characters or more. {make_one}",
+        ("READ_API_KEY", "tiny"): f"is too short, it needs 16 characters or more. {make_one}",
+        ("NAMES", "some"): "must be one of all, hidden, not 'some'",
         ("PLEX_SYNC_INTERVAL_HOURS", "often"): "must be a number from 0.01 to 8760, not 'often'",
         ("LOG_LEVEL", "LOUD"): "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'",
         ("URL_BASE", "/a b"): "must be a plain path like /plex-wishlist, not 'a b'",
@@ -110,16 +115,15 @@ def test_optional_setting_that_is_empty_has_its_default(value: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["API_KEY", "TOKEN_ENCRYPTION_KEY"])
-def test_secret_needs_sixteen_characters_and_may_not_be_the_placeholder(name: str) -> None:
+def test_secret_needs_sixteen_characters(name: str) -> None:
     assert faults(**{name: "x" * 16}) == []
     assert "16 characters" in faults(**{name: "x" * 15})[0]
     assert "16 characters" in faults(**{name: " " * 9 + "x" * 15 + " " * 9})[0]
-    assert "placeholder" in faults(**{name: PLACEHOLDER})[0]
 
 
 def test_encryption_keys_are_separated_by_commas_and_each_is_checked() -> None:
     found = config(TOKEN_ENCRYPTION_KEY=" first-0123456789 ,, second-0123456789,")
-    wrong = faults(TOKEN_ENCRYPTION_KEY=f"first-0123456789,short,{PLACEHOLDER}")
+    wrong = faults(TOKEN_ENCRYPTION_KEY="first-0123456789,short,brief")
 
     assert found.token_encryption_keys == ("first-0123456789", "second-0123456789")
     assert [fault.split(" is ")[0] for fault in wrong] == [f"TOKEN_ENCRYPTION_KEY (key {n})" for n in (2, 3)]

@@ -82,14 +82,25 @@ def test_read_survives_that_postgresql_dropped_the_connections(
 def test_unexpected_error_is_logged_and_told_without_its_text(
     client: FlaskClient, conn: Connection[dict[str, object]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    conn.execute("DROP VIEW wishlist_documents")
+    conn.execute("ALTER VIEW wishlist_documents RENAME COLUMN document TO paper")
 
     reply = client.get("/api/wishlist")
 
     assert reply.status_code == 500
     assert reply.content_type == "application/problem+json"
-    assert "wishlist_documents" not in reply.text
-    assert "wishlist_documents" in caplog.text
+    assert "document" not in reply.text
+    assert "column wishlist_documents.document" in caplog.text or 'column "document"' in caplog.text
+
+
+def test_database_without_tables_is_503_with_what_to_do(
+    client: FlaskClient, conn: Connection[dict[str, object]]
+) -> None:
+    conn.execute("DROP VIEW plex_user_reports")
+
+    reply = client.get("/api/users")
+
+    assert reply.status_code == 503
+    assert reply.json["detail"].endswith("Run: python -m wishlist_service.migrate")
 
 
 @pytest.mark.parametrize(("method", "path", "expected"), [("GET", "/nothing", 404), ("PUT", "/health", 405)])

@@ -6,14 +6,16 @@ from typing import Any
 
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
-from flask_swagger_ui import get_swaggerui_blueprint
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wishlist_service import db
 from wishlist_service.api import docs, health, sync, users, wishlist
+from wishlist_service.api.auth import check_key
+from wishlist_service.api.docs import add_headers
 from wishlist_service.api.parts import Parts
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.api.problems import register_problems
+from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries.sync_users import get_client_identifier
@@ -38,11 +40,22 @@ class JSONProvider(DefaultJSONProvider):
         return DefaultJSONProvider.default(o)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Called with a request's body; what is nested too deeply is a fault of the request."""
+        """Called with a request's body. What the json module would let pass or cannot bear is a fault of it."""
         try:
-            return super().loads(s, **kwargs)
+            return super().loads(s, object_pairs_hook=_without_doubles, parse_constant=_refuse_constant, **kwargs)
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a name comes twice")
+    return values
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def create_app(config: Config) -> Flask:
@@ -55,20 +68,16 @@ def create_app(config: Config) -> Flask:
     stop = threading.Event()
     plex = PlexClient(config, client_identifier=lambda: db.read(pool, get_client_identifier), stop=stop)
     cipher = TokenCipher(config.token_encryption_keys)
-    app.extensions["wishlist"] = Parts(config=config, pool=pool, plex=plex, cipher=cipher, stop=stop)
+    app.extensions["wishlist"] = Parts(
+        config=config, pool=pool, plex=plex, cipher=cipher, stop=stop, wrong_keys=WrongKeys()
+    )
 
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
     for module in (users, wishlist, sync, health, docs):
         app.register_blueprint(module.bp)
-    docs_url = f"{config.url_base}/docs"
-    # without these two the page names other hosts: Swagger's validator, and ours as the proxy calls it
-    own_host_only = {"validatorUrl": None, "oauth2RedirectUrl": f"{docs_url}/oauth2-redirect.html"}
-    swagger = get_swaggerui_blueprint(
-        docs_url, f"{config.url_base}/openapi.json", config={"app_name": "Plex Wishlist Service", **own_host_only}
-    )
-    app.register_blueprint(swagger, url_prefix="/docs")
-    app.add_url_rule("/docs", view_func=app.view_functions["swagger_ui.show"], endpoint="docs.show")
+    app.before_request(check_key)
+    app.after_request(add_headers)
     register_problems(app)
 
     wsgi_app = UrlBase(app.wsgi_app, config.url_base) if config.url_base else app.wsgi_app

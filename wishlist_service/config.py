@@ -5,12 +5,12 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from dotenv import dotenv_values
 from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-PLACEHOLDER = "replace-this-with-a-long-random-value"
 _HOW_TO_MAKE_ONE = "Make one with: openssl rand -hex 32"
 
 
@@ -30,6 +30,8 @@ class Config:
     database_url: str = field(repr=False)
     api_key: str = field(repr=False)
     token_encryption_keys: tuple[str, ...] = field(repr=False)
+    read_api_key: str = field(default="", repr=False)
+    names: str = "all"
     sync_interval_hours: float = 6
     log_level: str = "INFO"
     url_base: str = ""
@@ -47,9 +49,11 @@ class Config:
         """The settings in `env`; an empty value counts as unset. Raises ConfigError."""
         read = _Reader(env)
         config = cls(
-            database_url=read.database_url("DATABASE_URL"),
+            database_url=read.database_url("DATABASE_URL", "DATABASE_PASSWORD"),
             api_key=read.secret("API_KEY"),
             token_encryption_keys=read.secrets("TOKEN_ENCRYPTION_KEY"),
+            read_api_key=read.other_secret("READ_API_KEY", than="API_KEY"),
+            names=read.choice("NAMES", "all", ("all", "hidden")),
             sync_interval_hours=read.number("PLEX_SYNC_INTERVAL_HOURS", 6, least=0.01, most=8760),
             log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
             url_base=read.url_base("URL_BASE"),
@@ -103,8 +107,20 @@ class _Reader:
             self.faults.append(f"{name} holds bytes that are not UTF-8")
         return readable
 
-    def database_url(self, name: str) -> str:
-        value = self._text(name)
+    def _secret(self, name: str) -> str:
+        """The value, or what stands in the file that the variable with _FILE at the end names."""
+        value, path = self._text(name), self._text(f"{name}_FILE")
+        if value or not path:
+            return value
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.faults.append(f"{name}_FILE names a file that cannot be read: {type(error).__name__}")
+            return ""
+
+    def database_url(self, name: str, password_name: str) -> str:
+        """The address, with the password of a setting of its own in it; there special characters need no encoding."""
+        value, secret = self._secret(name), self._secret(password_name)
         if not value:
             self.faults.append(f"{name} is missing. Example: postgresql://wishlist:password@localhost/wishlist")
         elif not value.startswith(("postgresql://", "postgres://")):
@@ -116,21 +132,36 @@ class _Reader:
                 self.faults.append(
                     f"{name} cannot be read: an unknown parameter, or special characters that are not percent-encoded"
                 )
+            else:
+                return make_conninfo(value, password=secret) if secret else value
         return value
 
     def secret(self, name: str) -> str:
         """A secret that travels in a header."""
-        value = self._text(name)
+        value = self._secret(name)
         if not value:
             self.faults.append(f"{name} is missing. {_HOW_TO_MAKE_ONE}")
-        elif not value.isascii() or not value.isprintable():
+        else:
+            self._check_header_secret(name, value)
+        return value
+
+    def other_secret(self, name: str, *, than: str) -> str:
+        """A secret that travels in a header; empty when unset."""
+        value = self._secret(name)
+        if value and value == self._secret(than):
+            self.faults.append(f"{name} must differ from {than}")
+        elif value:
+            self._check_header_secret(name, value)
+        return value
+
+    def _check_header_secret(self, name: str, value: str) -> None:
+        if not value.isascii() or not value.isprintable():
             self.faults.append(f"{name} must hold ASCII characters only. {_HOW_TO_MAKE_ONE}")
         else:
             self._check_secret(name, value)
-        return value
 
     def secrets(self, name: str) -> tuple[str, ...]:
-        values = tuple(part.strip() for part in self._text(name).split(",") if part.strip())
+        values = tuple(part.strip() for part in self._secret(name).split(",") if part.strip())
         if not values:
             self.faults.append(f"{name} is missing. {_HOW_TO_MAKE_ONE}")
         for number, value in enumerate(values, start=1):
@@ -138,9 +169,7 @@ class _Reader:
         return values
 
     def _check_secret(self, name: str, value: str) -> None:
-        if value == PLACEHOLDER:
-            self.faults.append(f"{name} is still the placeholder of .env.example. {_HOW_TO_MAKE_ONE}")
-        elif len(value) < 16:
+        if len(value) < 16:
             self.faults.append(f"{name} is too short, it needs 16 characters or more. {_HOW_TO_MAKE_ONE}")
 
     def number(self, name: str, default: float, *, least: float, most: float) -> float:
@@ -160,7 +189,8 @@ class _Reader:
         return default if value is None else value
 
     def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
-        value = self._text(name).upper() or default
+        text = self._text(name)
+        value = next((option for option in options if option.lower() == text.lower()), text) or default
         if value not in options:
             self.faults.append(f"{name} must be one of {', '.join(options)}, not {value!r}")
         return value

@@ -150,6 +150,11 @@ def migration_lock(conn: Connection) -> Generator[None]:
         conn.execute("SELECT pg_advisory_unlock(%s, %s)", (_LOCK_CLASS, _MIGRATION_LOCK))
 
 
+def hide_names(conn: Connection) -> None:
+    """Have the views show no names of people until this transaction ends; see shown_name() in sql/."""
+    conn.execute("SELECT set_config('wishlist.names', 'hidden', true)")
+
+
 def lock_for_merge(conn: Connection) -> None:
     """Hold erasing off until this transaction ends; merges do not hinder each other."""
     conn.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCK_CLASS, _MERGE_LOCK))

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+import time
 from pathlib import Path
 
 from psycopg import Connection, OperationalError
@@ -55,16 +56,33 @@ class _Backend(PostgresqlPsycopgBackend):
 
 def main() -> None:
     """Migrate and say what was done."""
-    argparse.ArgumentParser(prog="python -m wishlist_service.migrate", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m wishlist_service.migrate", description=__doc__)
+    parser.add_argument(
+        "--wait", type=int, default=0, metavar="SECONDS", help="how long the database may take to come up"
+    )
+    deadline = time.monotonic() + parser.parse_args().wait
     config = load_config()
     configure_logging(config.log_level)
     # yoyo logs each migration itself, and every step at INFO
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     try:
+        _wait_for_database(config.database_url, deadline)
         applied = migrate(config.database_url)
     except OperationalError as error:
         sys.exit(f"The database cannot be reached or refused: {str(error).strip()}\nCheck DATABASE_URL.")
     logger.info("migrated applied=%s", ",".join(applied) or "nothing, up to date")
+
+
+def _wait_for_database(database_url: str, deadline: float) -> None:
+    while True:
+        try:
+            connect(database_url, role="migrate").close()
+            return
+        except OperationalError as error:
+            if time.monotonic() > deadline:
+                raise
+            logger.info("waiting for the database reason=%r", str(error).strip())
+            time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import argparse
 import logging
 import threading
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from psycopg import OperationalError
@@ -16,22 +18,25 @@ from wishlist_service.errors import SyncFailure, SyncRunning
 from wishlist_service.logs import configure_logging
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries import sync_runs, sync_users
-from wishlist_service.tokens import TokenCipher
+from wishlist_service.tokens import TokenCipher, warn_of_unreadable
 
 logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__ when run
 
 RETRY_SECONDS: Final = 60
 NEWCOMERS_SECONDS: Final = 60
+OVERDUE_SECONDS: Final = 600
 LONGEST_WAIT_SECONDS: Final = 60  # then look at the clock again, it may have been set
 
 
 class Sidecar:
     """The jobs and what they need. A job never raises: schedule would end, or run it at every tick."""
 
-    def __init__(self, config: Config, *, stop: threading.Event) -> None:
+    def __init__(self, config: Config, *, stop: threading.Event, alive_file: Path | None = None) -> None:
         self._url = config.database_url
         self._interval = timedelta(hours=config.sync_interval_hours)
         self._stop = stop
+        self._alive_file = alive_file
+        self._put_off_since: float | None = None
         self._cipher = TokenCipher(config.token_encryption_keys)
         self._plex = PlexClient(
             config, client_identifier=lambda: db.ask(self._url, sync_users.get_client_identifier), stop=stop
@@ -41,8 +46,10 @@ class Sidecar:
 
     def loop(self) -> None:
         """Run until `stop` is set: at once when idle, after the person being synced otherwise."""
+        warn_of_unreadable(self._url, self._cipher)
         self._plan()
         while not self._stop.is_set():
+            self._show_alive()
             self._jobs.run_pending()
             self._note_next_run()
             idle = self._jobs.idle_seconds or 0
@@ -68,10 +75,11 @@ class Sidecar:
         """One sync; another try in a minute if it could not even begin."""
         self._jobs.clear("retry")
         try:
-            claimed = sync.claim(self._url, trigger="scheduled")
-            sync.run(claimed, self._plex, self._cipher, stop=self._stop)
+            self._run()
+            self._put_off_since = None
             return
         except SyncRunning as running:
+            self._put_off_since = None
             logger.info("sync put off, another is running run=%s", running.run_id)
         except OperationalError as error:
             logger.error("sync put off, the database is away reason=%s", str(error).strip())
@@ -79,8 +87,26 @@ class Sidecar:
             logger.error("sync put off, the database has no tables yet, run: python -m wishlist_service.migrate")
         except Exception:
             logger.exception("sync put off, unexpected error")
+        self._put_off_since = self._put_off_since or time.monotonic()
         # cleared by the next _sync, which this very job runs
         self._jobs.every(RETRY_SECONDS).seconds.do(self._sync).tag("sync", "retry")
+
+    def _run(self, *, user_id: int | None = None) -> None:
+        claimed = sync.claim(self._url, trigger="scheduled", user_id=user_id)
+        sync.run(
+            claimed,
+            self._plex,
+            self._cipher,
+            stop=self._stop,
+            on_result=lambda _result: self._show_alive(),
+            on_page=lambda _name, _rows, _total: self._show_alive(),
+        )
+
+    def _show_alive(self) -> None:
+        """Touch the file that the container's health check looks at, unless the sync is overdue."""
+        overdue = self._put_off_since is not None and time.monotonic() - self._put_off_since > OVERDUE_SECONDS
+        if self._alive_file and not overdue:
+            self._alive_file.touch()
 
     def _sync_newcomers(self) -> None:
         """Read the lists of people who were added or got a new token, so that nobody waits for the next sync."""
@@ -88,8 +114,7 @@ class Sidecar:
             for user_id in db.ask(self._url, sync_users.list_unread_user_ids):
                 if self._stop.is_set():
                     return
-                claimed = sync.claim(self._url, trigger="scheduled", user_id=user_id)
-                sync.run(claimed, self._plex, self._cipher, stop=self._stop)
+                self._run(user_id=user_id)
         except Exception as error:  # in a minute again; the sync over everybody tells what is wrong
             logger.info("newcomers put off reason=%r", str(error).strip())
 
@@ -122,13 +147,15 @@ class Sidecar:
 
 def main() -> None:
     """Run the sidecar until SIGTERM or Ctrl-C."""
-    argparse.ArgumentParser(prog="python -m wishlist_service.scheduler", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m wishlist_service.scheduler", description=__doc__)
+    parser.add_argument("--alive-file", type=Path, metavar="FILE", help="touched while all is well, for a health check")
+    arguments = parser.parse_args()
     config = load_config()
     configure_logging(config.log_level)
     stop = threading.Event()
     sync.stop_on_signals(stop)
     logger.info("scheduler started interval_hours=%g", config.sync_interval_hours)
-    Sidecar(config, stop=stop).loop()
+    Sidecar(config, stop=stop, alive_file=arguments.alive_file).loop()
     logger.info("scheduler stopped")
 
 

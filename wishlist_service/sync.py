@@ -7,13 +7,16 @@ run that lost its lock cannot write, and a killed one leaves nothing to clean up
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from psycopg import Connection, OperationalError
@@ -22,7 +25,7 @@ from psycopg.errors import UndefinedTable
 from wishlist_service import db
 from wishlist_service.config import load_config
 from wishlist_service.errors import Conflict, SyncRunning
-from wishlist_service.logs import configure_logging
+from wishlist_service.logs import configure_logging, within_run
 from wishlist_service.models import SyncRun, SyncUser, UserResult
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries import sync_runs, sync_users, wishlist
@@ -32,6 +35,7 @@ from wishlist_service.tokens import TokenCipher
 logger = logging.getLogger(__name__)
 
 LISTS_AT_A_TIME: Final = 2  # what Plex asked of tools like this one
+STOP_SECONDS: Final = 8  # Docker kills after 10 unless told otherwise
 
 OnResult = Callable[[UserResult], None]
 
@@ -88,7 +92,7 @@ def run(
     Raises OperationalError when the database goes away; the run is then seen as interrupted.
     """
     started = time.monotonic()
-    with claimed.conn as conn:
+    with claimed.conn as conn, within_run(claimed.run_id):
         logger.info("sync started run=%s trigger=%s users=%s", claimed.run_id, claimed.trigger, len(claimed.users))
         results: list[UserResult] = []
         for user, outcome in _read_ahead(claimed, plex, cipher, stop=stop, on_page=on_page):
@@ -140,7 +144,8 @@ def _read_ahead(
     with ThreadPoolExecutor(LISTS_AT_A_TIME, thread_name_prefix="plex-read") as pool:
         while True:
             while len(reading) < LISTS_AT_A_TIME and not stop.is_set() and (user := next(waiting, None)):
-                reading[pool.submit(read_user, user, plex, cipher, asked_for=claimed.asked_for, on_page=on_page)] = user
+                read = partial(read_user, user, plex, cipher, asked_for=claimed.asked_for, on_page=on_page)
+                reading[pool.submit(copy_context().run, read)] = user
             if not reading:
                 return
             for future in wait(reading, return_when=FIRST_COMPLETED).done:
@@ -184,15 +189,28 @@ def main() -> None:
 
 
 def stop_on_signals(stop: threading.Event) -> None:
-    """Set `stop` at SIGTERM and the first Ctrl-C; a second Ctrl-C ends the program at once."""
+    """Set `stop` at SIGTERM and the first Ctrl-C; a second Ctrl-C ends the program at once.
+
+    A program that has not ended STOP_SECONDS later is waiting for Plex, with nothing written of that person:
+    it ends as if killed, which loses nothing, but with exit status 0.
+    """
 
     def handle(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         # The main thread may be inside stop.wait(), holding the event's own lock: set it from another one.
         threading.Thread(target=stop.set).start()
+        last_resort = threading.Timer(STOP_SECONDS, _end_at_once)
+        last_resort.daemon = True
+        last_resort.start()
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
+
+
+def _end_at_once() -> None:
+    logger.warning("the person being read is left as they were, the program was told to stop")
+    logging.shutdown()
+    os._exit(0)
 
 
 def _line(result: UserResult) -> str:

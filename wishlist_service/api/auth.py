@@ -1,30 +1,65 @@
-"""Who may change things: whoever sends the API key."""
+"""Who may do what: API_KEY everything, READ_API_KEY reading; without a READ_API_KEY everybody reads."""
 
 import hmac
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
+import logging
+from typing import Final
 
-from flask import request
+from flask import g, request
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import Forbidden, Unauthorized
 
 from wishlist_service.api.parts import parts
 
-Params = ParamSpec("Params")
-Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
+
+READING: Final = ("GET", "HEAD", "OPTIONS")
+# they tell nothing about the household
+_OPEN_ENDPOINTS: Final = ("health.health", "docs.home", "docs.openapi", "docs.page", "docs.asset")
 
 
-def needs_api_key(view: Callable[Params, Result]) -> Callable[Params, Result]:
-    """Let a view answer only requests with the right X-API-Key; 401 otherwise."""
+def check_key() -> None:
+    """Let the request in, or raise Unauthorized, Forbidden or TooManyRequests. To run before every view.
 
-    @wraps(view)
-    def checked(*args: Params.args, **kwargs: Params.kwargs) -> Result:
-        sent = request.headers.get("X-API-Key", "")
-        # bytes: compare_digest takes no text beyond ASCII, and a header may hold any
-        if not hmac.compare_digest(sent.encode(), parts().config.api_key.encode()):
-            what = "The X-API-Key header is wrong." if sent else "This needs the X-API-Key header."
-            raise Unauthorized(what, www_authenticate=WWWAuthenticate("ApiKey", {"header": "X-API-Key"}))
-        return view(*args, **kwargs)
+    g.names_shown tells whether the reply may hold people's names.
+    """
+    config = parts().config
+    g.names_shown = config.names == "all"
+    if request.routing_exception or request.endpoint in _OPEN_ENDPOINTS:
+        return
+    reading = request.method in READING
+    if reading and not config.read_api_key and g.names_shown:
+        return
 
-    return checked
+    wrong_keys = parts().wrong_keys
+    address = request.remote_addr or ""
+    wrong_keys.refuse_guesser(address)
+    sent = _sent_key(reading=reading)
+    if sent and _equal(sent, config.api_key):
+        g.names_shown = True
+        return
+    may_read = sent and config.read_api_key and _equal(sent, config.read_api_key)
+    if may_read and not reading:
+        raise Forbidden("This key may only read. Send the API_KEY.")
+    if may_read or (reading and not sent and not config.read_api_key):
+        return
+    if sent:
+        wrong_keys.add(address, sent)
+        logger.warning("wrong key address=%s method=%s path=%r", address, request.method, request.path)
+    raise Unauthorized(
+        "The key is wrong." if sent else "This needs a key, in the header X-API-Key.",
+        www_authenticate=[WWWAuthenticate("ApiKey", {"header": "X-API-Key"}), WWWAuthenticate("Bearer")],
+    )
+
+
+def _sent_key(*, reading: bool) -> str:
+    if key := request.headers.get("X-API-Key"):
+        return key
+    if request.authorization and request.authorization.type == "bearer":
+        return request.authorization.token or ""
+    # programs that know no headers put it into the address; never for what changes something
+    return request.args.get("apikey", "") if reading else ""
+
+
+def _equal(sent: str, key: str) -> bool:
+    # bytes: compare_digest takes no text beyond ASCII, and a header may hold any
+    return hmac.compare_digest(sent.encode(errors="replace"), key.encode())

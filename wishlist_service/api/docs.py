@@ -4,12 +4,43 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Blueprint, jsonify, redirect, request, url_for
+import flask_swagger_ui
+from flask import Blueprint, Response, jsonify, redirect, render_template_string, request, send_from_directory, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service import __version__
 
 OPENAPI: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
+_SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).parent / "dist"
+
+# Its own page: the one of the package has an inline script, which the content security policy forbids.
+_PAGE: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <title>Plex Wishlist Service</title>
+  <link rel="icon" href="{{ url_for('docs.asset', name='favicon-32x32.png') }}">
+  <link rel="stylesheet" href="{{ url_for('docs.asset', name='swagger-ui.css') }}">
+</head>
+<body>
+  <div id="swagger-ui"></div>
+  <script src="{{ url_for('docs.asset', name='swagger-ui-bundle.js') }}"></script>
+  <script src="{{ url_for('docs.asset', name='start.js') }}" data-url="{{ url_for('docs.openapi') }}"></script>
+</body>
+</html>
+"""
+# without validatorUrl: null the page asks another host
+_START: Final = """SwaggerUIBundle({
+  url: document.currentScript.dataset.url,
+  dom_id: "#swagger-ui",
+  validatorUrl: null,
+});
+"""
+
+_CONTENT_SECURITY_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_PAGE_SECURITY_POLICY: Final = (
+    "script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+)
 
 bp = Blueprint("docs", __name__)
 
@@ -24,4 +55,31 @@ def openapi() -> ResponseReturnValue:
 @bp.get("/")
 def home() -> ResponseReturnValue:
     """A person who types the bare address wants to see something."""
-    return redirect(url_for("swagger_ui.show"))
+    return redirect(url_for(".page"))
+
+
+@bp.get("/docs")
+@bp.get("/docs/")
+def page() -> ResponseReturnValue:
+    """Swagger UI."""
+    return render_template_string(_PAGE)
+
+
+@bp.get("/docs/<name>")
+def asset(name: str) -> ResponseReturnValue:
+    """What the page is made of."""
+    if name == "start.js":
+        return Response(_START, content_type="text/javascript; charset=utf-8")
+    return send_from_directory(_SWAGGER_UI, name)
+
+
+def add_headers(response: Response) -> Response:
+    """What a browser needs to know about every reply."""
+    policy = _CONTENT_SECURITY_POLICY
+    if request.endpoint == "docs.page":
+        policy += f"; {_PAGE_SECURITY_POLICY}"
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+    return response

@@ -44,8 +44,10 @@ class Fields:
     @classmethod
     def from_query(cls, request: Request, *, repeatable: str = "") -> "Fields":
         """The parameters of the query string; only the one named `repeatable` may come twice."""
-        fields = cls({name: values[0] for name, values in request.args.lists()}, texts=True)
-        for name, values in request.args.lists():
+        # apikey is no parameter of a view: check_key has read it
+        given = [(name, values) for name, values in request.args.lists() if name != "apikey"]
+        fields = cls({name: values[0] for name, values in given}, texts=True)
+        for name, values in given:
             if name == repeatable:
                 fields._values = {**fields._values, name: values}
             elif len(values) > 1:

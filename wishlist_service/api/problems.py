@@ -27,7 +27,7 @@ _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
     (QueryCanceled, "This took the database too long and was stopped."),
     (PoolTimeout, "Every database connection is busy, or the database is away. Try again in a moment."),
     (TooManyRequests, "Every database connection is busy, or the database is away. Try again in a moment."),
-    (UndefinedTable, "The database has no tables yet. Run: python -m wishlist_service.migrate"),
+    (UndefinedTable, "The database lacks a table. Run: python -m wishlist_service.migrate"),
     (OperationalError, "The database does not answer. Try again in a moment."),
 )
 

@@ -7,10 +7,9 @@ from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from psycopg import OperationalError
 
-from wishlist_service import db, sync
-from wishlist_service.api.auth import needs_api_key
+from wishlist_service import sync
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import Parts, parts
+from wishlist_service.api.parts import Parts, parts, read
 from wishlist_service.queries import sync_runs, users
 
 logger = logging.getLogger(__name__)
@@ -19,7 +18,6 @@ bp = Blueprint("sync", __name__, url_prefix="/api/sync")
 
 
 @bp.post("")
-@needs_api_key
 def start_sync() -> ResponseReturnValue:
     """Sync everybody or one person; the reply waits up to `wait` seconds for the end."""
     query = Fields.from_query(request)
@@ -34,7 +32,7 @@ def start_sync() -> ResponseReturnValue:
     thread.start()
     thread.join(wait)
 
-    run = db.read(shared.pool, sync_runs.get_run, run_id=claimed.run_id)
+    run = read(sync_runs.get_run, run_id=claimed.run_id)
     if run.status == "running":
         return jsonify(run), 202, {"Location": url_for(".get_run", run_id=run.id)}
     return jsonify(run)
@@ -43,15 +41,14 @@ def start_sync() -> ResponseReturnValue:
 @bp.get("/status")
 def get_status() -> ResponseReturnValue:
     """What runs, what ran last, what comes next, and how each person's list stands."""
-    pool = parts().pool
-    current = db.read(pool, sync_runs.find_latest_run, running=True)
-    people = db.read(pool, users.list_users, active=True, limit=LARGEST_ID, offset=0)
+    current = read(sync_runs.find_latest_run, running=True)
+    people = read(users.list_users, active=True, limit=LARGEST_ID, offset=0)
     return jsonify(
         {
             "running": current is not None,
             "current_run": current,
-            "last_run": db.read(pool, sync_runs.find_latest_run, running=False),
-            "next_run_at": db.read(pool, sync_runs.find_next_run),
+            "last_run": read(sync_runs.find_latest_run, running=False),
+            "next_run_at": read(sync_runs.find_next_run),
             "users": [
                 {
                     "id": person.id,
@@ -75,16 +72,15 @@ def list_runs() -> ResponseReturnValue:
     offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
     query.done()
 
-    pool = parts().pool
-    items = db.read(pool, sync_runs.list_runs, limit=limit, offset=offset)
-    total = db.read(pool, sync_runs.count_runs)
+    items = read(sync_runs.list_runs, limit=limit, offset=offset)
+    total = read(sync_runs.count_runs)
     return jsonify({"items": items, "total": total, "limit": limit, "offset": offset})
 
 
 @bp.get("/runs/<id:run_id>")
 def get_run(run_id: int) -> ResponseReturnValue:
     """One run."""
-    return jsonify(db.read(parts().pool, sync_runs.get_run, run_id=run_id))
+    return jsonify(read(sync_runs.get_run, run_id=run_id))
 
 
 def _run(claimed: sync.Claim, shared: Parts) -> None:

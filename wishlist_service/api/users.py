@@ -3,10 +3,9 @@
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
-from wishlist_service import accounts, db
-from wishlist_service.api.auth import needs_api_key
+from wishlist_service import accounts
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import parts
+from wishlist_service.api.parts import parts, read
 from wishlist_service.queries import users
 
 bp = Blueprint("users", __name__, url_prefix="/api/users")
@@ -15,7 +14,6 @@ USER_PATH = "/<id:user_id>"
 
 
 @bp.post("")
-@needs_api_key
 def add_user() -> ResponseReturnValue:
     """Add a person with their Plex token."""
     fields = Fields.from_json(request)
@@ -24,7 +22,7 @@ def add_user() -> ResponseReturnValue:
 
     shared = parts()
     user_id = accounts.add_user(shared.pool, shared.plex, shared.cipher, name=name, token=token)
-    user = db.read(shared.pool, users.get_user, user_id=user_id)
+    user = read(users.get_user, user_id=user_id)
     return jsonify(user), 201, {"Location": url_for(".get_user", user_id=user_id)}
 
 
@@ -37,20 +35,18 @@ def list_users() -> ResponseReturnValue:
     offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
     query.done()
 
-    pool = parts().pool
-    items = db.read(pool, users.list_users, active=active, limit=limit, offset=offset)
-    total = db.read(pool, users.count_users, active=active)
+    items = read(users.list_users, active=active, limit=limit, offset=offset)
+    total = read(users.count_users, active=active)
     return jsonify({"items": items, "total": total, "limit": limit, "offset": offset})
 
 
 @bp.get(USER_PATH)
 def get_user(user_id: int) -> ResponseReturnValue:
     """One person."""
-    return jsonify(db.read(parts().pool, users.get_user, user_id=user_id))
+    return jsonify(read(users.get_user, user_id=user_id))
 
 
 @bp.patch(USER_PATH)
-@needs_api_key
 def change_user(user_id: int) -> ResponseReturnValue:
     """Change name, token or active; what is not named stays."""
     fields = Fields.from_json(request)
@@ -65,11 +61,10 @@ def change_user(user_id: int) -> ResponseReturnValue:
     accounts.change_user(
         shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=token, active=active
     )
-    return jsonify(db.read(shared.pool, users.get_user, user_id=user_id))
+    return jsonify(read(users.get_user, user_id=user_id))
 
 
 @bp.delete(USER_PATH)
-@needs_api_key
 def remove_user(user_id: int) -> ResponseReturnValue:
     """Pause a person: their wishes are kept but no longer shown. purge=true erases them."""
     query = Fields.from_query(request)

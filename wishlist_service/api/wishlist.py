@@ -3,9 +3,8 @@
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from wishlist_service import db
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import parts
+from wishlist_service.api.parts import read
 from wishlist_service.errors import NotFound
 from wishlist_service.models import WishlistFilter
 from wishlist_service.queries import users, wishlist
@@ -34,8 +33,7 @@ def list_items() -> ResponseReturnValue:
         query.fault("user", f"{user_id} is nobody's id.")
     query.done()
 
-    page = db.read(
-        parts().pool,
+    page = read(
         wishlist.list_items,
         filters=filters,
         sort=sort or "added_at",
@@ -51,7 +49,7 @@ def list_items() -> ResponseReturnValue:
 @bp.get("/<uid:uids>")
 def get_item(uids: list[str]) -> ResponseReturnValue:
     """One item, with everybody who wants or wanted it."""
-    item = db.read(parts().pool, wishlist.find_item, uids=uids)
+    item = read(wishlist.find_item, uids=uids)
     if item is None:
         raise NotFound(f"Nobody ever wished for {' or '.join(uids)}.")
     return jsonify(item)
@@ -60,8 +58,8 @@ def get_item(uids: list[str]) -> ResponseReturnValue:
 @bp.get("/stats/summary")
 def get_stats() -> ResponseReturnValue:
     """The wishlist in numbers."""
-    return jsonify(db.read(parts().pool, wishlist.get_stats))
+    return jsonify(read(wishlist.get_stats))
 
 
 def _missing_users(user_ids: list[int] | None) -> list[int]:
-    return db.read(parts().pool, users.list_missing_user_ids, user_ids=user_ids) if user_ids else []
+    return read(users.list_missing_user_ids, user_ids=user_ids) if user_ids else []

@@ -1,0 +1,43 @@
+"""Secrets in files and beside the address they belong to."""
+
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from test_config import ENOUGH, config, faults
+
+from wishlist_service.config import Config
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "API_KEY", "TOKEN_ENCRYPTION_KEY", "READ_API_KEY"])
+def test_secret_may_stand_in_a_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "secret"
+    told = ENOUGH | {"READ_API_KEY": "read-key-0123456789"}
+    file.write_text(f"{told[name]}\n")
+
+    assert Config.from_env(told | {name: "", f"{name}_FILE": str(file)}) == Config.from_env(told)
+
+
+def test_setting_itself_wins_over_its_file(tmp_path: Path) -> None:
+    assert config(API_KEY_FILE=str(tmp_path / "nothing")).api_key == ENOUGH["API_KEY"]
+
+
+def test_file_of_a_secret_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    said = faults(API_KEY="", API_KEY_FILE=str(tmp_path / "nothing"))
+
+    assert said[0] == "API_KEY_FILE names a file that cannot be read: FileNotFoundError"
+
+
+def test_password_of_its_own_needs_no_encoding(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("p@ss w'ord/\\\n")
+
+    found = conninfo_to_dict(
+        config(DATABASE_URL="postgresql://ann@db/x", DATABASE_PASSWORD_FILE=str(file)).database_url
+    )
+
+    assert found == {"user": "ann", "password": "p@ss w'ord/\\", "host": "db", "dbname": "x"}
+
+
+def test_reading_key_must_be_another_one() -> None:
+    assert faults(READ_API_KEY=ENOUGH["API_KEY"]) == ["READ_API_KEY must differ from API_KEY"]
