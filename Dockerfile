@@ -32,7 +32,7 @@ COPY sql sql
 COPY wishlist_service wishlist_service
 RUN python -m compileall -q wishlist_service
 
-USER wishlist
+USER 1026:100
 EXPOSE 8000
 ENTRYPOINT ["./docker-entrypoint.sh"]
 # exec: gunicorn becomes the main process and gets the stop signal

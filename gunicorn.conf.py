@@ -1,15 +1,22 @@
 """How gunicorn serves the API. Read before the application; wrong settings end it here."""
 
 import gc
+import os
+import shutil
 import signal
+import tempfile
 import threading
 from pathlib import Path
 
-from wishlist_service.app import close_app, open_app, parts_of
 from wishlist_service.config import load_config
-from wishlist_service.tokens import warn_of_unreadable
 
 settings = load_config()
+
+# Where the workers count requests for /metrics; prometheus-client looks for it when it is imported.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="wishlist-metrics-")
+
+from wishlist_service.app import close_app, open_app, parts_of  # noqa: E402
+from wishlist_service.tokens import warn_of_unreadable  # noqa: E402
 
 bind = f"0.0.0.0:{settings.port}"
 worker_class = "gthread"
@@ -55,3 +62,8 @@ def post_worker_init(worker):
 def worker_exit(server, worker):
     """Wait for the sync that runs in this worker, if any."""
     close_app(worker.wsgi)
+
+
+def on_exit(server):
+    """Leave nothing behind."""
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

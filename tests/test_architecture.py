@@ -36,6 +36,7 @@ ALLOWED = {
         "api.sync",
     },
     "psycopg_pool": {"db", "api.problems"},
+    "prometheus_client": {"api.metrics"},
     "yoyo": {"migrate"},
     "schedule": {"scheduler"},
     "cryptography": {"tokens"},

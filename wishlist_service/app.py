@@ -9,9 +9,8 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wishlist_service import db
-from wishlist_service.api import docs, health, sync, users, wishlist
+from wishlist_service.api import docs, health, metrics, sync, users, wishlist
 from wishlist_service.api.auth import check_key
-from wishlist_service.api.docs import add_headers
 from wishlist_service.api.parts import Parts
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.api.problems import register_problems
@@ -74,10 +73,11 @@ def create_app(config: Config) -> Flask:
 
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
-    for module in (users, wishlist, sync, health, docs):
+    for module in (users, wishlist, sync, health, metrics, docs):
         app.register_blueprint(module.bp)
     app.before_request(check_key)
-    app.after_request(add_headers)
+    app.after_request(docs.add_headers)
+    app.after_request(metrics.count_request)
     register_problems(app)
 
     wsgi_app = UrlBase(app.wsgi_app, config.url_base) if config.url_base else app.wsgi_app

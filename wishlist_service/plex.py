@@ -6,6 +6,7 @@ an empty list for a failure.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -78,6 +79,10 @@ class PlexClient:
     def ping(self, token: str) -> None:
         """Use the token, so that Plex does not let it lapse. Raises a PlexError."""
         _expect_ok(self._http.get(self._ping_url, token), "a ping")
+
+    def request_counts(self) -> Counter[str]:
+        """How many requests ended ok, not_modified, refused, rate_limited, server_error or no_answer so far."""
+        return self._http.counts()
 
     def _read_list(
         self, token: str, *, etag: str | None, progress: Progress | None, known_twice: frozenset[str]

@@ -7,6 +7,7 @@ import random
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -78,6 +79,8 @@ class PlexHttp:
         self._stop = stop
         self._retry_seconds = retry_seconds
         self._cooldown_until = 0.0
+        self._counts: Counter[str] = Counter()
+        self._counts_lock = threading.Lock()
         self._session = requests.Session()
         # one person's cookie must never travel with another's token
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -104,8 +107,10 @@ class PlexHttp:
             try:
                 reply = self._exchange(url, query, headers)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                self._count("no_answer")
                 problem = _describe(error)
             else:
+                self._count(_outcome(reply.status))
                 if reply.status == 429:
                     self._cool_down(_retry_after_seconds(reply.retry_after))
                     continue
@@ -125,6 +130,15 @@ class PlexHttp:
             f"Plex did not answer ({problem}). {kept}; "
             "if this lasts, check this machine's internet connection and name resolution."
         )
+
+    def counts(self) -> Counter[str]:
+        """How many requests ended in what way so far."""
+        with self._counts_lock:
+            return self._counts.copy()
+
+    def _count(self, outcome: str) -> None:
+        with self._counts_lock:
+            self._counts[outcome] += 1
 
     @cached_property
     def _headers(self) -> dict[str, str]:
@@ -178,6 +192,12 @@ class PlexHttp:
             "Plex asks to slow down (HTTP 429). The list is kept as it was; "
             f"no more is asked before {until:%H:%M:%S} UTC."
         )
+
+
+def _outcome(status: int) -> str:
+    if status in (304, 429):
+        return "not_modified" if status == 304 else "rate_limited"
+    return "ok" if status < 300 else "refused" if status < 500 else "server_error"
 
 
 def _retry_after_seconds(header: str | None) -> float:

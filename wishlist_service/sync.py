@@ -92,6 +92,7 @@ def run(
     Raises OperationalError when the database goes away; the run is then seen as interrupted.
     """
     started = time.monotonic()
+    asked_before = plex.request_counts()
     with claimed.conn as conn, within_run(claimed.run_id):
         logger.info("sync started run=%s trigger=%s users=%s", claimed.run_id, claimed.trigger, len(claimed.users))
         results: list[UserResult] = []
@@ -102,7 +103,8 @@ def run(
 
         status = "interrupted" if len(results) < len(claimed.users) else _status(results)
         total = wishlist.count_current_items(conn)
-        sync_runs.finish_run(conn, run_id=claimed.run_id, status=status, total_items=total)
+        asked = plex.request_counts() - asked_before
+        sync_runs.finish_run(conn, run_id=claimed.run_id, status=status, total_items=total, plex_requests=asked)
         finished = sync_runs.get_run(conn, run_id=claimed.run_id)
         logger.log(
             logging.WARNING if finished.errors else logging.INFO,

@@ -1,5 +1,6 @@
 """Sync runs: what is running, what ran, what comes next."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -73,17 +74,25 @@ def add_progress(
     )
 
 
-def finish_run(conn: Connection, *, run_id: int, status: str, total_items: int) -> None:
-    """Close the run."""
+def finish_run(
+    conn: Connection, *, run_id: int, status: str, total_items: int, plex_requests: Mapping[str, int]
+) -> None:
+    """Close the run; plex_requests tells how many requests to Plex ended in what way."""
     conn.execute(
         """
         UPDATE sync_runs
            SET status = %(status)s,
                finished_at = now(),
-               total_items = %(total_items)s
+               total_items = %(total_items)s,
+               plex_requests = %(plex_requests)s
          WHERE id = %(run_id)s
         """,
-        {"run_id": run_id, "status": status, "total_items": total_items},
+        {
+            "run_id": run_id,
+            "status": status,
+            "total_items": total_items,
+            "plex_requests": Jsonb(dict(plex_requests)),
+        },
     )
 
 

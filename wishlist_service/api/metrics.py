@@ -1,0 +1,83 @@
+"""GET /metrics for Prometheus.
+
+What is in the database is read at each scrape, so it is the same whichever worker answers.
+Requests are counted in files that the workers share (gunicorn.conf.py says where).
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from flask import Blueprint, Response, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from wishlist_service.api.parts import read
+from wishlist_service.queries.metrics import get_numbers
+
+_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
+
+_this_process: Final = CollectorRegistry()
+_requests: Final = Counter(
+    "wishlist_http_requests", "Requests answered.", ["method", "route", "status"], registry=_this_process
+)
+
+bp = Blueprint("metrics", __name__)
+
+
+@bp.get("/metrics")
+def show_metrics() -> Response:
+    """Everything, in Prometheus' text format."""
+    numbers = CollectorRegistry()
+    numbers.register(_Numbers(read(get_numbers)))
+    counted = CollectorRegistry()
+    try:
+        MultiProcessCollector(counted)
+    except ValueError:  # not under gunicorn: there is only this process
+        counted = _this_process
+    return Response(generate_latest(numbers) + generate_latest(counted), content_type=CONTENT_TYPE_LATEST)
+
+
+def count_request(response: Response) -> Response:
+    """To run after every view."""
+    # by route, not by path: a label for every path ever tried would fill the memory
+    route = request.url_rule.rule if request.url_rule else "unknown"
+    method = request.method if request.method in _METHODS else "other"
+    _requests.labels(method, route, response.status_code).inc()
+    return response
+
+
+class _Numbers(Collector):
+    def __init__(self, numbers: dict[str, Any]) -> None:
+        self._numbers = numbers
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by generate_latest."""
+        items = GaugeMetricFamily("wishlist_items", "Titles somebody wants.", labels=["type"])
+        for media_type, count in self._numbers["items"].items():
+            items.add_metric([media_type], count)
+        yield items
+
+        users = GaugeMetricFamily("wishlist_users", "People by sync_state, or paused.", labels=["state"])
+        for state, count in self._numbers["users"].items():
+            users.add_metric([state], count)
+        yield users
+
+        ages = GaugeMetricFamily(
+            "wishlist_seconds_since_last_success", "Since a person's list was last read.", labels=["user", "name"]
+        )
+        for user in self._numbers["ages"]:
+            ages.add_metric([str(user["id"]), user["name"]], user["seconds"])
+        yield ages
+
+        syncs = SummaryMetricFamily("wishlist_sync_duration_seconds", "Syncs by how they ended.", labels=["status"])
+        for run in self._numbers["runs"]:
+            syncs.add_metric([run["status"]], count_value=run["runs"], sum_value=run["seconds"])
+        yield syncs
+
+        asked = CounterMetricFamily("wishlist_plex_requests", "Requests to Plex during syncs.", labels=["outcome"])
+        for outcome, count in self._numbers["plex_requests"].items():
+            asked.add_metric([outcome], count)
+        yield asked
