@@ -12,6 +12,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +116,36 @@ def free_port() -> int:
     raise AssertionError("no free port")
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a request gave; `text` holds the headers too."""
+
+    status: int
+    body: bytes
+    headers: Message
+
+    @property
+    def text(self) -> str:
+        return f"{self.status} {self.headers}{self.body.decode()}"
+
+
+def request(method: str, url: str, *, headers: dict[str, str] | None = None, body: Any = None) -> Answer:
+    """The answer to a request, whatever its status; `body` is sent as JSON."""
+    kind = {"Content-Type": "application/json"} if body is not None else {}
+    data = json.dumps(body).encode() if body is not None else None
+    prepared = urllib.request.Request(url, method=method, headers=kind | (headers or {}), data=data)
+    try:
+        with urllib.request.urlopen(prepared, timeout=60) as reply:
+            return Answer(reply.status, reply.read(), reply.headers)
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.read(), error.headers)
+
+
 def call(method: str, url: str) -> tuple[int, Any]:
     """Status and decoded body of a request with the API key."""
-    request = urllib.request.Request(url, method=method, headers={"X-API-Key": API_KEY})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            return reply.status, json.load(reply)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    answer = request(method, url, headers={"X-API-Key": API_KEY})
+    return answer.status, json.loads(answer.body)
 
 
 def status_of(url: str) -> int | None:

@@ -73,7 +73,7 @@ def _http_error(error: HTTPException) -> Response:
     response = problem(status, detail)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
-            response.headers[name] = value
+            response.headers.add(name, value)
     return response
 
 

@@ -1,0 +1,89 @@
+"""What a hostile or broken client may send, and what every reply tells a browser."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+
+EVERY = [
+    "/api/wishlist",
+    "/api/users",
+    "/health",
+    "/docs",
+    "/docs/swagger-ui.css",
+    "/openapi.json",
+    "/nothing",
+    "/metrics",
+]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"name": "Ann", "name": "Ben", "token": "x"}',
+        '{"name": NaN}',
+        '{"name": Infinity}',
+        '{"name": -Infinity}',
+        '{"name": ' + "9" * 5000 + "}",
+        '{"name": ' + "[" * 20_000 + "]" * 20_000 + "}",
+        '{"name": "Ann"} {"name": "Ben"}',
+        "\x00",
+        '{"name": "\x00"}',
+        "{'name': 'Ann'}",
+    ],
+)
+def test_body_that_is_not_quite_json_is_refused(api: FlaskClient, body: str) -> None:
+    reply = api.post("/api/users", data=body.encode(), content_type="application/json")
+
+    assert reply.status_code == 400
+    assert reply.json["detail"] == "The body is not valid JSON."
+
+
+@pytest.mark.parametrize("name", ["9" * 400, 1e308, [], {}, None, True, "\ud800", "a\x00b", "\x1b[31m"])
+def test_name_that_is_none_is_refused_with_its_field(api: FlaskClient, name: object) -> None:
+    body = json.dumps({"name": name, "token": "token-0123456789abcdef"})
+
+    reply = api.post("/api/users", data=body, content_type="application/json")
+
+    assert reply.status_code == 422
+    assert [fault["field"] for fault in reply.json["errors"]] == ["name"]
+
+
+def test_body_that_is_not_utf8_is_refused(api: FlaskClient) -> None:
+    assert api.post("/api/users", data=b'{"name": "\xff"}', content_type="application/json").status_code == 400
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "\u202e\u200b", "%", "_", "\\", "'; DROP TABLE plex_users; --"])
+@pytest.mark.parametrize(
+    "where", ["/api/wishlist?search={}", "/api/wishlist?sort={}", "/api/users/{}", "/{}", "/docs/{}"]
+)
+def test_odd_text_in_an_address_never_breaks_anything(client: FlaskClient, where: str, text: str) -> None:
+    reply = client.get(where.format(quote(text, safe="", errors="surrogatepass")))
+
+    assert reply.status_code in (200, 404, 422)
+    assert client.get("/api/users").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2f__init__.py", "%2e%2e/__init__.py", "../../openapi.json", "%00", "."])
+def test_docs_serve_nothing_but_their_own_files(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/docs/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_every_reply_says_how_a_browser_shall_treat_it(client: FlaskClient, path: str) -> None:
+    with client.get(path) as reply:
+        headers = reply.headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "no-cache" in headers["Cache-Control"]
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+
+
+def test_page_of_the_docs_runs_no_script_but_its_own_files(client: FlaskClient) -> None:
+    page = client.get("/docs")
+
+    assert "script-src 'self';" in page.headers["Content-Security-Policy"]
+    assert "<script>" not in page.text
+    assert "script-src" not in client.get("/api/users").headers["Content-Security-Policy"]
