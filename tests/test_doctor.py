@@ -91,6 +91,17 @@ def test_database_that_is_not_there(plex: FakePlex, address: str, text: str) -> 
     assert [subject for mark, subject in marks(result[1]) if mark == "skip"] == ["migrations", "token", "scheduler"]
 
 
+def test_password_that_stands_apart_is_never_printed_and_its_file_is_checked(plex: FakePlex) -> None:
+    env = environment(f"postgresql://u@127.0.0.1:{free_port()}/x", plex.url)
+
+    refused = examine(env | {"DATABASE_PASSWORD": f"@/{PASSWORD}"})
+    unreadable = examine(env | {"DATABASE_PASSWORD_FILE": "/nowhere"})
+
+    assert_only_fault(refused, Kind.DATABASE_AWAY, "Connection refused")
+    assert_only_fault(unreadable, Kind.SETTINGS, "DATABASE_PASSWORD_FILE names a file that cannot be read")
+    assert ("skip", "database") in marks(unreadable[1])
+
+
 def test_database_that_refuses_us(household: Household) -> None:
     env = settings_for(household)
     env["DATABASE_URL"] += f"{'&' if '?' in env['DATABASE_URL'] else '?'}user=nobody_here&password={PASSWORD}"
