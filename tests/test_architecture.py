@@ -12,19 +12,20 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in PACKAGE.rglob("*.py")
 }
-ENTRY_POINTS = {"__main__", "migrate", "scheduler", "sync", "tokens"}
+ENTRY_POINTS = {"__main__", "doctor", "migrate", "scheduler", "sync", "tokens"}
 
 # library -> the modules (or packages, with a dot at the end) that may import it
 ALLOWED = {
     "flask": {"app", "api."},
     "werkzeug": {"app", "api."},
     "flask_swagger_ui": {"api.docs"},
-    "requests": {"plex_http"},
+    "requests": {"plex_http", "doctor_plex"},
     "urllib3": {"plex_http"},
     "psycopg": {
         "db",
         "queries.",
         "config",
+        "doctor_database",
         "migrate",
         "scheduler",
         "sync",

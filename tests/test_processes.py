@@ -178,7 +178,7 @@ def test_programs_that_meet_an_empty_database_say_what_to_do(new_database: Calla
     assert "Traceback" not in command.output + scheduler.output
 
 
-@pytest.mark.parametrize("module", ["sync", "migrate", "scheduler"])
+@pytest.mark.parametrize("module", ["sync", "migrate", "scheduler", "doctor"])
 def test_asking_a_command_for_help_does_nothing_else(module: str) -> None:
     with program("-m", f"wishlist_service.{module}", "--help", env={"PYTHONPATH": str(CHECKOUT)}) as command:
         assert command.exit_status() == 0

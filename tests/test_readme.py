@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from psycopg import Connection
 
 from wishlist_service import config as config_module
+from wishlist_service.findings import Kind
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -92,15 +93,35 @@ def test_every_table_and_column_told_exists(conn: Connection[dict[str, Any]]) ->
         assert conn.execute("SELECT FROM information_schema.views WHERE table_name = %s", [view]).rowcount == 1
 
 
-def test_every_sync_state_is_explained(conn: Connection[dict[str, Any]]) -> None:
+def sync_states(conn: Connection[dict[str, Any]]) -> set[str]:
+    """Those that the database allows."""
     rule = conn.execute(
         "SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conname = 'plex_users_state_check'"
     ).fetchone()
     assert rule is not None
+    return set(re.findall(r"'(\w+)'::text", rule["text"]))
 
-    states = set(re.findall(r"'(\w+)'::text", rule["text"]))
+
+def test_every_sync_state_is_explained(conn: Connection[dict[str, Any]]) -> None:
     table = README.partition("## How the sync behaves")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) - {"sync_state"} == states
+
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) - {"sync_state"} == sync_states(conn)
+
+
+def test_every_failing_state_and_every_fault_of_the_doctor_has_its_cure(conn: Connection[dict[str, Any]]) -> None:
+    chapter = README.partition("\n## Troubleshooting\n")[2].partition("\n## ")[0]
+    sections = re.findall(r"^### (.*)\n\n(.*\n?.*)\n\n", f"{chapter}\n", re.M)
+
+    known = {f"`{state}`" for state in sync_states(conn) - {"ok"}} | {kind.heading for kind in Kind}
+    assert sorted(heading for heading, _ in sections) == sorted(known)
+    assert [heading for heading, text in sections if len(text) < 80] == []
+
+
+def test_every_link_inside_leads_somewhere() -> None:
+    headings = re.findall(r"^#+ (.*)$", README, re.M)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    assert set(re.findall(r"\]\(#([^)]*)\)", README)) - anchors == set()
 
 
 def test_every_test_file_is_told_of() -> None:

@@ -162,3 +162,15 @@ class ItemPage:
 
     total: int
     items_json: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """The database server; `size` is that of the database, as a text."""
+
+    major_version: int
+    version: str
+    read_only: bool
+    size: str
+    connections: int
+    most_connections: int

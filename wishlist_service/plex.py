@@ -20,6 +20,8 @@ from wishlist_service.plex_http import TRIES, PlexHttp, Reply
 logger = logging.getLogger(__name__)
 
 PAGE_SIZE: Final = 100  # Plex answers 400 to more
+LIST_PATH: Final = "/library/sections/watchlist/all"
+USER_PATH: Final = "/api/v2/user"
 
 Progress = Callable[[int, int], None]
 
@@ -30,8 +32,8 @@ class PlexClient:
     def __init__(
         self, config: Config, *, client_identifier: Callable[[], str], stop: threading.Event, retry_seconds: float = 1
     ) -> None:
-        self._list_url = f"{config.plex_discover_url}/library/sections/watchlist/all"
-        self._user_url = f"{config.plex_tv_url}/api/v2/user"
+        self._list_url = f"{config.plex_discover_url}{LIST_PATH}"
+        self._user_url = f"{config.plex_tv_url}{USER_PATH}"
         self._ping_url = f"{config.plex_tv_url}/api/v2/ping"
         self._page_pause_seconds = config.page_pause_seconds
         self._stop = stop

@@ -112,7 +112,7 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int) -> User
         if not sync_users.lock_unchanged_user(conn, user_id=user.id, plex_token=user.plex_token):
             return UserResult(user_id=user.id, name=user.name, outcome="skipped")
         if read.account:
-            _refuse_other_account(conn, user, read.account)
+            refuse_other_account(conn, user, read.account)
             sync_users.record_account(conn, user_id=user.id, account=read.account)
         if read.watchlist is None:
             sync_users.record_not_modified(conn, user_id=user.id)
@@ -132,7 +132,8 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int) -> User
     return result
 
 
-def _refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount) -> None:
+def refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount) -> None:
+    """Raise OtherAccount unless a token of this account may stand for this person."""
     owner = users.find_account_owner(conn, uuid=account.uuid)
     if owner and owner[0] != user.id:
         raise OtherAccount(

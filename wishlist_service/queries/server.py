@@ -1,0 +1,36 @@
+"""The database server itself, and what was applied to this database."""
+
+from psycopg import Connection
+from psycopg.rows import class_row, scalar_row
+
+from wishlist_service.models import Server
+
+
+def get_server(conn: Connection) -> Server:
+    """What kind of server this is, and how it stands."""
+    with conn.cursor(row_factory=class_row(Server)) as cur:
+        return next(
+            cur.execute(
+                """
+            SELECT current_setting('server_version_num')::integer / 10000 AS major_version,
+                   split_part(current_setting('server_version'), ' ', 1) AS version,
+                   -- true on a standby, too
+                   current_setting('transaction_read_only')::boolean AS read_only,
+                   pg_size_pretty(pg_database_size(current_database())) AS size,
+                   (SELECT sum(numbackends) FROM pg_stat_database) AS connections,
+                   current_setting('max_connections')::integer AS most_connections
+            """
+            )
+        )
+
+
+def list_applied_migrations(conn: Connection) -> list[str]:
+    """The names of the migrations applied to this database. Raises UndefinedTable if none ever was."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT migration_id
+              FROM _yoyo_migration
+          ORDER BY migration_id
+            """
+        ).fetchall()
