@@ -28,7 +28,6 @@ PACKAGE: Final = Path(__file__).parent
 _CHECK_SECONDS: Final = 20
 _API_SECONDS: Final = 5
 _LEAST_FREE_BYTES: Final = 500_000_000
-_LEAST_FREE_SHARE: Final = 0.02
 
 _WIDTH: Final = 96
 _STAND_INS: Final = {
@@ -160,16 +159,13 @@ def _ask_api(port: int, path: str) -> tuple[int, Any]:
         connection.close()
 
 
-def check_disk(
-    paths: list[Path], *, least_bytes: float = _LEAST_FREE_BYTES, least_share: float = _LEAST_FREE_SHARE
-) -> list[Finding]:
+def check_disk(paths: list[Path], *, least_bytes: float = _LEAST_FREE_BYTES) -> list[Finding]:
     """Whether there is room where these directories are."""
     findings: list[Finding] = []
     for path in paths:
         disk = shutil.disk_usage(path)
-        full = disk.free < least_bytes or disk.free < disk.total * least_share
         text = f"{disk.free / 1e9:.1f} of {disk.total / 1e9:.1f} GB are free at {path}."
-        findings.append(Finding("disk", text, fault=Kind.DISK if full else None))
+        findings.append(Finding("disk", text, fault=Kind.DISK if disk.free < least_bytes else None))
     return findings
 
 
