@@ -1,11 +1,12 @@
 # make run    the whole service on this machine       make test   all tests
 # make demo   the same with a simulated Plex          make check  what CI runs
+# make audit  known holes in what is installed, and in our own code; asks the internet
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check fmt clean
+.PHONY: run demo test check audit fmt clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service
@@ -20,7 +21,14 @@ check: $(VENV)/tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(MAKE) test
+
+audit: $(VENV)/tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 bandit==1.9.4
+	$(BIN)/pip-audit --requirement requirements.txt
+	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml wishlist_service wsgi.py gunicorn.conf.py
 
 fmt: $(VENV)/tests
 	$(BIN)/ruff format .
