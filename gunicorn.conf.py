@@ -1,9 +1,12 @@
 """How gunicorn serves the API. Read before the application; wrong settings end it here."""
 
 import gc
+import logging
 import os
 import shutil
 import signal
+import socket
+import struct
 import tempfile
 import threading
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 from wishlist_service.config import load_config
 
 settings = load_config()
+CLIENT_SECONDS = 10
 
 # Where the workers count requests for /metrics; prometheus-client looks for it when it is imported.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="wishlist-metrics-")
@@ -40,9 +44,21 @@ logconfig_dict = {
 }
 
 
+def tell_slow_client_plainly(record):
+    """A logging filter: a client that was too slow is no error of ours."""
+    if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.exc_info = f"client sent nothing for {CLIENT_SECONDS} s in the middle of a request", None
+    return True
+
+
 def when_ready(server):
     """Say what is wrong with the tokens; keep the garbage collector from copying pages shared with the workers."""
     warn_of_unreadable(settings.database_url, parts_of(server.app.wsgi()).cipher)
+    # a client that stops sending in the middle of a request must not keep a thread for ever
+    logging.getLogger("gunicorn.error").addFilter(tell_slow_client_plainly)
+    for listener in server.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", CLIENT_SECONDS, 0))
     gc.freeze()
 
 
