@@ -85,7 +85,7 @@ class PageReader:
             raise ListChanged(f"it ended after {self.received} of {page.total} rows")
         if self.received + len(page.rows) > page.total:
             raise ListChanged(f"it has more than its {page.total} rows")
-        if not first and page.rows and not any(self._is_new(row) for row in page.rows):
+        if not first and page.rows and all(self._knows(_key(row)) for row in page.rows):
             raise ListChanged("a page brought nothing new")
 
         if first:
@@ -110,21 +110,25 @@ class PageReader:
             unidentified=self._unidentified,
         )
 
-    def _is_new(self, row: object) -> bool:
-        key = rating_key(row) if isinstance(row, Mapping) else None
-        return key is None or (key not in self._entries and key not in self._unreadable)
+    def _knows(self, key: str | None) -> bool:
+        return key in self._entries or key in self._unreadable
 
     def _add_row(self, row: object, position: int) -> None:
-        key = rating_key(row) if isinstance(row, Mapping) else None
-        entry = parse_entry(row) if isinstance(row, Mapping) else None
-        if key is not None and not self._is_new(row):
-            self._twice.add(key)
+        key = _key(row)
         if key is None:
             self._unidentified += 1
-        elif entry is None:
+            return
+        if self._knows(key):
+            self._twice.add(key)
+        entry = parse_entry(row) if isinstance(row, Mapping) else None
+        if entry is None:
             self._unreadable.add(key)
         else:
             self._entries[key] = replace(entry, position=position)
+
+
+def _key(row: object) -> str | None:
+    return rating_key(row) if isinstance(row, Mapping) else None
 
 
 def _count(value: object) -> int | None:
