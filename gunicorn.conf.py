@@ -34,6 +34,9 @@ preload_app = True
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # writes into the home directory, which a container has read-only
 control_socket_disable = True
+# TRUSTED_PROXIES alone says whom to believe. Left to itself, gunicorn believes callers on this
+# machine: a forged X-Forwarded-Proto, and a SCRIPT_NAME, which ended in a 500.
+forwarded_allow_ips = ""
 # Docker kills 10 s after it asked to stop, unless told otherwise
 graceful_timeout = 8
 timeout = 60
