@@ -14,10 +14,10 @@ run: $(VENV)/runs
 demo: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service demo
 
-test: $(VENV)/tests
+test: $(VENV)/tests $(VENV)/nginx
 	$(BIN)/python -m pytest
 
-check: $(VENV)/tests
+check: $(VENV)/tests $(VENV)/nginx
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
@@ -49,3 +49,7 @@ $(VENV)/runs: requirements.txt requirements-dev.txt | $(BIN)/python
 $(VENV)/tests: requirements.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/runs
+
+# the tests take the system's nginx, or else Debian's package unpacked here
+$(VENV)/nginx: | $(BIN)/python
+	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/unpack_nginx.sh $@

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Unpacks nginx of Debian or Ubuntu, and what libraries of it are missing here, into a new directory ($1).
+# Installs nothing and needs no root.
+set -eu
+
+work=$(realpath "$(mktemp -d "$1.XXXXXX")")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# the arguments are options of apt-get
+download() {
+    packages=$(apt-get "$@" --simulate --no-install-recommends install nginx |
+        sed -n 's/^Inst \(nginx[^ ]*\|lib[^ ]*\|zlib[^ ]*\) .*/\1/p') &&
+        [ -n "$packages" ] && (cd "$work" && apt-get "$@" download $packages)
+}
+
+# where the machine's package lists are missing or old, lists of our own
+download_anew() {
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+    set -- -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root
+    apt-get "$@" update && download "$@"
+}
+
+if ! { download || download_anew; } >"$work/log" 2>&1; then
+    grep '^E:' "$work/log" >&2 || true
+    echo "The tests need nginx, and it could not be fetched. On Debian and Ubuntu: apt install nginx" >&2
+    exit 1
+fi
+for package in "$work"/*.deb; do dpkg -x "$package" "$work/root"; done
+mv "$work/root" "$1"
