@@ -109,10 +109,16 @@ def wait_until(condition: Callable[[], Any], *, seconds: float = 30) -> None:
 
 def free_port() -> int:
     """A port nobody listens on, below those given to outgoing connections."""
+    return next(free_ports())
+
+
+def free_ports() -> Iterator[int]:
+    """Several such ports."""
     for port in range(20_000 + os.getpid() % 5_000, 32_000):
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
+            free = probe.connect_ex(("127.0.0.1", port)) != 0
+        if free:
+            yield port
     raise AssertionError("no free port")
 
 
@@ -127,6 +133,10 @@ class Answer:
     @property
     def text(self) -> str:
         return f"{self.status} {self.headers}{self.body.decode()}"
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
 def request(method: str, url: str, *, headers: dict[str, str] | None = None, body: Any = None) -> Answer:
