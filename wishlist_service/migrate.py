@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 
 from psycopg import Connection, OperationalError
+from psycopg.errors import UndefinedTable
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI, default_migration_table
+from yoyo.migrations import MigrationList
 
 from wishlist_service.config import load_config
 from wishlist_service.db import connect, migration_lock
 from wishlist_service.logs import configure_logging
+from wishlist_service.queries.server import list_applied_migrations
 
 logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ when run
 
@@ -31,6 +34,8 @@ def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
         # Ours goes with the connection, so whoever holds it may break yoyo's.
         conn.execute("SET statement_timeout = 0")
         with migration_lock(conn):
+            if not _missing(conn, migrations):  # asking yoyo writes tables, and errors into the server's log
+                return []
             address = DatabaseURI("postgresql", None, None, None, None, conn.info.dbname, {"url": database_url})
             backend = _Backend(address, default_migration_table)
             try:
@@ -42,6 +47,14 @@ def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
             finally:
                 backend.connection.close()
     return [migration.id for migration in todo]
+
+
+def _missing(conn: Connection, migrations: MigrationList) -> set[str]:
+    known = {migration.id for migration in migrations}
+    try:
+        return known - set(list_applied_migrations(conn))
+    except UndefinedTable:
+        return known
 
 
 class _Backend(PostgresqlPsycopgBackend):
