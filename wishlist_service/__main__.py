@@ -23,7 +23,8 @@ from types import FrameType
 from typing import Any, Final
 
 from wishlist_service.config import environment, load_config
-from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, die_with_parent
+from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from wishlist_service.postgres_programs import die_with_parent
 
 CHECKOUT: Final = Path(__file__).parent.parent
 START_SECONDS: Final = 60

