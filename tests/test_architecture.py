@@ -12,7 +12,7 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in PACKAGE.rglob("*.py")
 }
-ENTRY_POINTS = {"__main__", "doctor", "migrate", "scheduler", "sync", "tokens"}
+ENTRY_POINTS = {"__main__", "backup", "doctor", "migrate", "restore", "scheduler", "sync", "tokens"}
 
 # library -> the modules (or packages, with a dot at the end) that may import it
 ALLOWED = {
@@ -24,9 +24,11 @@ ALLOWED = {
     "psycopg": {
         "db",
         "queries.",
+        "backup",
         "config",
         "doctor_database",
         "migrate",
+        "restore",
         "scheduler",
         "sync",
         "sync_user",
@@ -39,7 +41,7 @@ ALLOWED = {
     "psycopg_pool": {"db", "api.problems"},
     "prometheus_client": {"api.metrics"},
     "yoyo": {"migrate"},
-    "schedule": {"scheduler"},
+    "schedule": {"scheduler", "backup"},
     "cryptography": {"tokens"},
     "dotenv": {"config"},
 }

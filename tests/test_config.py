@@ -1,5 +1,7 @@
 """Settings: every fault at once with its cure, and no secret in any message."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +45,7 @@ def test_required_settings_alone_are_enough() -> None:
         port=8000,
         web_threads=4,
         web_workers=2,
+        backup_dir=Path("backup"),
     )
 
 
@@ -60,6 +63,7 @@ OPTIONAL = {
     "PORT": "80",
     "WEB_THREADS": "8",
     "WEB_WORKERS": "1",
+    "BACKUP_DIR": " /srv/wish list ",
 }
 
 
@@ -71,6 +75,7 @@ def test_every_setting_is_read() -> None:
     assert (found.plex_discover_url, found.plex_tv_url) == ("http://127.0.0.1:1234", "http://127.0.0.1:5678")
     assert (found.read_api_key, found.names) == ("read-key-0123456789", "hidden")
     assert (found.port, found.web_threads, found.web_workers) == (80, 8, 1)
+    assert found.backup_dir == Path("/srv/wish list")
 
 
 def test_every_fault_is_told_at_once_with_its_cure() -> None:
@@ -92,6 +97,7 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         ("PORT", "65536"): "must be a whole number from 1 to 65535, not '65536'",
         ("WEB_THREADS", "0"): "must be a whole number from 1 to 64, not '0'",
         ("WEB_WORKERS", "17"): "must be a whole number from 1 to 16, not '17'",
+        ("BACKUP_DIR", "a\0b"): "must be the path of a directory, not 'a\\x00b'",
     }
 
     with pytest.raises(ConfigError) as caught:

@@ -43,6 +43,7 @@ class Config:
     port: int = 8000
     web_threads: int = 4
     web_workers: int = 2
+    backup_dir: Path = Path("backup")
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Config":
@@ -65,6 +66,7 @@ class Config:
             port=read.integer("PORT", 8000, least=1, most=65535),
             web_threads=read.integer("WEB_THREADS", 4, least=1, most=64),
             web_workers=read.integer("WEB_WORKERS", 2, least=1, most=16),
+            backup_dir=read.path("BACKUP_DIR", "backup"),
         )
         if read.faults:
             raise ConfigError(read.faults)
@@ -91,6 +93,11 @@ def environment() -> dict[str, str]:
     return {name: value or "" for name, value in told.items()} | {
         name: value for name, value in os.environ.items() if value or name not in told
     }
+
+
+def postgres_environment() -> dict[str, str]:
+    """The variables that PostgreSQL's own programs read, so that these reach the database as this process does."""
+    return {name: value for name, value in os.environ.items() if name.startswith("PG") or name == "HOME"}
 
 
 class _Reader:
@@ -200,6 +207,12 @@ class _Reader:
         if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[\w./~-]*)?", value, re.ASCII):
             self.faults.append(f"{name} must be an address like {default}")
         return value
+
+    def path(self, name: str, default: str) -> Path:
+        value = self._text(name) or default
+        if "\0" in value:
+            self.faults.append(f"{name} must be the path of a directory, not {value!r}")
+        return Path(value)
 
     def url_base(self, name: str) -> str:
         value = self._text(name).strip("/")
