@@ -55,7 +55,8 @@ def test_stopping_gunicorn_lets_the_person_under_way_be_finished(household: Hous
 
 
 @pytest.mark.parametrize(
-    "arguments", [GUNICORN, *(("-m", f"wishlist_service.{name}") for name in ("scheduler", "sync", "migrate"))]
+    "arguments",
+    [GUNICORN, *(("-m", f"wishlist_service.{name}") for name in ("scheduler", "sync", "migrate", "backup"))],
 )
 def test_wrong_settings_stop_the_start_with_one_message(arguments: tuple[str, ...]) -> None:
     env = environment("mysql://x", API_KEY="short", TOKEN_ENCRYPTION_KEY="", PORT="many")
@@ -178,7 +179,7 @@ def test_programs_that_meet_an_empty_database_say_what_to_do(new_database: Calla
     assert "Traceback" not in command.output + scheduler.output
 
 
-@pytest.mark.parametrize("module", ["sync", "migrate", "scheduler", "doctor"])
+@pytest.mark.parametrize("module", ["sync", "migrate", "scheduler", "doctor", "backup", "restore"])
 def test_asking_a_command_for_help_does_nothing_else(module: str) -> None:
     with program("-m", f"wishlist_service.{module}", "--help", env={"PYTHONPATH": str(CHECKOUT)}) as command:
         assert command.exit_status() == 0

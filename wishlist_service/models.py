@@ -174,3 +174,12 @@ class Server:
     size: str
     connections: int
     most_connections: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """How much a database holds, removed wishes' titles included."""
+
+    people: int
+    titles: int
+    sync_runs: int

@@ -1,0 +1,57 @@
+"""What a database holds as a whole, for those who are about to replace it."""
+
+from psycopg import Connection
+from psycopg.rows import class_row, scalar_row
+
+from wishlist_service.models import Contents
+
+
+def has_tables(conn: Connection) -> bool:
+    """Whether the database was ever migrated."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(cur.execute("SELECT to_regclass('public.plex_users') IS NOT NULL"))
+
+
+def count_contents(conn: Connection) -> Contents:
+    """How much there is; the tables must be there."""
+    with conn.cursor(row_factory=class_row(Contents)) as cur:
+        return next(
+            cur.execute(
+                """
+                SELECT (SELECT count(*) FROM plex_users) AS people,
+                       (SELECT count(*) FROM wishlist_items) AS titles,
+                       (SELECT count(*) FROM sync_runs) AS sync_runs
+                """
+            )
+        )
+
+
+def holds_anything(conn: Connection) -> bool:
+    """Whether there is anything to lose; a sync over nobody, as a new installation runs at once, is not."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(
+            cur.execute(
+                """
+                SELECT EXISTS (SELECT FROM plex_users)
+                    OR EXISTS (SELECT FROM wishlist_items)
+                    OR EXISTS (SELECT FROM sync_runs WHERE users_processed > 0)
+                """
+            )
+        )
+
+
+def list_foreign_tables(conn: Connection) -> list[str]:
+    """The tables that no version of this service made and that were ever written to."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT relname
+              FROM pg_class
+             WHERE relnamespace = to_regnamespace('public')
+               AND relkind = 'r'
+               AND pg_relation_size(oid) > 0
+               AND relname NOT IN ('plex_users', 'wishlist_items', 'wishlist_item_sources', 'sync_runs', 'sync_state')
+               AND relname NOT IN ('_yoyo_log', '_yoyo_migration', '_yoyo_version', 'yoyo_lock')
+          ORDER BY relname
+            """
+        ).fetchall()

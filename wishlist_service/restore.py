@@ -1,0 +1,153 @@
+"""python -m wishlist_service.restore FILE: fill the database from a backup, wholly or not at all."""
+
+import argparse
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from psycopg import Connection, Error, OperationalError
+from psycopg.errors import DeadlockDetected
+
+from wishlist_service.config import load_config
+from wishlist_service.db import ask, connect, migration_lock, try_sync_lock
+from wishlist_service.logs import configure_logging
+from wishlist_service.migrate import migrate
+from wishlist_service.postgres_programs import ProgramFailed, find_pg_restore, run
+from wishlist_service.queries import contents
+
+TRIES: Final = 10
+
+_COPY: Final = re.compile(rb"COPY (.+?) (\(.*\) )?FROM stdin;\n")
+_END_OF_ROWS: Final = b"\\.\n"
+# Only psql understands the one, only servers from 17 on the other. Both stand outside the rows.
+_LEFT_OUT: Final = re.compile(rb"\\(un)?restrict |SET transaction_timeout ")
+
+
+class RestoreRefused(Exception):
+    """Nothing was changed; the message is a sentence that names the cure."""
+
+
+def restore(database_url: str, file: Path, *, replace: bool) -> str:
+    """Put what is in the file in place of what is in the database, migrate, and return what is there now.
+
+    Raises RestoreRefused when nothing was done, ProgramFailed when there is no pg_restore, and OperationalError
+    when the database is away.
+    """
+    with _script_of(file) as script, connect(database_url, role="restore") as conn:
+        # held to the end, the migration included: nobody syncs into what is not complete
+        if not try_sync_lock(conn):
+            raise RestoreRefused("A sync is running. Wait for it to end, then try again.")
+        with migration_lock(conn):
+            if not replace:
+                _refuse_to_lose_anything(conn)
+            _load(conn, script)
+        migrated = migrate(database_url)
+    held = ask(database_url, contents.count_contents)
+    return (
+        f"Restored {file.name}: {held.people} people, {held.titles} titles, {held.sync_runs} sync runs. "
+        f"Migrated: {', '.join(migrated) or 'nothing, up to date'}."
+    )
+
+
+@contextmanager
+def _script_of(file: Path) -> Generator[IO[bytes]]:
+    """The dump as SQL, read to its end before anything is touched: a damaged one fails here."""
+    pg_restore = find_pg_restore()
+    with tempfile.TemporaryFile() as script:
+        try:
+            options = ("--format=custom", "--no-owner", "--no-privileges", "--file=-")
+            run(pg_restore, *options, str(file.absolute()), stdout=script, stop=threading.Event())
+        except ProgramFailed as error:
+            raise RestoreRefused(
+                f"{file} cannot be restored: {error} Try another backup, or a newer pg_restore."
+            ) from error
+        script.seek(0)
+        if not any(found[1] == b"public.plex_users" for found in map(_COPY.fullmatch, script) if found):
+            raise RestoreRefused(f"{file} is no backup of this service: it holds no table plex_users.")
+        yield script
+
+
+def _refuse_to_lose_anything(conn: Connection) -> None:
+    if contents.has_tables(conn) and contents.holds_anything(conn):
+        held = contents.count_contents(conn)
+        raise RestoreRefused(
+            f"The database already holds {held.people} people, {held.titles} titles and {held.sync_runs} sync runs. "
+            "Use --replace to have them replaced; python -m wishlist_service.backup keeps a copy."
+        )
+    if foreign := contents.list_foreign_tables(conn):
+        raise RestoreRefused(
+            f"The database holds tables of something else: {', '.join(foreign)}. "
+            "Use a database of its own, or --replace to have them erased."
+        )
+
+
+def _load(conn: Connection, script: IO[bytes]) -> None:
+    """Replace everything in one transaction; again if it and a query of the API wait for each other."""
+    for tries_left in reversed(range(TRIES)):
+        script.seek(0)
+        try:
+            with conn.transaction():
+                _drop_everything(conn)
+                _execute(conn, script)
+            return
+        except Error as error:
+            if isinstance(error, DeadlockDetected) and tries_left:
+                continue
+            if conn.closed:
+                raise
+            raise RestoreRefused(
+                f"The database refused the dump and is as it was: {str(error).strip().splitlines()[0]}. "
+                "Its user must own the database, and no other program may keep its tables locked."
+            ) from error
+
+
+def _drop_everything(conn: Connection) -> None:
+    """Make the database as it was when it was new, also of what the dump does not know."""
+    conn.execute(
+        """
+        DROP SCHEMA IF EXISTS public CASCADE;
+        CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+        COMMENT ON SCHEMA public IS 'standard public schema';
+        GRANT USAGE ON SCHEMA public TO PUBLIC
+        """
+    )
+
+
+def _execute(conn: Connection, script: IO[bytes]) -> None:
+    """Run what pg_restore wrote: statements, and between them rows for a COPY."""
+    statements: list[bytes] = []
+    for line in script:
+        if _COPY.fullmatch(line):
+            conn.execute(b"".join(statements))
+            statements.clear()
+            with conn.cursor().copy(line) as copy:
+                while (row := next(script)) != _END_OF_ROWS:
+                    copy.write(row)
+        elif not _LEFT_OUT.match(line):
+            statements.append(line)
+    conn.execute(b"".join(statements))
+
+
+def main() -> None:
+    """Restore and say what is there now."""
+    parser = argparse.ArgumentParser(prog="python -m wishlist_service.restore", description=__doc__)
+    parser.add_argument("file", type=Path, metavar="FILE", help="a backup, as python -m wishlist_service.backup writes")
+    parser.add_argument("--replace", action="store_true", help="also if the database holds something, which is lost")
+    arguments = parser.parse_args()
+    config = load_config()
+    configure_logging("ERROR", stream=sys.stderr)
+    try:
+        print(restore(config.database_url, arguments.file, replace=arguments.replace))
+    except (RestoreRefused, ProgramFailed) as refused:
+        sys.exit(str(refused))
+    except OperationalError as error:
+        sys.exit(f"The database is away: {str(error).strip()}")
+
+
+if __name__ == "__main__":
+    main()
