@@ -1,4 +1,4 @@
-"""Backups night after night: when one is written, what a stop or a kill leaves, and what the health check says."""
+"""Backups night after night: when one is written, what a stop or a kill leaves."""
 
 import logging
 import re
@@ -133,27 +133,3 @@ def test_there_is_one_every_night(database_url: str, directory: Path, monkeypatc
 
     with nightly(database_url, directory):
         wait_until(lambda: [name for name in names(directory) if name.endswith(".dump") and name != newest])
-
-
-@pytest.mark.parametrize(
-    ("hours", "content", "fault"),
-    [
-        (25.9, "x", None),
-        (26.1, "x", "is older than 26 hours."),
-        (1, "", "is empty."),
-    ],
-)
-def test_check_tells_the_truth_about_the_newest_backup(
-    env: dict[str, str], directory: Path, hours: float, content: str, fault: str | None
-) -> None:
-    directory.mkdir()
-    newest = name_of(timedelta(hours=hours))
-    (directory / newest).write_text(content)
-    (directory / name_of(timedelta(hours=50))).write_text("older")
-    (directory / f"{name_of(timedelta())}.partial").write_text("not whole")
-
-    assert back_up(env, "--check") == ((1, f"The newest backup, {newest}, {fault}\n") if fault else (0, ""))
-
-
-def test_check_without_any_backup_fails(env: dict[str, str], directory: Path) -> None:
-    assert back_up(env, "--check") == (1, f"There is no backup in {directory} yet.\n")

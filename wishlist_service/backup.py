@@ -29,7 +29,6 @@ logger = logging.getLogger("wishlist_service.backup")  # __name__ is __main__ wh
 KEPT: Final = 7
 NIGHTLY_AT: Final = "03:30"  # local time
 RETRY_SECONDS: Final = 3600
-LATE: Final = timedelta(hours=26)  # a night, an hour of winter time and the dump itself
 LONGEST_WAIT_SECONDS: Final = 60  # then look at the clock again, it may have been set
 
 _NAME: Final = "wishlist-%Y-%m-%dT%H%M%SZ.dump"
@@ -174,29 +173,12 @@ def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event
         stop.wait(min(max(idle, 0), LONGEST_WAIT_SECONDS))
 
 
-def find_fault(directory: Path) -> str | None:
-    """What is wrong with the newest backup, in a sentence; None if it is whole and not older than a night."""
-    backups = _backups(directory)
-    if not backups:
-        return f"There is no backup in {directory} yet."
-    made_at, newest = backups[0]
-    if not newest.stat().st_size:
-        return f"The newest backup, {newest.name}, is empty."
-    if datetime.now(UTC) - made_at > LATE:
-        return f"The newest backup, {newest.name}, is older than {LATE.total_seconds() / 3600:.0f} hours."
-    return None
-
-
 def main() -> None:
-    """One backup, or one every night, or a look at the newest."""
+    """One backup, or one every night."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.backup", description=__doc__)
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--nightly", action="store_true", help=f"keep running, back up every night at {NIGHTLY_AT}")
-    mode.add_argument("--check", action="store_true", help="only tell whether the newest backup is fresh")
+    parser.add_argument("--nightly", action="store_true", help=f"keep running, back up every night at {NIGHTLY_AT}")
     arguments = parser.parse_args()
     config = load_config()
-    if arguments.check:
-        sys.exit(find_fault(config.backup_dir))
     configure_logging(config.log_level)
     stop = threading.Event()
     stop_on_signals(stop)

@@ -114,7 +114,8 @@ def _checks(config: Config) -> Iterator[Check]:
 
     yield Check("scheduler", migrated, partial(doctor_database.check_scheduler, url))
     yield Check("api", ("settings", "PORT", "URL_BASE"), partial(check_api, config.port, config.url_base))
-    yield Check("disk", (), partial(check_disk, [Path.cwd()]))
+    backups = [config.backup_dir] if config.backup_dir.is_dir() else []
+    yield Check("disk", (), partial(check_disk, [Path.cwd(), *backups]))
 
 
 def _run(check: Check, subject: str) -> list[Finding]:
