@@ -193,6 +193,12 @@ def test_addresses_of_one_network_guess_together_and_memory_is_bounded() -> None
         seen.refuse_guesser("2001:db8::ffff")
     seen.refuse_guesser("2001:db8:1::1")
 
+    for n in range(wrong_keys.MOST_WRONG_KEYS):
+        seen.add("::ffff:192.0.2.1", f"guess-{n}")
+    with pytest.raises(wrong_keys.TooManyRequests):
+        seen.refuse_guesser("::ffff:192.0.2.1")
+    seen.refuse_guesser("::ffff:192.0.2.2")
+
     for n in range(2000):
         seen.add(f"10.0.{n // 250}.{n % 250}", "guess")
     assert len(seen._seen) <= 1000  # pyright: ignore[reportPrivateUsage]
