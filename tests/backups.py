@@ -55,7 +55,7 @@ def in_the_middle(env: dict[str, str], conn: Connection[Any], *arguments: str) -
         holder.execute("LOCK TABLE wishlist_items IN ACCESS EXCLUSIVE MODE")
         with program("-m", "wishlist_service.backup", *arguments, env=env) as command:
             wait_until(lambda: conn.execute(waiting).rowcount)
-            [pg_dump] = [pid for pid, line in command_lines().items() if f"dbname={conn.info.dbname}" in line]
+            [pg_dump] = [pid for pid, line in command_lines().items() if f"--file={env['BACKUP_DIR']}/" in line]
             yield command, pg_dump
 
 

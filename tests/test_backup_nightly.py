@@ -1,6 +1,7 @@
 """Backups night after night: when one is written, what a stop or a kill leaves."""
 
 import logging
+import os
 import re
 import signal
 import threading
@@ -93,16 +94,18 @@ def test_stop_of_a_single_backup_is_a_failed_one(env: dict[str, str], conn: Conn
 def test_what_a_killed_backup_left_is_removed_but_not_what_is_being_written(
     env: dict[str, str], conn: Connection[Any], directory: Path
 ) -> None:
-    hanging = with_fake_pg_dump(env, directory, "exec sleep 600.25", version=conn.info.server_version // 10_000)
+    version = conn.info.server_version // 10_000
+    hanging = with_fake_pg_dump(env, directory, f"exec sleep 600.{os.getpid()}", version=version)
+    sleeper = f"sleep\x00600.{os.getpid()}\x00"
 
     with program("-m", "wishlist_service.backup", env=hanging) as running:
-        wait_until(lambda: "sleep\x00600.25\x00" in command_lines().values())
+        wait_until(lambda: sleeper in command_lines().values())
         [partial] = names(directory)
         wait_until(lambda: datetime.now(UTC).strftime("%H%M%SZ") not in partial)  # the next has another name
         assert back_up(env)[0] == 0
         assert partial in names(directory)
         running.end(signal.SIGKILL)
-        wait_until(lambda: "sleep\x00600.25\x00" not in command_lines().values())
+        wait_until(lambda: sleeper not in command_lines().values())
 
     assert back_up(env)[0] == 0
     assert not [name for name in names(directory) if not name.endswith(".dump")]
