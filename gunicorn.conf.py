@@ -40,6 +40,8 @@ forwarded_allow_ips = ""
 # Docker kills 10 s after it asked to stop, unless told otherwise
 graceful_timeout = 8
 timeout = 60
+# longer than a proxy keeps an unused connection: one that we close first may just be bringing a request
+keepalive = 75
 # its own lines look like all others
 logconfig_dict = {
     "formatters": {"generic": {"()": "wishlist_service.logs.LineFormatter"}},

@@ -11,13 +11,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from conftest import API_KEY, PASSPHRASE
+from conftest import API_KEY, PASSPHRASE, Household
+from psycopg import Connection
 
 CHECKOUT = Path(__file__).parent.parent
 NO_SETTINGS = Path("/")  # a working directory without a .env
@@ -37,6 +38,11 @@ def environment(database_url: str, plex_url: str = "http://127.0.0.1:9", **more:
     return (
         {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(CHECKOUT)} | settings | more
     )
+
+
+def settings_for(household: Household, **more: str) -> dict[str, str]:
+    """The settings of a process beside the household, with a port of its own."""
+    return environment(household.config.database_url, household.plex.url, PORT=str(free_port()), **more)
 
 
 class Program:
@@ -105,6 +111,50 @@ def wait_until(condition: Callable[[], Any], *, seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "this did not come to be in time"
         time.sleep(0.02)
+
+
+def descendants(pid: int) -> set[int]:
+    """The processes below this one, by the parent that /proc names."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            parents[int(entry.parent.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those of the processes that still run."""
+    found: set[int] = set()
+    for pid in pids:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.add(pid)
+        except OSError:
+            continue
+    return found
+
+
+def kill_all(pid: int) -> None:
+    """Kill -9 for the process and all below it, at once; returns when they are gone."""
+    doomed = {pid} | descendants(pid)
+    for each in doomed:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    wait_until(lambda: not alive(doomed))
+
+
+def waiting_for_locks(conn: Connection[Any]) -> int:
+    """How many of the database's connections wait for a lock that another one holds."""
+    return conn.execute(
+        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    ).rowcount
 
 
 def free_port() -> int:

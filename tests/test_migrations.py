@@ -3,12 +3,11 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import NO_SETTINGS, environment
+from processes import NO_SETTINGS, environment, wait_until, waiting_for_locks
 from psycopg import connect
 from yoyo import get_backend, read_migrations
 
@@ -88,12 +87,7 @@ def test_killed_migrator_does_not_block_the_next(empty_url: str) -> None:
         hold.execute("CREATE TABLE wishlist_items (id int)")  # uncommitted: the migration waits for it
         killed = start_migrator(empty_url)
         with connect(empty_url, autocommit=True) as look:
-            waiting = (
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-            )
-            while look.execute(waiting).fetchone() == (0,):
-                assert killed.poll() is None, killed.communicate()[0]
-                time.sleep(0.05)
+            wait_until(lambda: waiting_for_locks(look) == 1)
             assert look.execute("SELECT count(*) FROM yoyo_lock").fetchone() == (1,)
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
@@ -101,6 +95,26 @@ def test_killed_migrator_does_not_block_the_next(empty_url: str) -> None:
 
     assert migrate(empty_url)[0] == "0001_wishlist"
     assert ("wishlist_items", "uid", "text") in schema(empty_url)
+
+
+@pytest.mark.parametrize("doomed", [0, 1], ids=["the one at work", "the one in wait"])
+def test_of_two_migrators_at_once_one_killed_the_other_ends_well(empty_url: str, doomed: int) -> None:
+    with connect(empty_url) as hold, connect(empty_url, autocommit=True) as look:
+        hold.execute("CREATE TABLE wishlist_items (id int)")  # uncommitted: the migration waits for it
+        migrators: list[subprocess.Popen[str]] = []
+        for at_once in (1, 2):  # the second waits for the first
+            migrators.append(start_migrator(empty_url))
+            wait_until(lambda at_once=at_once: waiting_for_locks(look) == at_once)
+        killed, other = migrators.pop(doomed), migrators[0]
+        killed.kill()
+        killed.communicate()
+        hold.rollback()
+        output = other.communicate(timeout=60)[0]
+
+    assert other.returncode == 0, output
+    assert "applied=0001_wishlist," in output
+    assert ("wishlist_items", "uid", "text") in schema(empty_url)
+    assert migrate(empty_url) == []
 
 
 def test_database_named_by_the_environment_is_the_one_migrated(empty_url: str) -> None:

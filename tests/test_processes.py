@@ -13,13 +13,19 @@ import pytest
 from conftest import API_KEY, PASSPHRASE, Household
 from fake_plex import row
 from plex_faults import status
-from processes import CHECKOUT, GUNICORN, NO_SETTINGS, call, environment, free_port, gunicorn, program, wait_until
+from processes import (
+    CHECKOUT,
+    GUNICORN,
+    NO_SETTINGS,
+    call,
+    environment,
+    gunicorn,
+    program,
+    settings_for,
+    wait_until,
+)
 
 ALPHA = row("1", "Alpha")
-
-
-def settings_for(household: Household, **more: str) -> dict[str, str]:
-    return environment(household.config.database_url, household.plex.url, PORT=str(free_port()), **more)
 
 
 def test_gunicorn_serves_syncs_and_stops(household: Household) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import CHECKOUT, call, free_port, program, wait_until
+from processes import CHECKOUT, alive, call, descendants, free_port, kill_all, program, wait_until
 from psycopg import Connection, connect
 
 from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
@@ -39,33 +39,6 @@ def state() -> Iterator[Path]:
 
 def plain_environment(port: int) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port), "TMPDIR": "/tmp"}
-
-
-def descendants(pid: int) -> set[int]:
-    """The processes below this one, by the parent that /proc names."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            parents[int(entry.parent.name)] = int(fields[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
-
-
-def alive(pids: set[int]) -> set[int]:
-    found: set[int] = set()
-    for pid in pids:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                found.add(pid)
-        except OSError:
-            continue
-    return found
 
 
 def test_demo_shows_a_merged_list_and_leaves_nothing(checkout: Path) -> None:
@@ -144,11 +117,7 @@ def test_database_survives_that_everything_is_killed(state: Path) -> None:
         with look_into(state) as conn:
             conn.execute("CREATE TABLE kept (n int)")
             conn.execute("INSERT INTO kept VALUES (42)")
-        servers = descendants(holder.process.pid)
-        for pid in servers:
-            os.kill(pid, signal.SIGKILL)
-        holder.end(signal.SIGKILL)
-        wait_until(lambda: not alive(servers))
+        kill_all(holder.process.pid)
 
     with EmbeddedPostgres(state), look_into(state) as conn:
         assert conn.execute("SELECT n FROM kept").fetchone() == (42,)

@@ -82,16 +82,17 @@ class Pool:
     def connection(self) -> Generator[Connection]:
         """A connection for one piece of work.
 
-        Raises PoolTimeout when none is free within POOL_WAIT_SECONDS, and for a second after that
-        TooManyRequests at once: a queue of waiting requests would hold up those that need no database.
+        Raises PoolTimeout when none is free within POOL_WAIT_SECONDS, and after that TooManyRequests at once
+        until there is one again; once a second somebody waits for it. A queue of waiting requests would
+        hold up those that need no database.
         """
-        if time.monotonic() < self._refuse_until:
-            raise TooManyRequests("every connection is busy, or the database is away")
+        self._refuse_while_away()
         try:
             conn = self._pool.getconn()
         except PoolTimeout:
             self._refuse_until = time.monotonic() + 1
             raise
+        self._refuse_until = 0.0
         with self._lock:
             self._lent[conn] = time.monotonic()
         try:
@@ -101,6 +102,14 @@ class Pool:
             with self._lock:
                 del self._lent[conn]
             self._pool.putconn(conn)
+
+    def _refuse_while_away(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if now < self._refuse_until:
+                raise TooManyRequests("every connection is busy, or the database is away")
+            if self._refuse_until:  # this one waits, nobody behind it
+                self._refuse_until = now + POOL_WAIT_SECONDS
 
     def _watch(self) -> None:
         # A server that accepts a query and falls silent, a frozen machine say, would keep us waiting for ever;

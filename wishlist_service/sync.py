@@ -20,7 +20,7 @@ from functools import partial
 from typing import Final
 
 from psycopg import Connection, OperationalError
-from psycopg.errors import UndefinedTable
+from psycopg.errors import DiskFull, UndefinedTable
 
 from wishlist_service import db
 from wishlist_service.config import load_config
@@ -181,6 +181,8 @@ def main() -> None:
         sys.exit(f"{running} Wait for it to end, then try again.")
     except UndefinedTable:
         sys.exit("The database has no tables yet. Run: python -m wishlist_service.migrate")
+    except DiskFull:
+        sys.exit("The disk of the database is full. What was not stored stays as it was; free some space there.")
     except OperationalError as error:
         sys.exit(f"The database is away: {str(error).strip()}")
     print(

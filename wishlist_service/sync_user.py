@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from psycopg import Connection, OperationalError
+from psycopg.errors import DiskFull
 
 from wishlist_service import db
 from wishlist_service.decide import decide
@@ -74,6 +75,9 @@ def store_user(conn: Connection, user: SyncUser, outcome: Callable[[], Read], *,
         result = _fail(conn, user, failure.state, str(failure), run_id=run_id, tried=False)
     except SyncFailure as failure:
         result = _fail(conn, user, failure.state, str(failure), run_id=run_id)
+    except DiskFull:
+        detail = "The disk of the database is full. The list is kept as it was; free some space there."
+        result = _fail(conn, user, SyncFailure.state, detail, run_id=run_id)
     except Exception as error:
         if isinstance(error, OperationalError) and conn.broken:
             raise  # the database is away: that is no fault of this person

@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import time
+from typing import Final
 
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,6 +17,8 @@ from wishlist_service.queries import sync_runs, users
 logger = logging.getLogger(__name__)
 
 bp = Blueprint("sync", __name__, url_prefix="/api/sync")
+
+STOPPING_SECONDS: Final = 5  # gunicorn cuts off what is not answered 8 s after it was told to stop
 
 
 @bp.post("")
@@ -30,7 +34,7 @@ def start_sync() -> ResponseReturnValue:
     # no daemon: a worker that is told to end waits for the person being synced
     thread = threading.Thread(target=_run, args=(claimed, shared), name=f"sync-run-{claimed.run_id}")
     thread.start()
-    thread.join(wait)
+    _await(thread, wait, shared.stop)
 
     run = read(sync_runs.get_run, run_id=claimed.run_id)
     if run.status == "running":
@@ -81,6 +85,14 @@ def list_runs() -> ResponseReturnValue:
 def get_run(run_id: int) -> ResponseReturnValue:
     """One run."""
     return jsonify(read(sync_runs.get_run, run_id=run_id))
+
+
+def _await(thread: threading.Thread, seconds: float, stop: threading.Event) -> None:
+    """Wait for the end of the thread; no longer than STOPPING_SECONDS once the process is told to stop."""
+    deadline = time.monotonic() + seconds
+    while thread.is_alive() and not stop.is_set() and (left := deadline - time.monotonic()) > 0:
+        thread.join(min(left, 0.5))
+    thread.join(max(0, min(deadline - time.monotonic(), STOPPING_SECONDS)))
 
 
 def _run(claimed: sync.Claim, shared: Parts) -> None:
