@@ -29,7 +29,8 @@ from wishlist_service.tokens import TokenCipher
 
 API_KEY = "test-api-key-0123456789"
 PASSPHRASE = "test-passphrase-0123456789"
-TEMPLATE = "wishlist_template"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")  # two test processes may share one server
+TEMPLATE = f"wishlist_template_{WORKER}"
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +54,7 @@ def new_database(server_url: str) -> Callable[[str | None], str]:
     numbers = count(1)
 
     def make(template: str | None) -> str:
-        name = f"wishlist_test_{next(numbers)}"
+        name = f"wishlist_test_{WORKER}_{next(numbers)}"
         with connect(server_url, autocommit=True) as conn:
             conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
             conn.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")

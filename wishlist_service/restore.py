@@ -147,6 +147,8 @@ def main() -> None:
         sys.exit(str(refused))
     except OperationalError as error:
         sys.exit(f"The database is away: {str(error).strip()}")
+    except KeyboardInterrupt:
+        sys.exit("Stopped. The database is as it was, unless the restore was just done.")
 
 
 if __name__ == "__main__":

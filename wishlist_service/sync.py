@@ -212,7 +212,7 @@ def stop_on_signals(stop: threading.Event) -> None:
 
 
 def _end_at_once() -> None:
-    logger.warning("the person being read is left as they were, the program was told to stop")
+    logger.warning("told to stop, what was still under way is left as it was")
     logging.shutdown()
     os._exit(0)
 
