@@ -35,5 +35,4 @@ RUN python -m compileall -q wishlist_service
 USER 1026:100
 EXPOSE 8000
 ENTRYPOINT ["./docker-entrypoint.sh"]
-# exec: gunicorn becomes the main process and gets the stop signal
-CMD ["sh", "-c", "python -m wishlist_service.migrate --wait 60 && exec gunicorn wsgi:app"]
+CMD ["python", "-m", "wishlist_service.migrate", "--wait", "60", "gunicorn", "wsgi:app"]

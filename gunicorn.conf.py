@@ -1,6 +1,9 @@
 """How gunicorn serves the API. Read before the application; wrong settings end it here."""
 
+import atexit
+import contextlib
 import gc
+import json
 import logging
 import os
 import shutil
@@ -9,21 +12,31 @@ import socket
 import struct
 import tempfile
 import threading
+import time
+from http import HTTPStatus
 from pathlib import Path
+
+from gunicorn.http import errors
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
 
 from wishlist_service.config import load_config
 
 settings = load_config()
-CLIENT_SECONDS = 10
+SILENT_SECONDS = 10
+REQUEST_SECONDS = 30
 
 # Where the workers count requests for /metrics; prometheus-client looks for it when it is imported.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="wishlist-metrics-")
+# It is there already when this file is read again after a SIGHUP.
+if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: PTH112
+    counts = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="wishlist-metrics-")
+    master = os.getpid()
+    atexit.register(lambda: os.getpid() == master and shutil.rmtree(counts, ignore_errors=True))
 
 from wishlist_service.app import close_app, open_app, parts_of  # noqa: E402
 from wishlist_service.tokens import warn_of_unreadable  # noqa: E402
 
 bind = f"0.0.0.0:{settings.port}"
-worker_class = "gthread"
 workers = settings.web_workers
 # two more than database connections: while all of those are stuck, somebody is left to say so
 threads = settings.web_threads + 2
@@ -49,21 +62,72 @@ logconfig_dict = {
 }
 
 
+class WebWorker(ThreadWorker):
+    """gunicorn's threads, with an end to requests that are never finished, and errors that quote nothing."""
+
+    def run(self):
+        """Called in the worker process."""
+        self.being_read = {}
+        threading.Thread(target=self._end_dripping_requests, daemon=True, name="request-watch").start()
+        super().run()
+
+    def handle(self, conn):
+        """Called in a thread for each request, before it is read."""
+        self.being_read[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            self.being_read.pop(conn, None)
+
+    def handle_request(self, req, conn):
+        """Called once line and headers are there; from here on the application sets the limits."""
+        self.being_read.pop(conn, None)
+        return super().handle_request(req, conn)
+
+    def _end_dripping_requests(self):
+        while self.alive:
+            time.sleep(1)
+            for conn, since in list(self.being_read.items()):
+                if time.monotonic() - since > REQUEST_SECONDS:
+                    with contextlib.suppress(OSError):
+                        conn.sock.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, req, client, addr, exc):
+        """Answer what is no HTTP. gunicorn's own answer and log line quote it, and a key may be in it."""
+        if isinstance(exc, errors.ParseException):
+            statuses = {errors.LimitRequestLine: 414, errors.LimitRequestHeaders: 431}
+            status = HTTPStatus(statuses.get(type(exc), 400))
+            detail = "The request is not valid HTTP, or too long. Other characters than ASCII are percent-encoded."
+            self.log.warning("request refused address=%s status=%s fault=%s", addr[0], int(status), type(exc).__name__)
+        else:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            detail = "An unexpected error happened; the service's log has the details."
+            self.log.exception("unexpected error outside the application")
+        body = json.dumps({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
+        head = f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json"
+        with contextlib.suppress(OSError):
+            write_nonblock(client, f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+
+worker_class = WebWorker
+
+
 def tell_slow_client_plainly(record):
     """A logging filter: a client that was too slow is no error of ours."""
     if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
         record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg, record.exc_info = f"client sent nothing for {CLIENT_SECONDS} s in the middle of a request", None
+        record.msg, record.exc_info = f"client sent nothing for {SILENT_SECONDS} s in the middle of a request", None
     return True
 
 
 def when_ready(server):
     """Say what is wrong with the tokens; keep the garbage collector from copying pages shared with the workers."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # migrate has it wait until somebody listens
     warn_of_unreadable(settings.database_url, parts_of(server.app.wsgi()).cipher)
     # a client that stops sending in the middle of a request must not keep a thread for ever
     logging.getLogger("gunicorn.error").addFilter(tell_slow_client_plainly)
     for listener in server.LISTENERS:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", CLIENT_SECONDS, 0))
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
     gc.freeze()
 
 
@@ -83,8 +147,3 @@ def post_worker_init(worker):
 def worker_exit(server, worker):
     """Wait for the sync that runs in this worker, if any."""
     close_app(worker.wsgi)
-
-
-def on_exit(server):
-    """Leave nothing behind."""
-    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)

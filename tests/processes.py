@@ -96,10 +96,12 @@ def program(*arguments: str, env: dict[str, str], cwd: Path = NO_SETTINGS) -> It
 
 
 @contextmanager
-def gunicorn(env: dict[str, str]) -> Iterator[tuple[Program, str]]:
+def gunicorn(
+    env: dict[str, str], *, configuration: Path = CHECKOUT / "gunicorn.conf.py"
+) -> Iterator[tuple[Program, str]]:
     """The API under gunicorn, healthy, with its address."""
     address = f"http://127.0.0.1:{env['PORT']}"
-    with program(*GUNICORN, env=env) as running:
+    with program("-m", "gunicorn", "-c", str(configuration), "wsgi:app", env=env) as running:
         wait_until(lambda: running.process.poll() is not None or status_of(f"{address}/health") == 200)
         assert running.process.poll() is None, running.output
         yield running, address

@@ -66,7 +66,7 @@ def test_restart_backs_up_only_if_the_newest_is_older_than_a_day(
     (directory / name_of(timedelta(hours=hours))).write_text("x")
 
     with program("-m", "wishlist_service.backup", "--nightly", env=env) as running:
-        running.wait_for("backup written" if written else "nightly backups started")
+        running.wait_for("waiting for the night")
         assert running.end(signal.SIGINT) == 0
 
     assert len(names(directory)) == 1 + written
@@ -132,7 +132,7 @@ def test_there_is_one_every_night(database_url: str, directory: Path, monkeypatc
     directory.mkdir()
     (directory / (newest := name_of(timedelta(hours=20)))).write_text("x")
     assert re.fullmatch(r"\d\d:\d\d", backup.NIGHTLY_AT)
-    monkeypatch.setattr(backup, "NIGHTLY_AT", (datetime.now() + timedelta(seconds=2)).strftime("%H:%M:%S"))
+    monkeypatch.setattr(backup, "NIGHTLY_AT", (datetime.now() + timedelta(seconds=4)).strftime("%H:%M:%S"))
 
     with nightly(database_url, directory):
         wait_until(lambda: [name for name in names(directory) if name.endswith(".dump") and name != newest])

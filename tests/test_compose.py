@@ -51,10 +51,17 @@ def test_backup_is_healthy_while_the_newest_is_fresh_and_not_empty(
     assert is_healthy("backup", "/backup", tmp_path) == healthy
 
 
-def entrypoint(keys: Path, *command: str) -> str:
+def entrypoint(keys: Path, *command: str, **given: str) -> str:
     """Run the image's entrypoint with another directory for the keys; what the command prints."""
     script = (CHECKOUT / "docker-entrypoint.sh").read_text().replace("/keys", str(keys))
-    return subprocess.run(["sh", "-c", script, "sh", *command], capture_output=True, text=True, check=True).stdout
+    files = {f"{name.upper()}_FILE": f"{keys}/{name}" for name in ("api_key", "token_encryption_key")}
+    return subprocess.run(
+        ["sh", "-c", script, "sh", *command],
+        env={"PATH": os.environ["PATH"]} | files | given,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def test_keys_are_made_once_even_by_containers_that_start_at_once(tmp_path: Path) -> None:
@@ -71,3 +78,10 @@ def test_keys_are_made_once_even_by_containers_that_start_at_once(tmp_path: Path
 
 def test_without_a_place_for_keys_none_are_made(tmp_path: Path) -> None:
     assert entrypoint(tmp_path / "nowhere", "echo", "a  b") == "a  b\n"
+
+
+@pytest.mark.parametrize("given", [{"API_KEY": "of-env-0123456789"}, {"API_KEY_FILE": "/run/secrets/key"}])
+def test_key_that_is_given_is_not_made_beside(tmp_path: Path, given: dict[str, str]) -> None:
+    entrypoint(tmp_path, "true", **given)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["token_encryption_key"]

@@ -78,8 +78,6 @@ def test_settings_that_cannot_be_read_at_all(tmp_path: Path) -> None:
     [
         ("u:{password}@127.0.0.1:{port}/x", "Connection refused"),
         ("u:{password}@nowhere.invalid/x", "nowhere.invalid"),
-        ("u:1@{password}@nowhere.invalid/x", "must be percent-encoded"),
-        ("u:{password}/1@127.0.0.1/x", "must be percent-encoded"),
     ],
 )
 def test_database_that_is_not_there(plex: FakePlex, address: str, text: str) -> None:
@@ -89,6 +87,15 @@ def test_database_that_is_not_there(plex: FakePlex, address: str, text: str) -> 
 
     assert_only_fault(result, Kind.DATABASE_AWAY, text)
     assert [subject for mark, subject in marks(result[1]) if mark == "skip"] == ["migrations", "token", "scheduler"]
+
+
+@pytest.mark.parametrize("address", ["u:1@{password}@nowhere.invalid/x", "u:{password}/1@127.0.0.1/x"])
+def test_password_that_spills_into_its_neighbours_is_never_printed(plex: FakePlex, address: str) -> None:
+    result = examine(environment(f"postgresql://{address.format(password=PASSWORD)}", plex.url))
+
+    assert_only_fault(result, Kind.SETTINGS, "DATABASE_URL")
+    assert "must be percent-encoded" in " ".join(result[1].split())
+    assert PASSWORD not in result[1]
 
 
 def test_password_that_stands_apart_is_never_printed_and_its_file_is_checked(plex: FakePlex) -> None:

@@ -25,7 +25,7 @@ def empty_url(new_database: NewDatabase, template: str) -> str:
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
-        ("CREATE TABLE theirs AS SELECT 1 AS id", "tables of something else: theirs."),
+        ("CREATE TABLE theirs AS SELECT 1 AS id", "something else: theirs."),
         ("INSERT INTO wishlist_items (uid, media_type, title) VALUES ('x', 'movie', 'X')", "0 people, 1 titles and 0 "),
         (
             "INSERT INTO sync_runs (trigger, users_processed) VALUES ('manual', 1)",

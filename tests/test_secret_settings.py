@@ -41,3 +41,19 @@ def test_password_of_its_own_needs_no_encoding(tmp_path: Path) -> None:
 
 def test_reading_key_must_be_another_one() -> None:
     assert faults(READ_API_KEY=ENOUGH["API_KEY"]) == ["READ_API_KEY must differ from API_KEY"]
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_empty_file_of_a_secret_is_a_fault_and_opens_nothing(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(content)
+
+    assert faults(READ_API_KEY_FILE=str(file)) == ["READ_API_KEY_FILE names an empty file"]
+
+
+@pytest.mark.parametrize("address", ["u:p@ss@host/x", "u:p@ss/w@host/x", "u:pa/ss@host/x"])
+def test_password_that_spills_out_of_its_place_is_a_fault_that_does_not_show_it(address: str) -> None:
+    said = faults(DATABASE_URL=f"postgresql://{address}")
+
+    assert [fault.split()[0] for fault in said] == ["DATABASE_URL"]
+    assert "ss" not in said[0].replace("special", "").replace("password", "")

@@ -130,9 +130,10 @@ def _remove_left_overs(directory: Path) -> None:
 
 
 def _backups(directory: Path) -> list[tuple[datetime, Path]]:
-    """The backups and when they were made, newest first."""
+    """The backups and when they were made, newest first; not those of a clock that once ran ahead."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     found = [(made_at, path) for path in directory.glob("*.dump") if (made_at := _made_at(path))]
-    return sorted(found, reverse=True)
+    return sorted((made for made in found if made[0] < tomorrow), reverse=True)
 
 
 def _made_at(path: Path) -> datetime | None:
@@ -167,6 +168,7 @@ def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event
     backups = _backups(directory)
     if not backups or datetime.now(UTC) - backups[0][0] > timedelta(days=1):
         job()
+    logger.info("waiting for the night at=%s", NIGHTLY_AT)
     while not stop.is_set():
         jobs.run_pending()
         idle = jobs.idle_seconds or 0

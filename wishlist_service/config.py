@@ -120,10 +120,13 @@ class _Reader:
         if value or not path:
             return value
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
+            value = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             self.faults.append(f"{name}_FILE names a file that cannot be read: {type(error).__name__}")
             return ""
+        if not value:  # taken for unset, it would open what it was to close
+            self.faults.append(f"{name}_FILE names an empty file")
+        return value
 
     def database_url(self, name: str, password_name: str) -> str:
         """The address, with the password of a setting of its own in it; there special characters need no encoding."""
@@ -134,13 +137,18 @@ class _Reader:
             self.faults.append(f"{name} must begin with postgresql://")
         else:
             try:
-                conninfo_to_dict(value)
+                parts = conninfo_to_dict(value)
             except ProgrammingError:  # its text may quote the password
                 self.faults.append(
                     f"{name} cannot be read: an unknown parameter, or special characters that are not percent-encoded"
                 )
-            else:
-                return make_conninfo(value, password=secret) if secret else value
+                return value
+            # a password with such a character spills into its neighbours, which errors quote
+            place = f"{parts.get('host')}{parts.get('dbname')}"
+            if "@" in place or not re.fullmatch("[0-9,]*", str(parts.get("port") or "")):
+                self.faults.append(f"{name} holds special characters that must be percent-encoded: @ as %40, / as %2F")
+                return value
+            return make_conninfo(value, password=secret) if secret else value
         return value
 
     def secret(self, name: str) -> str:
@@ -155,7 +163,7 @@ class _Reader:
     def other_secret(self, name: str, *, than: str) -> str:
         """A secret that travels in a header; empty when unset."""
         value = self._secret(name)
-        if value and value == self._secret(than):
+        if value and value == self._env.get(than, "").strip():
             self.faults.append(f"{name} must differ from {than}")
         elif value:
             self._check_header_secret(name, value)
@@ -218,6 +226,6 @@ class _Reader:
         value = self._text(name).strip("/")
         if value and not re.fullmatch(r"[\w~-][\w.~-]*(/[\w~-][\w.~-]*)*", value, re.ASCII):
             self.faults.append(f"{name} must be a plain path like /plex-wishlist, not {value!r}")
-        elif value.partition("/")[0] in ("api", "docs", "health", "openapi.json"):
+        elif value.partition("/")[0] in ("api", "docs", "health", "metrics", "openapi.json"):
             self.faults.append(f"{name} must not begin with a path of the service itself, like /{value}")
         return f"/{value}" if value else ""

@@ -118,7 +118,10 @@ class Pool:
             with self._lock:
                 for conn, since in self._lent.items():
                     if time.monotonic() - since > SILENCE_SECONDS:
-                        with suppress(OSError), socket.socket(fileno=os.dup(conn.fileno())) as connected:
+                        with (
+                            suppress(OSError, OperationalError),
+                            socket.socket(fileno=os.dup(conn.fileno())) as connected,
+                        ):
                             connected.shutdown(socket.SHUT_RDWR)
 
 

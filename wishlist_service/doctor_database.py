@@ -1,12 +1,10 @@
 """The doctor's look at the database: the server, the migrations, and what the scheduler left in it."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from psycopg import OperationalError
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import UndefinedTable
 
 from wishlist_service import db
@@ -32,7 +30,8 @@ def check_server(database_url: str, *, oldest: int = OLDEST_VERSION) -> list[Fin
     except TimeoutError:
         return [Finding("database", f"No answer within {_ANSWER_SECONDS} s.", fault=Kind.DATABASE_AWAY)]
     except OperationalError as error:
-        return [Finding("database", _reason(error, database_url), fault=Kind.DATABASE_AWAY)]
+        told = [line for line in str(error).splitlines() if not line.startswith("\t")]  # those ask: is it running?
+        return [Finding("database", f"{' '.join(told).rstrip('.')}.", fault=Kind.DATABASE_AWAY)]
     found = f"PostgreSQL {here.version} at {place}"
     if here.major_version < oldest:
         return [Finding("database", f"{found}; this service needs {oldest} or newer.", fault=Kind.DATABASE_OLD)]
@@ -66,21 +65,12 @@ def check_scheduler(database_url: str) -> list[Finding]:
     if running:
         return [Finding("scheduler", f"Sync {running.id} is running.")]
     if due is None:
-        waiting = "is needed to sync by itself" if people else "has nobody to sync yet"
-        return [Finding("scheduler", f"It has never run on this database, and {waiting}.", mark="note")]
+        if people:
+            return [Finding("scheduler", "It has never run on this database.", fault=Kind.SCHEDULER)]
+        return [Finding("scheduler", "It has never run on this database, and has nobody to sync yet.", mark="note")]
     left = due - datetime.now(UTC)
     if left < -_LATE:
         text = f"The sync of {due:%Y-%m-%d %H:%M} UTC has not come."
         return [Finding("scheduler", text, fault=Kind.SCHEDULER)]
     minutes = max(0, round(left.total_seconds() / 60))
     return [Finding("scheduler", f"The next sync is due in {minutes // 60} h {minutes % 60} min.")]
-
-
-def _reason(error: OperationalError, database_url: str) -> str:
-    """The driver's sentence, unless it may quote a password: one with an @ or / that was taken for host or port."""
-    parts = conninfo_to_dict(database_url)
-    place = f"{parts.get('host')} {parts.get('dbname')}"
-    if "@" in place or not re.fullmatch("[0-9,]*", str(parts.get("port") or "")):
-        return "Special characters in the password of DATABASE_URL must be percent-encoded: @ as %40, / as %2F."
-    told = [line for line in str(error).splitlines() if not line.startswith("\t")]  # those ask: is it running?
-    return f"{' '.join(told).rstrip('.')}."

@@ -1,7 +1,9 @@
-"""python -m wishlist_service.migrate: bring the database to the schema in sql/."""
+"""python -m wishlist_service.migrate: bring the database to the schema in sql/, and then become another program."""
 
 import argparse
 import logging
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -73,7 +75,12 @@ def main() -> None:
     parser.add_argument(
         "--wait", type=int, default=0, metavar="SECONDS", help="how long the database may take to come up"
     )
-    deadline = time.monotonic() + parser.parse_args().wait
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to become afterwards")
+    arguments = parser.parse_args()
+    # the first process of a container ignores a signal that it does not handle
+    told = 0 if arguments.command else "Stopped, nothing was migrated."
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(told))
+    deadline = time.monotonic() + arguments.wait
     config = load_config()
     configure_logging(config.log_level)
     # yoyo logs each migration itself, and every step at INFO
@@ -84,6 +91,10 @@ def main() -> None:
     except OperationalError as error:
         sys.exit(f"The database cannot be reached or refused: {str(error).strip()}\nCheck DATABASE_URL.")
     logger.info("migrated applied=%s", ",".join(applied) or "nothing, up to date")
+    if arguments.command:
+        # a stop asked for from here on waits until the next program listens
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        os.execvp(arguments.command[0], arguments.command)  # noqa: S606
 
 
 def _wait_for_database(database_url: str, deadline: float) -> None:

@@ -79,9 +79,9 @@ def _refuse_to_lose_anything(conn: Connection) -> None:
             f"The database already holds {held.people} people, {held.titles} titles and {held.sync_runs} sync runs. "
             "Use --replace to have them replaced; python -m wishlist_service.backup keeps a copy."
         )
-    if foreign := contents.list_foreign_tables(conn):
+    if foreign := contents.list_foreign_relations(conn):
         raise RestoreRefused(
-            f"The database holds tables of something else: {', '.join(foreign)}. "
+            f"The database holds something else: {', '.join(foreign)}. "
             "Use a database of its own, or --replace to have them erased."
         )
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from psycopg import Connection, OperationalError
-from psycopg.errors import UndefinedTable
+from psycopg.errors import UndefinedTable, UniqueViolation
 
 from wishlist_service import db
 from wishlist_service.config import load_config
@@ -127,6 +127,8 @@ def main() -> None:
             rotated, unreadable = rotate(conn, TokenCipher(config.token_encryption_keys))
     except UndefinedTable:
         sys.exit("The database has no tables yet. Run: python -m wishlist_service.migrate")
+    except UniqueViolation:
+        sys.exit("Nothing was changed: two people have the same token, saved under two keys. Remove one of them first.")
     except OperationalError as error:
         sys.exit(f"The database is away: {str(error).strip()}")
     print(f"{rotated} tokens are now encrypted with the first key of TOKEN_ENCRYPTION_KEY.")

@@ -54,8 +54,9 @@ def check_key() -> None:
 def _sent_key(*, reading: bool) -> str:
     if key := request.headers.get("X-API-Key"):
         return key
-    if request.authorization and request.authorization.type == "bearer":
-        return request.authorization.token or ""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
     # programs that know no headers put it into the address; never for what changes something
     return request.args.get("apikey", "") if reading else ""
 

@@ -40,18 +40,19 @@ def holds_anything(conn: Connection) -> bool:
         )
 
 
-def list_foreign_tables(conn: Connection) -> list[str]:
-    """The tables that no version of this service made and that were ever written to."""
+def list_foreign_relations(conn: Connection) -> list[str]:
+    """The tables, views and sequences in the schema that no version of this service made."""
     with conn.cursor(row_factory=scalar_row) as cur:
         return cur.execute(
             """
             SELECT relname
               FROM pg_class
              WHERE relnamespace = to_regnamespace('public')
-               AND relkind = 'r'
-               AND pg_relation_size(oid) > 0
-               AND relname NOT IN ('plex_users', 'wishlist_items', 'wishlist_item_sources', 'sync_runs', 'sync_state')
-               AND relname NOT IN ('_yoyo_log', '_yoyo_migration', '_yoyo_version', 'yoyo_lock')
+               AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+               AND relname NOT IN ('plex_users', 'wishlist_items', 'wishlist_item_sources', 'sync_runs', 'sync_state',
+                                   'wishes', 'wishlist_documents', 'plex_user_reports', 'sync_run_reports')
+               AND relname !~ '^(plex_users|wishlist_items|sync_runs)_id_seq$'
+               AND relname !~ '^_?yoyo_'
           ORDER BY relname
             """
         ).fetchall()

@@ -28,12 +28,14 @@ def add_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
 
 
 def interrupt_running_runs(conn: Connection) -> int:
-    """Close what killed processes left open and return how many; only for the holder of the sync lock."""
+    """Close what killed processes left open and return how many; only for the holder of the sync lock.
+
+    When they ended is not known, so finished_at stays null.
+    """
     return conn.execute(
         """
         UPDATE sync_runs
-           SET status = 'interrupted',
-               finished_at = now()
+           SET status = 'interrupted'
          WHERE status = 'running'
         """
     ).rowcount
