@@ -114,7 +114,7 @@ class Pool:
     def _watch(self) -> None:
         # A server that accepts a query and falls silent, a frozen machine say, would keep us waiting for ever;
         # no setting of the driver bounds that. Shutting the socket wakes the waiting thread with an error.
-        while not self._closed.wait(5):
+        while not self._closed.wait(SILENCE_SECONDS / 6):
             with self._lock:
                 for conn, since in self._lent.items():
                     if time.monotonic() - since > SILENCE_SECONDS:
