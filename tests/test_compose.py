@@ -3,12 +3,14 @@
 import os
 import re
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from processes import CHECKOUT
+from conftest import Household
+from processes import CHECKOUT, GUNICORN, program, settings_for
 
 COMPOSE = (CHECKOUT / "docker-compose.yml").read_text()
 HOUR = 3600
@@ -85,3 +87,23 @@ def test_key_that_is_given_is_not_made_beside(tmp_path: Path, given: dict[str, s
     entrypoint(tmp_path, "true", **given)
 
     assert [path.name for path in tmp_path.iterdir()] == ["token_encryption_key"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("gunicorn", *GUNICORN[2:]), ("wishlist_service.scheduler",), ("wishlist_service.backup", "--nightly")],
+)
+def test_container_told_to_stop_while_it_waits_or_becomes_its_program_ends_well(
+    household: Household, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    env = settings_for(household, BACKUP_DIR=str(tmp_path / "backup"))
+    command = ("-m", "wishlist_service.migrate", "--wait", "60", sys.executable, "-m", *arguments)
+
+    with program(*command, env=env | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}) as waiting:
+        waiting.wait_for("waiting for the database")
+        assert waiting.end() == 0
+    with program(*command, env=env) as becoming:
+        becoming.wait_for("migrated applied=nothing")
+        assert becoming.end() == 0
+
+    assert "Traceback" not in waiting.output + becoming.output

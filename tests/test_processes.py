@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable
 from http.client import HTTPConnection
-from pathlib import Path
 
 import pytest
 from conftest import API_KEY, PASSPHRASE, Household
@@ -240,23 +239,3 @@ def test_no_secret_is_ever_printed(household: Household) -> None:
     for secret in ("token-of-ann", "token-of-ben", API_KEY, PASSPHRASE, password):
         assert secret not in command.output + api.output
     assert os.environ.get("API_KEY") != API_KEY
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [("gunicorn", *GUNICORN[2:]), ("wishlist_service.scheduler",), ("wishlist_service.backup", "--nightly")],
-)
-def test_container_told_to_stop_while_it_waits_or_becomes_its_program_ends_well(
-    household: Household, tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
-    env = settings_for(household, BACKUP_DIR=str(tmp_path / "backup"))
-    command = ("-m", "wishlist_service.migrate", "--wait", "60", sys.executable, "-m", *arguments)
-
-    with program(*command, env=env | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}) as waiting:
-        waiting.wait_for("waiting for the database")
-        assert waiting.end() == 0
-    with program(*command, env=env) as becoming:
-        becoming.wait_for("migrated applied=nothing")
-        assert becoming.end() == 0
-
-    assert "Traceback" not in waiting.output + becoming.output
