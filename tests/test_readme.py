@@ -16,7 +16,7 @@ from wishlist_service.findings import Kind
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COMPOSE_ONLY = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "PUID", "PGID", "TZ"}
+COMPOSE_ONLY = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "PUID", "PGID", "TZ", "COMPOSE_PROFILES"}
 
 
 def settings_read() -> dict[str, str]:
