@@ -15,7 +15,7 @@ demo: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service demo
 
 test: $(VENV)/tests $(VENV)/nginx
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/tests $(VENV)/nginx
 	$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -17,11 +18,12 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from conftest import API_KEY, PASSPHRASE, Household
+from conftest import API_KEY, PASSPHRASE, WORKER, Household
 from psycopg import Connection
 
 CHECKOUT = Path(__file__).parent.parent
 NO_SETTINGS = Path("/")  # a working directory without a .env
+_SCRATCH = tempfile.TemporaryDirectory(prefix="wishlist-tests-")  # what killed programs leave behind goes with us
 GUNICORN = ("-m", "gunicorn", "-c", str(CHECKOUT / "gunicorn.conf.py"), "wsgi:app")
 
 
@@ -35,9 +37,8 @@ def environment(database_url: str, plex_url: str = "http://127.0.0.1:9", **more:
         "PLEX_TV_URL": plex_url,
         "PLEX_PAGE_PAUSE_SECONDS": "0",
     }
-    return (
-        {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(CHECKOUT)} | settings | more
-    )
+    ours = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(CHECKOUT)}
+    return ours | {"TMPDIR": _SCRATCH.name} | settings | more
 
 
 def settings_for(household: Household, **more: str) -> dict[str, str]:
@@ -166,7 +167,9 @@ def free_port() -> int:
 
 def free_ports() -> Iterator[int]:
     """Several such ports."""
-    for port in range(20_000 + os.getpid() % 5_000, 32_000):
+    # each of two test processes has its own, and begins where the last run did not
+    first = 20_000 + (6_000 if WORKER == "gw1" else 0)
+    for port in range(first + os.getpid() % 5_000, first + 6_000):
         with socket.socket() as probe:
             free = probe.connect_ex(("127.0.0.1", port)) != 0
         if free:
