@@ -159,7 +159,7 @@ def test_refused_list_is_not_taken_for_a_dead_token_while_the_account_cannot_be_
     assert (first, household.user("Ann")["sync_state"]) == ("unreachable", "unreachable")
 
 
-@pytest.mark.parametrize("retry_after", ["1", "0", retry_at(1.5), retry_at(-60)])
+@pytest.mark.parametrize("retry_after", ["1", "0", retry_at(1.5), retry_at(-60)], ids=["1", "0", "soon", "past"])
 def test_short_rate_limit_is_waited_out(household: Household, retry_after: str) -> None:
     household.add("Ann", TITLES).list_faults.append(status(429, Retry_After=retry_after))
 
