@@ -194,3 +194,14 @@ def test_tokens_of_inactive_people_are_left_alone(household: Household) -> None:
 
     assert examine(settings_for(household))[0] == 0
     assert household.plex.requests_for("token-of-ann-0123456789", "/api/v2/user") == []
+
+
+def test_token_of_a_paused_person_that_cannot_be_read(household: Household) -> None:
+    household.add("Ann")
+    household.conn.execute("UPDATE plex_users SET active = false")
+
+    well = examine(settings_for(household))
+    result = examine(settings_for(household, TOKEN_ENCRYPTION_KEY="another-passphrase-0123456789"))
+
+    assert well[0] == 0
+    assert_only_fault(result, Kind.TOKEN_UNREADABLE, "Ann (paused)")

@@ -16,6 +16,7 @@ from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select
 
 from wishlist_service import __version__, db
 from wishlist_service.config import Config
+from wishlist_service.doctor_database import find_unreadable_of_paused
 from wishlist_service.errors import OtherAccount, PlexChanged, RateLimited, TokenRejected, TokenUnreadable, Unreachable
 from wishlist_service.findings import Finding, Kind, within
 from wishlist_service.models import SyncUser
@@ -94,8 +95,9 @@ def check_clock(seconds_ahead: list[float]) -> list[Finding]:
 
 
 def check_tokens(config: Config) -> list[Finding]:
-    """Whether each active person's token can be read, is accepted by Plex and is of the right account."""
+    """Whether each token can be read, and an active person's is accepted by Plex and of the right account."""
     cipher = TokenCipher(config.token_encryption_keys)
+    findings = find_unreadable_of_paused(config.database_url, cipher)
     people = within(_DATABASE_SECONDS, lambda: db.ask(config.database_url, sync_users.list_active_users))
     plex = PlexClient(
         config,
@@ -103,8 +105,7 @@ def check_tokens(config: Config) -> list[Finding]:
         stop=threading.Event(),
     )
     if not people:
-        return [Finding("token", "There is nobody active whose token could be checked.", mark="note")]
-    findings: list[Finding] = []
+        return [*findings, Finding("token", "There is nobody active whose token could be checked.", mark="note")]
     away = ""
     for person in people:
         if away:

@@ -14,8 +14,20 @@ def list_tokens(conn: Connection) -> list[tuple[int, str, str]]:
     ).fetchall()
 
 
+def list_paused_tokens(conn: Connection) -> list[tuple[int, str, str]]:
+    """Those of list_tokens() whose person is paused."""
+    return conn.execute(
+        """
+        SELECT id, name, plex_token
+          FROM plex_users
+         WHERE NOT active
+      ORDER BY id
+        """
+    ).fetchall()
+
+
 def lock_tokens(conn: Connection) -> list[tuple[int, str, str]]:
-    """The same, and nobody else changes them until this transaction ends."""
+    """Those of list_tokens(), and nobody else changes them until this transaction ends."""
     return conn.execute(
         """
         SELECT id, name, plex_token
