@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from wishlist_service import doctor_database, doctor_plex
 from wishlist_service.config import Config, ConfigError, environment
-from wishlist_service.findings import Finding, Kind, within
+from wishlist_service.deadline import within
+from wishlist_service.findings import Finding, Kind
 from wishlist_service.logs import configure_logging
 from wishlist_service.plex import LIST_PATH, USER_PATH
 

@@ -8,12 +8,12 @@ from psycopg import OperationalError
 from psycopg.errors import UndefinedTable
 
 from wishlist_service import db
-from wishlist_service.errors import TokenUnreadable
-from wishlist_service.findings import Finding, Kind, within
+from wishlist_service.deadline import within
+from wishlist_service.findings import Finding, Kind
 from wishlist_service.migrate import SQL_DIRECTORY
 from wishlist_service.models import Server
 from wishlist_service.queries import server, sync_runs, tokens, users
-from wishlist_service.tokens import TokenCipher
+from wishlist_service.tokens import TokenCipher, decrypt_all
 
 OLDEST_VERSION: Final = 15
 _ANSWER_SECONDS: Final = 15
@@ -80,10 +80,8 @@ def check_scheduler(database_url: str) -> list[Finding]:
 
 def find_unreadable_of_paused(database_url: str, cipher: TokenCipher) -> list[Finding]:
     """Plex is not asked about paused people, but their tokens are to be there when they come back."""
-    findings: list[Finding] = []
-    for user_id, name, ciphertext in db.ask(database_url, tokens.list_paused_tokens):
-        try:
-            cipher.decrypt(ciphertext, owner=user_id)
-        except TokenUnreadable as error:
-            findings.append(Finding("token", f"{name} (paused): {error}", fault=Kind.TOKEN_UNREADABLE))
-    return findings
+    _, unreadable = decrypt_all(db.ask(database_url, tokens.list_paused_tokens), cipher)
+    return [
+        Finding("token", f"{name} (paused): {reason}", fault=Kind.TOKEN_UNREADABLE)
+        for name, reason in unreadable.items()
+    ]

@@ -16,9 +16,10 @@ from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select
 
 from wishlist_service import __version__, db
 from wishlist_service.config import Config
+from wishlist_service.deadline import within
 from wishlist_service.doctor_database import find_unreadable_of_paused
 from wishlist_service.errors import OtherAccount, PlexChanged, RateLimited, TokenRejected, TokenUnreadable, Unreachable
-from wishlist_service.findings import Finding, Kind, within
+from wishlist_service.findings import Finding, Kind
 from wishlist_service.models import SyncUser
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries import sync_users

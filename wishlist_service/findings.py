@@ -1,13 +1,8 @@
 """What the doctor finds: a sentence for each check, and for each kind of fault its heading and its cure."""
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, TypeVar
-
-Result = TypeVar("Result")
+from typing import Literal
 
 
 class Kind(Enum):
@@ -83,20 +78,3 @@ class Finding:
     text: str
     mark: Literal["ok", "note", "skip"] = "ok"
     fault: Kind | None = None
-
-
-def within(seconds: float | None, call: Callable[[], Result]) -> Result:
-    """What `call` gives or raises; TimeoutError when that takes longer.
-
-    It is left alone in a thread then: nothing hurries a name server or a database that fell silent.
-    """
-    outcome: Future[Result] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(call())
-        except Exception as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return outcome.result(seconds)

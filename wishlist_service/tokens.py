@@ -80,7 +80,7 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
     Returns how many, and why not by the names of those whose token cannot be read.
     """
     with conn.transaction():
-        readable, unreadable = _decrypt_all(tokens.lock_tokens(conn), cipher)
+        readable, unreadable = decrypt_all(tokens.lock_tokens(conn), cipher)
         for user_id, token in readable.items():
             tokens.replace_ciphertext(
                 conn,
@@ -94,7 +94,7 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
 def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
     """Say at the start of a program, in one line, whose tokens cannot be read; a database that is away is no matter."""
     try:
-        _, unreadable = _decrypt_all(db.ask(database_url, tokens.list_tokens), cipher)
+        _, unreadable = decrypt_all(db.ask(database_url, tokens.list_tokens), cipher)
     except (OperationalError, UndefinedTable):
         return
     if unreadable:
@@ -103,7 +103,8 @@ def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
         )
 
 
-def _decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tuple[dict[int, str], dict[str, str]]:
+def decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tuple[dict[int, str], dict[str, str]]:
+    """Of rows (id, name, ciphertext): the tokens by id, and by name why a token cannot be read."""
     readable: dict[int, str] = {}
     unreadable: dict[str, str] = {}
     for user_id, name, ciphertext in stored:
