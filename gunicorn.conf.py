@@ -68,6 +68,8 @@ class WebWorker(ThreadWorker):
     def run(self):
         """Called in the worker process."""
         self.being_read = {}
+        if not self.cfg.accesslog:
+            self.log.access = lambda *_: None  # gunicorn would make a line for each request that goes nowhere
         threading.Thread(target=self._end_dripping_requests, daemon=True, name="request-watch").start()
         super().run()
 

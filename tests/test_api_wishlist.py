@@ -15,7 +15,14 @@ def titles(client: FlaskClient, query: str = "") -> list[str]:
 
 
 def test_empty_wishlist_is_an_empty_page(client: FlaskClient) -> None:
-    assert client.get("/api/wishlist").json == {"items": [], "total": 0, "limit": 50, "offset": 0}
+    assert client.get("/api/wishlist").json == {
+        "items": [],
+        "total": 0,
+        "total_is_exact": True,
+        "limit": 50,
+        "offset": 0,
+        "next": None,
+    }
 
 
 def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:

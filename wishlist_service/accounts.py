@@ -57,6 +57,8 @@ def change_user(
             f"{known_username}. Add {account.username} as a person of their own instead."
         )
     with pool.connection() as conn, conn.transaction():
+        if active is not None:
+            db.lock_wishlist(conn)
         users.update_user(conn, user_id=user_id, name=name, active=active)
         if token is not None:
             users.update_token(
@@ -75,7 +77,7 @@ def change_user(
 def erase_user(pool: db.Pool, *, user_id: int) -> None:
     """Erase a person, their token, their wishes, and the items only they ever wanted. Raises NotFound."""
     with pool.connection() as conn, conn.transaction():
-        db.lock_for_erasing(conn)
+        db.lock_wishlist(conn)
         item_ids = merging.list_wished_item_ids(conn, user_id=user_id)
         users.remove_user(conn, user_id=user_id)
         merging.remove_unwanted_items(conn, item_ids=item_ids)

@@ -14,6 +14,7 @@ from wishlist_service.api.auth import check_key
 from wishlist_service.api.parts import Parts
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.api.problems import register_problems
+from wishlist_service.api.replies import Replies
 from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
 from wishlist_service.plex import PlexClient
@@ -68,7 +69,13 @@ def create_app(config: Config) -> Flask:
     plex = PlexClient(config, client_identifier=lambda: db.read(pool, get_client_identifier), stop=stop)
     cipher = TokenCipher(config.token_encryption_keys)
     app.extensions["wishlist"] = Parts(
-        config=config, pool=pool, plex=plex, cipher=cipher, stop=stop, wrong_keys=WrongKeys()
+        config=config,
+        pool=pool,
+        plex=plex,
+        cipher=cipher,
+        stop=stop,
+        wrong_keys=WrongKeys(),
+        replies=Replies(),
     )
 
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected

@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 _LOCK_CLASS = 1464421200
 _SYNC_LOCK = 1
 _MIGRATION_LOCK = 2
-_MERGE_LOCK = 3
+_WISHLIST_LOCK = 3
 
 POOL_WAIT_SECONDS: Final = 2
 STATEMENT_SECONDS: Final = 15
@@ -96,8 +96,7 @@ class Pool:
         with self._lock:
             self._lent[conn] = time.monotonic()
         try:
-            with conn:
-                yield conn
+            yield conn
         finally:
             with self._lock:
                 del self._lent[conn]
@@ -167,17 +166,13 @@ def hide_names(conn: Connection) -> None:
     conn.execute("SELECT set_config('wishlist.names', 'hidden', true)")
 
 
-def lock_for_merge(conn: Connection) -> None:
-    """Hold erasing off until this transaction ends; merges do not hinder each other."""
-    conn.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCK_CLASS, _MERGE_LOCK))
+def lock_wishlist(conn: Connection) -> None:
+    """Wait until nobody else changes wishes, and have others wait until this transaction ends.
 
-
-def lock_for_erasing(conn: Connection) -> None:
-    """Hold merges off until this transaction ends.
-
-    An item nobody else wants is deleted with the person; without this a merge could add a wish to it meanwhile.
+    Two who counted the same title at once would each miss the other's wish, or block each other; and
+    a title that leaves with a person could be wished for meanwhile.
     """
-    conn.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, _MERGE_LOCK))
+    conn.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, _WISHLIST_LOCK))
 
 
 def _settings(role: str, *, statement_timeout_seconds: int) -> dict[str, Any]:

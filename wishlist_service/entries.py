@@ -67,8 +67,11 @@ def clean_text(value: object, *, longest: int) -> str | None:
     """Text in Unicode's composed form, without control characters or half surrogates; None if nothing can be seen."""
     if not isinstance(value, str):
         return None
-    kept = "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in value)
-    text = " ".join(unicodedata.normalize("NFC", kept).split())[:longest].strip()
+    plain = value.isascii() and value.isprintable()
+    if not plain:
+        kept = "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in value)
+        value = unicodedata.normalize("NFC", kept)
+    text = " ".join(value.split())[:longest].strip()
     return text if any(unicodedata.category(character) != "Cf" for character in text) else None
 
 

@@ -157,11 +157,26 @@ class WishlistFilter:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A place in a sorted list: that of the item with this sort key, added_at and id."""
+
+    key: datetime | date | str | int
+    added_at: datetime
+    id: int
+
+
+@dataclass(frozen=True)
 class ItemPage:
-    """A page of items as JSON text made by PostgreSQL, and how many match in all."""
+    """A page of items as JSON text made by PostgreSQL, and how many match in all.
+
+    total_is_exact: False when there are more, which were not counted.
+    next: the last item's sort key, added_at and id, as JSON values; None at the end of the list.
+    """
 
     total: int
     items_json: str
+    next: list[Any] | None
+    total_is_exact: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,8 @@ def _fail(conn: Connection, user: SyncUser, state: str, detail: str, *, run_id: 
 
 def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int) -> UserResult:
     with conn.transaction():
-        db.lock_for_merge(conn)
+        if read.watchlist is not None:
+            db.lock_wishlist(conn)
         if not sync_users.lock_unchanged_user(conn, user_id=user.id, plex_token=user.plex_token):
             return UserResult(user_id=user.id, name=user.name, outcome="skipped")
         if read.account:

@@ -1,17 +1,21 @@
 """What the views work with, made once by create_app and found through the running app."""
 
 import threading
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
-from flask import current_app, g
+from flask import Response, current_app, g, request
 from psycopg import Connection
 
-from wishlist_service import db
+from wishlist_service import __version__, db
+from wishlist_service.api.replies import Replies
 from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
 from wishlist_service.plex import PlexClient
+from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
 
 Params = ParamSpec("Params")
@@ -28,6 +32,7 @@ class Parts:
     cipher: TokenCipher
     stop: threading.Event
     wrong_keys: WrongKeys
+    replies: Replies
 
 
 def parts() -> Parts:
@@ -48,3 +53,25 @@ def read(
             return query(conn, *args, **kwargs)
 
     return db.read(parts().pool, read_without_names)
+
+
+def reply(make_body: Callable[[], str]) -> Response:
+    """The reply to a question about the wishlist, as JSON: 304, the body kept, or what `make_body` gives.
+
+    `make_body` also looks whether the question is a valid one: only that has ever got an ETag.
+    """
+    replies = parts().replies
+    generation = replies.generation(partial(db.read, parts().pool, get_generation))
+    question = f"{__version__} {g.names_shown} {request.full_path}"
+    etag = f"{generation:x}-{zlib.crc32(question.encode()):x}"
+    response = Response(content_type="application/json")
+    response.set_etag(etag, weak=True)
+    if request.if_none_match.contains_weak(etag) and not request.if_none_match.star_tag:
+        response.status_code = 304
+        return response
+    body = replies.find(generation, question)
+    if body is None:
+        body = make_body().encode()
+        replies.keep(generation, question, body)
+    response.data = body
+    return response

@@ -1,10 +1,14 @@
 """The shared wishlist."""
 
-from flask import Blueprint, Response, jsonify, request
+import json
+from functools import partial
+
+from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from wishlist_service.api.cursors import make_cursor, read_cursor
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import read
+from wishlist_service.api.parts import read, reply
 from wishlist_service.errors import NotFound
 from wishlist_service.models import WishlistFilter
 from wishlist_service.queries import users, wishlist
@@ -15,6 +19,25 @@ bp = Blueprint("wishlist", __name__, url_prefix="/api/wishlist")
 @bp.get("")
 def list_items() -> ResponseReturnValue:
     """A page of the wishlist."""
+    return reply(_list)
+
+
+@bp.get("/<uid:uids>")
+def get_item(uids: list[str]) -> ResponseReturnValue:
+    """One item, with everybody who wants or wanted it."""
+    return reply(partial(_item, uids))
+
+
+@bp.get("/stats/summary")
+def get_stats() -> ResponseReturnValue:
+    """The wishlist in numbers."""
+    response = jsonify(read(wishlist.get_stats))
+    # not by generation: what was added in the last 7 days changes by itself
+    response.add_etag(weak=True)
+    return response.make_conditional(request)
+
+
+def _list() -> str:
     query = Fields.from_query(request, repeatable="user")
     filters = WishlistFilter(
         search=query.text("search", most=200, default=None),
@@ -26,40 +49,35 @@ def list_items() -> ResponseReturnValue:
         status=query.choice("status", ("current", "removed", "all"), default=None) or "current",
     )
     sort = query.choice("sort", ("added_at", "title", "year", "wanted_count", "released_on"), default=None)
-    order = query.choice("order", ("asc", "desc"), default=None)
+    sort = sort or "added_at"
+    order = query.choice("order", ("asc", "desc"), default=None) or ("asc" if sort == "title" else "desc")
+    after = read_cursor(query, "after", sort=sort, order=order)
     limit = query.integer("limit", least=1, most=500, default=50)
     offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
     for user_id in _missing_users(filters.user_ids):
         query.fault("user", f"{user_id} is nobody's id.")
+    if after and offset:
+        query.fault("offset", "cannot be given together with after.")
     query.done()
 
-    page = read(
-        wishlist.list_items,
-        filters=filters,
-        sort=sort or "added_at",
-        order=order or ("asc" if sort == "title" else "desc"),
-        limit=limit,
-        offset=offset,
-    )
+    page = read(wishlist.list_items, filters=filters, sort=sort, order=order, limit=limit, offset=offset, after=after)
+    rest = {
+        "total": page.total,
+        "total_is_exact": page.total_is_exact,
+        "limit": limit,
+        "offset": offset,
+        "next": make_cursor(sort, order, page.next) if page.next else None,
+    }
     # PostgreSQL made the JSON of the items: passing it through costs a third of building it here
-    body = f'{{"items":{page.items_json},"total":{page.total},"limit":{limit},"offset":{offset}}}\n'
-    return Response(body, content_type="application/json")
-
-
-@bp.get("/<uid:uids>")
-def get_item(uids: list[str]) -> ResponseReturnValue:
-    """One item, with everybody who wants or wanted it."""
-    item = read(wishlist.find_item, uids=uids)
-    if item is None:
-        raise NotFound(f"Nobody ever wished for {' or '.join(uids)}.")
-    return jsonify(item)
-
-
-@bp.get("/stats/summary")
-def get_stats() -> ResponseReturnValue:
-    """The wishlist in numbers."""
-    return jsonify(read(wishlist.get_stats))
+    return f'{{"items":{page.items_json},{json.dumps(rest)[1:]}\n'
 
 
 def _missing_users(user_ids: list[int] | None) -> list[int]:
     return read(users.list_missing_user_ids, user_ids=user_ids) if user_ids else []
+
+
+def _item(uids: list[str]) -> str:
+    item = read(wishlist.find_item, uids=uids)
+    if item is None:
+        raise NotFound(f"Nobody ever wished for {' or '.join(uids)}.")
+    return f"{item}\n"

@@ -1,7 +1,6 @@
 """One person's read merged into the wishlist: whole lists at a time, only the differences written."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from psycopg import Connection
@@ -29,7 +28,8 @@ def list_present_uids(conn: Connection, *, user_id: int) -> list[str]:
 def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
     """Add the titles that are new, update the facts that differ, and return how many were updated.
 
-    A fact that Plex no longer tells stays as it was known.
+    A fact that Plex no longer tells stays as it was known. The new titles count as wanted by one person:
+    add_wishes() must follow in the same transaction.
     """
     with conn.cursor(row_factory=scalar_row) as cur:
         return next(
@@ -38,11 +38,12 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
             WITH written AS (
                 INSERT INTO wishlist_items AS item (
                        uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
-                       poster_url, plex_url, content_rating, added_at)
+                       poster_url, plex_url, content_rating, added_at, wanted_count, wish_count)
                 SELECT entry.uid, entry.media_type, entry.title, entry.year, entry.released_on, entry.imdb_id,
                        entry.tmdb_id, entry.tvdb_id, entry.poster_url, entry.plex_url, entry.content_rating,
                        -- all are new at once: what is newer on the person's list is newer here
-                       now() - entry.position * interval '1 microsecond'
+                       now() - entry.position * interval '1 microsecond',
+                       1, 1                           -- as add_wishes() would make it: one write, not two
                   FROM jsonb_to_recordset(%(entries)s) AS entry (
                        uid text, media_type text, title text, year integer, released_on date, imdb_id text,
                        tmdb_id integer, tvdb_id integer, poster_url text, plex_url text, content_rating text,
@@ -176,4 +177,4 @@ def list_wished_item_ids(conn: Connection, *, user_id: int) -> list[int]:
 
 
 def _as_json(entry: WatchlistEntry) -> dict[str, Any]:
-    return asdict(entry) | {"released_on": entry.released_on.isoformat() if entry.released_on else None}
+    return vars(entry) | {"released_on": entry.released_on.isoformat() if entry.released_on else None}

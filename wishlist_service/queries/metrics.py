@@ -18,14 +18,10 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
             SELECT json_build_object(
                        'items', (
                            SELECT json_build_object(
-                                      'movie', count(*) FILTER (WHERE media_type = 'movie'),
-                                      'show', count(*) FILTER (WHERE media_type = 'show'))
-                             FROM wishlist_items AS item
-                            WHERE EXISTS (
-                                  SELECT
-                                    FROM wishes
-                                   WHERE wishes.item_id = item.id
-                                     AND wishes.removed_at IS NULL)),
+                                      'movie', coalesce(sum(items) FILTER (WHERE media_type = 'movie'), 0),
+                                      'show', coalesce(sum(items) FILTER (WHERE media_type = 'show'), 0))
+                             FROM wishlist_tallies
+                            WHERE wanted_count > 0),
                        'users', (
                            SELECT coalesce(json_object_agg(state, people), '{}')
                              FROM (SELECT CASE WHEN active THEN sync_state ELSE 'paused' END AS state,

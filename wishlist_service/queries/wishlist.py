@@ -1,91 +1,153 @@
 """The shared wishlist, read. What an item shows is the view wishlist_documents, the filters are wishlist_matching()."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-from wishlist_service.models import ItemPage, WishlistFilter
+from wishlist_service.models import ItemPage, Place, WishlistFilter
 
-# Page first, then the people of its rows only; total and page from one snapshot.
+MOST_COUNTED: Final = 10_000
+
+# Page first, then the people of its rows only; all from one snapshot. What the tallies do not tell is
+# counted up to a limit: a common word may be in half of all titles.
 _PAGE: Final[LiteralString] = """
-    SELECT (SELECT count(*)
-              FROM wishlist_matching(
-                       %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                       %(every_user)s, %(min_wanted)s, %(status)s)) AS total,
-           (SELECT coalesce(json_agg(shown.document ORDER BY {order}), '[]')::text
-              FROM (SELECT item.id, item.added_at, item.title, item.year, item.released_on,
-                           (SELECT count(*)
-                              FROM wishes
-                             WHERE wishes.item_id = item.id
-                               AND wishes.removed_at IS NULL) AS wanted_count
-                      FROM wishlist_matching(
-                               %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                               %(every_user)s, %(min_wanted)s, %(status)s) AS item
-                  ORDER BY {order}
-                     LIMIT %(limit)s
-                    OFFSET %(offset)s) AS page
-              JOIN (SELECT id AS item_id, document FROM wishlist_documents) AS shown ON shown.item_id = page.id
-           ) AS items_json
+    WITH matching AS {materialized} (
+         SELECT item.id, item.added_at, {key} AS key
+           FROM wishlist_matching(
+                    %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
+                    %(every_user)s, %(min_wanted)s, %(status)s) AS item),
+         page AS (
+         SELECT id, added_at, key
+           FROM matching
+          WHERE %(after_id)s::bigint IS NULL
+             OR (key, added_at, id) {beyond} (%(after_key)s::{kind}, %(after_added_at)s::timestamptz, %(after_id)s)
+       ORDER BY key {onward}, added_at {onward}, id {onward}
+          LIMIT %(limit)s + 1                          -- one more tells whether there is a next page
+         OFFSET %(offset)s),
+         shown AS (
+         SELECT id, added_at, key
+           FROM page
+       ORDER BY key {onward}, added_at {onward}, id {onward}
+          LIMIT %(limit)s)
+    SELECT CASE WHEN %(title_pattern)s::text IS NULL AND %(user_ids)s::integer[] IS NULL
+                THEN (SELECT coalesce(sum(items), 0)
+                        FROM wishlist_tallies
+                       WHERE (%(year)s::integer IS NULL OR year = %(year)s)
+                         AND (%(media_type)s::text IS NULL OR media_type = %(media_type)s)
+                         AND (%(min_wanted)s::integer IS NULL OR wanted_count >= %(min_wanted)s)
+                         AND (%(status)s <> 'current' OR wanted_count > 0)
+                         AND (%(status)s <> 'removed' OR wanted_count = 0))
+                ELSE (SELECT count(*)
+                        FROM (SELECT
+                                FROM matching
+                            ORDER BY key, added_at, id     -- along an index, not through the table
+                               LIMIT %(most_counted)s::integer + 1) AS counted)
+            END AS total,
+           (SELECT coalesce(
+                       json_agg(item.document ORDER BY key {onward}, added_at {onward}, shown.id {onward}),
+                       '[]')::text
+              FROM shown
+              JOIN wishlist_documents AS item ON item.id = shown.id) AS items_json,
+           (SELECT json_build_array(key, added_at, id)
+              FROM shown
+             WHERE (SELECT count(*) FROM page) > %(limit)s
+          ORDER BY key {backward}, added_at {backward}, id {backward}
+             LIMIT 1) AS next
     """
 
-_ORDERS: Final[dict[tuple[str, str], LiteralString]] = {
-    ("added_at", "desc"): "added_at DESC, id DESC",
-    ("added_at", "asc"): "added_at, id",
-    ("title", "desc"): "lower(title) DESC, id DESC",
-    ("title", "asc"): "lower(title), id",
-    ("year", "desc"): "year DESC NULLS LAST, id DESC",
-    ("year", "asc"): "year NULLS LAST, id",
-    ("wanted_count", "desc"): "wanted_count DESC, id DESC",
-    ("wanted_count", "asc"): "wanted_count, id",
-    ("released_on", "desc"): "released_on DESC NULLS LAST, id DESC",
-    ("released_on", "asc"): "released_on NULLS LAST, id",
+# What a sort compares: what is unknown comes last in either direction. There is an index on each of these expressions.
+_KEYS: Final[dict[tuple[str, str], tuple[LiteralString, LiteralString]]] = {
+    ("added_at", "desc"): ("item.added_at", "timestamptz"),
+    ("added_at", "asc"): ("item.added_at", "timestamptz"),
+    ("title", "desc"): ("lower(item.title)", "text"),
+    ("title", "asc"): ("lower(item.title)", "text"),
+    ("year", "desc"): ("coalesce(item.year, 0)", "integer"),
+    ("year", "asc"): ("coalesce(item.year, 9999)", "integer"),
+    ("wanted_count", "desc"): ("item.wanted_count", "integer"),
+    ("wanted_count", "asc"): ("item.wanted_count", "integer"),
+    ("released_on", "desc"): ("coalesce(item.released_on, '0001-01-01')", "date"),
+    ("released_on", "asc"): ("coalesce(item.released_on, '9999-12-31')", "date"),
 }
 
-_PAGES: Final[dict[tuple[str, str], LiteralString]] = {
-    chosen: _PAGE.replace("{order}", order) for chosen, order in _ORDERS.items()
+# The titles of some people are few: they are collected once, for the page and the total.
+_PAGES: Final[dict[tuple[str, str, bool], LiteralString]] = {
+    (sort, order, of_people): _PAGE.format(
+        materialized="MATERIALIZED" if of_people else "NOT MATERIALIZED",
+        key=key,
+        kind=kind,
+        beyond="<" if order == "desc" else ">",
+        onward="DESC" if order == "desc" else "ASC",
+        backward="ASC" if order == "desc" else "DESC",
+    )
+    for (sort, order), (key, kind) in _KEYS.items()
+    for of_people in (True, False)
 }
+
+
+def get_generation(conn: Connection) -> int:
+    """A number that grows with every change of what the wishlist shows."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(
+            cur.execute(
+                """
+            SELECT generation
+              FROM sync_state
+            """
+            )
+        )
 
 
 def list_items(
-    conn: Connection, *, filters: WishlistFilter, sort: str, order: str, limit: int, offset: int
+    conn: Connection, *, filters: WishlistFilter, sort: str, order: str, limit: int, offset: int, after: Place | None
 ) -> ItemPage:
-    """A page of the wishlist and how many items match in all."""
+    """A page of the wishlist, how many items match in all, and where the next page begins.
+
+    Matches of a search are counted up to MOST_COUNTED.
+    """
+    most_counted = MOST_COUNTED if filters.search and not filters.user_ids else None
     parameters = asdict(filters) | {
         "title_pattern": _contains(filters.search) if filters.search else None,
         "limit": limit,
         "offset": offset,
+        "after_key": after and after.key,
+        "after_added_at": after and after.added_at,
+        "after_id": after and after.id,
+        "most_counted": most_counted,
     }
     with conn.cursor(row_factory=class_row(ItemPage)) as cur:
-        return next(cur.execute(_PAGES[sort, order], parameters))
+        page = next(cur.execute(_PAGES[sort, order, bool(filters.user_ids)], parameters))
+    if most_counted and page.total > most_counted:
+        return replace(page, total=most_counted, total_is_exact=False)
+    return page
 
 
-def find_item(conn: Connection, *, uids: list[str]) -> dict[str, Any] | None:
-    """The item with one of these uids as the API shows it, if an active person ever wanted it.
+def find_item(conn: Connection, *, uids: list[str]) -> str | None:
+    """The item with one of these uids as JSON text, if an active person ever wanted it.
 
     `sources` tells who wants or wanted it, since when and until when, the first first.
     """
-    row = conn.execute(
-        """
-        SELECT item.document, people.sources
-          FROM wishlist_documents AS item
-         CROSS JOIN LATERAL (
-               SELECT json_agg(row_to_json(person) ORDER BY wishes.first_added_at, wishes.user_id) AS sources
-                 FROM wishes
-                CROSS JOIN LATERAL (
-                      SELECT wishes.user_id AS id,
-                             wishes.name,
-                             rfc3339(wishes.first_added_at) AS first_added_at,
-                             rfc3339(wishes.last_seen_at) AS last_seen_at,
-                             rfc3339(wishes.removed_at) AS removed_at) AS person
-                WHERE wishes.item_id = item.id) AS people
-         WHERE item.uid = ANY (%(uids)s)
-           AND people.sources IS NOT NULL
-        """,
-        {"uids": uids},
-    ).fetchone()
-    return row[0] | {"sources": row[1]} if row else None
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT left(item.document::text, -1) || ',"sources":' || people.sources || '}'
+              FROM wishlist_documents AS item
+             CROSS JOIN LATERAL (
+                   SELECT json_agg(row_to_json(person) ORDER BY wishes.first_added_at, wishes.user_id) AS sources
+                     FROM wishes
+                    CROSS JOIN LATERAL (
+                          SELECT wishes.user_id AS id,
+                                 wishes.name,
+                                 rfc3339(wishes.first_added_at) AS first_added_at,
+                                 rfc3339(wishes.last_seen_at) AS last_seen_at,
+                                 rfc3339(wishes.removed_at) AS removed_at) AS person
+                    WHERE wishes.item_id = item.id) AS people
+             WHERE item.uid = ANY (%(uids)s)
+               AND people.sources IS NOT NULL
+            """,
+            {"uids": uids},
+        ).fetchone()
 
 
 def count_current_items(conn: Connection) -> int:
@@ -94,9 +156,9 @@ def count_current_items(conn: Connection) -> int:
         return next(
             cur.execute(
                 """
-            SELECT count(DISTINCT item_id)
-              FROM wishes
-             WHERE removed_at IS NULL
+            SELECT coalesce(sum(items), 0)
+              FROM wishlist_tallies
+             WHERE wanted_count > 0
             """
             )
         )
@@ -108,28 +170,20 @@ def get_stats(conn: Connection) -> dict[str, Any]:
         return next(
             cur.execute(
                 """
-            WITH item AS MATERIALIZED (
-                SELECT item.id, item.media_type, item.year, item.added_at, people.wanted_count
-                  FROM wishlist_items AS item
-                  JOIN (SELECT item_id, count(*) FILTER (WHERE removed_at IS NULL) AS wanted_count
-                          FROM wishes
-                      GROUP BY item_id) AS people ON people.item_id = item.id)
             SELECT json_build_object(
-                       'total_items', (SELECT count(*) FROM item WHERE wanted_count > 0),
-                       'items_by_type', (
-                           SELECT json_build_object(
-                                      'movie', count(*) FILTER (WHERE media_type = 'movie'),
-                                      'show', count(*) FILTER (WHERE media_type = 'show'))
-                             FROM item
-                            WHERE wanted_count > 0),
+                       'total_items', coalesce(sum(items) FILTER (WHERE wanted_count > 0), 0),
+                       'items_by_type', json_build_object(
+                           'movie', coalesce(sum(items) FILTER (WHERE wanted_count > 0 AND media_type = 'movie'), 0),
+                           'show', coalesce(sum(items) FILTER (WHERE wanted_count > 0 AND media_type = 'show'), 0)),
                        'items_by_year', (
                            SELECT coalesce(
                                       json_agg(json_build_object('year', year, 'items', items)
                                                ORDER BY year DESC NULLS LAST),
                                       '[]')
-                             FROM (SELECT year, count(*) AS items
-                                     FROM item
+                             FROM (SELECT year, sum(items) AS items
+                                     FROM wishlist_tallies
                                     WHERE wanted_count > 0
+                                      AND items > 0
                                  GROUP BY year) AS years),
                        'items_by_user', (
                            SELECT coalesce(
@@ -138,15 +192,16 @@ def get_stats(conn: Connection) -> dict[str, Any]:
                                       '[]')
                              FROM plex_user_reports
                             WHERE active),
-                       'wanted_by_several', (SELECT count(*) FROM item WHERE wanted_count > 1),
+                       'wanted_by_several', coalesce(sum(items) FILTER (WHERE wanted_count > 1), 0),
                        'added_last_7_days', (
                            SELECT count(*)
-                             FROM item
+                             FROM wishlist_items
                             WHERE wanted_count > 0
                               AND added_at > now() - interval '7 days'),
-                       'removed_items', (SELECT count(*) FROM item WHERE wanted_count = 0),
+                       'removed_items', coalesce(sum(items) FILTER (WHERE wanted_count = 0), 0),
                        'users_active', (SELECT count(*) FROM plex_users WHERE active),
                        'last_success_at', (SELECT rfc3339(max(last_success_at)) FROM plex_users WHERE active))
+              FROM wishlist_tallies
             """
             )
         )

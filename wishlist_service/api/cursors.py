@@ -1,0 +1,58 @@
+"""Cursors: where the next page of a sorted list begins, as a text that only this module understands."""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from wishlist_service.api.fields import Fields
+from wishlist_service.models import Place
+
+_LARGEST: Final = 2**31 - 1
+_LONGEST: Final = 3000  # a title may have 500 characters
+
+
+def make_cursor(sort: str, order: str, place: Sequence[Any]) -> str:
+    """The cursor of what follows this place: the sort key, added_at and id of an item, as JSON values."""
+    text = json.dumps([sort, order, *place], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(query: Fields, name: str, *, sort: str, order: str) -> Place | None:
+    """The place that a parameter names; None if absent. It must come from a list sorted the same way."""
+    cursor = query.text(name, most=_LONGEST, default=None) or ""
+    if not 1 <= len(cursor) <= _LONGEST:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        made_for_sort, made_for_order, key, added_at, item_id = json.loads(text)
+        if (made_for_sort, made_for_order) != (sort, order):
+            query.fault(name, "comes from a list with another sort or order.")
+            return None
+        return Place(key=_KEYS[sort](key), added_at=datetime.fromisoformat(added_at), id=_integer(item_id, 2**63 - 1))
+    except (ValueError, TypeError, RecursionError):
+        query.fault(name, "must be the next of an earlier reply, as it stands there.")
+        return None
+
+
+def _integer(value: object, largest: int = _LARGEST) -> int:
+    if type(value) is not int or not 0 <= value <= largest:  # True is an int, too
+        raise ValueError("no number of the database")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("not a text of the database")
+    value.encode()  # half surrogates raise a ValueError
+    return value
+
+
+_KEYS: Final[dict[str, Callable[[Any], datetime | date | str | int]]] = {
+    "added_at": datetime.fromisoformat,
+    "title": _text,
+    "year": _integer,
+    "wanted_count": _integer,
+    "released_on": date.fromisoformat,
+}

@@ -1,0 +1,64 @@
+"""Replies about the wishlist, kept to be sent again while it stays as it is."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+MOST_BYTES: Final = 2_000_000
+PATIENCE_SECONDS: Final = 0.1
+# nobody can store a change, hear so and ask again within this time
+SHARED_SECONDS: Final = 0.001
+
+
+class Replies:
+    """The bodies that one process sent since the wishlist last changed."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._looked_at = float("-inf")
+        self._generation = -1
+        self._bodies: dict[str, bytes] = {}
+        self._bytes = 0
+
+    def generation(self, look: Callable[[], int]) -> int:
+        """Which state of the wishlist is the present one; `look` asks the database.
+
+        Those who come while somebody looks wait for the next look and share it. When the database is
+        slow, everybody looks for themselves.
+        """
+        since = time.monotonic() - SHARED_SECONDS
+        have_turn = self._turn.acquire(timeout=PATIENCE_SECONDS)
+        try:
+            if self._looked_at < since:
+                started = time.monotonic()
+                self._see(look(), started)
+            return self._generation
+        finally:
+            if have_turn:
+                self._turn.release()
+
+    def _see(self, generation: int, looked_at: float) -> None:
+        with self._lock:
+            if looked_at > self._looked_at:
+                self._looked_at = looked_at
+                if generation != self._generation:  # a restored backup has a lower one
+                    self._generation = generation
+                    self._bodies.clear()
+                    self._bytes = 0
+
+    def find(self, generation: int, question: str) -> bytes | None:
+        """The body kept for this question, if it is of this generation."""
+        with self._lock:
+            return self._bodies.get(question) if generation == self._generation else None
+
+    def keep(self, generation: int, question: str, body: bytes) -> None:
+        """Keep a body, the oldest ones making room for it."""
+        with self._lock:
+            if generation != self._generation or question in self._bodies:
+                return
+            self._bodies[question] = body
+            self._bytes += len(body)
+            while self._bytes > MOST_BYTES:
+                self._bytes -= len(self._bodies.pop(next(iter(self._bodies))))
