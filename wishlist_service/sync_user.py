@@ -71,7 +71,7 @@ def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | 
 def store_user(
     conn: Connection, user: SyncUser, outcome: Callable[[], Read], *, run_id: int, due_again_in: timedelta
 ) -> UserResult:
-    """Store when one person is due again, and what became of their read: `outcome` returns it or raises what went wrong."""
+    """Store what became of one person's read, which `outcome` returns or raises, and when the next one is due."""
     fail = partial(_fail, conn, user, run_id=run_id, due_again_in=due_again_in)
     try:
         result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
