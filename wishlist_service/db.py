@@ -163,6 +163,16 @@ def lock_run(conn: Connection, *, run_id: int) -> None:
     conn.execute("SELECT pg_advisory_lock(%s, %s::integer)", (_RUN_LOCKS, run_id))
 
 
+@contextmanager
+def giving_back_locks(conn: Connection) -> Generator[None]:
+    """Give all locks back at the end: the server takes its time to notice that a connection was closed."""
+    try:
+        yield
+    finally:
+        with suppress(OperationalError):  # it is gone already, and the locks with it
+            conn.execute("SELECT pg_advisory_unlock_all()")
+
+
 def unlock_person(conn: Connection, *, user_id: int) -> None:
     """Give back what queries.claims.claim_due_user_id() locked."""
     conn.execute("SELECT pg_advisory_unlock(%s, %s)", (PERSON_LOCKS, user_id))

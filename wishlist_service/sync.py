@@ -55,7 +55,7 @@ def run(
     """
     started = time.monotonic()
     asked_before = plex.request_counts()
-    with claimed.conn as conn, within_run(claimed.run_id):
+    with claimed.conn as conn, db.giving_back_locks(conn), within_run(claimed.run_id):
         logger.info("sync started run=%s trigger=%s", claimed.run_id, claimed.trigger)
         results: list[UserResult] = []
         for user, outcome in _read_ahead(claimed, plex, cipher, stop=stop, on_page=on_page):
