@@ -3,6 +3,7 @@
 import logging
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -66,6 +67,22 @@ def test_who_is_due_is_read_at_the_start_and_nobody_else(household: Household) -
 
     reads = [len(household.plex.requests_for(f"token-of-{name}-0123456789")) for name in ("ann", "ben")]
     assert reads == [1, 2]
+
+
+def test_shortened_interval_counts_at_once(household: Household) -> None:
+    household.add("Ann")
+    household.add("Ben")
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET last_attempt_at = now() - interval '2 hours' WHERE name = 'Ben'")
+
+    with Loop(household, sync_interval_hours=1):
+        wait_until(lambda: runs(household) == 2)
+
+    ann = household.user("Ann")
+    assert ann["next_sync_at"] == ann["last_attempt_at"] + timedelta(hours=1)
+    assert household.conn.execute("SELECT users_processed FROM sync_runs WHERE id = 2").fetchone() == {
+        "users_processed": 1
+    }
 
 
 def test_everybody_of_a_household_is_in_one_run(household: Household) -> None:

@@ -7,7 +7,7 @@ import argparse
 import logging
 import threading
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from wishlist_service.config import Config, load_config
 from wishlist_service.errors import SyncFailure, SyncRunning
 from wishlist_service.logs import configure_logging
 from wishlist_service.plex import PlexClient
+from wishlist_service.queries import claims as claim_queries
 from wishlist_service.queries import sync_users
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
 
@@ -40,6 +41,8 @@ class Sidecar:
         self._url = config.database_url
         self._stop = stop
         self._alive_file = alive_file
+        self._interval = timedelta(hours=config.sync_interval_hours)
+        self._interval_known = False
         self._put_off_since: float | None = None
         self._cipher = TokenCipher(config.token_encryption_keys)
         self._plex = PlexClient(
@@ -63,6 +66,7 @@ class Sidecar:
         """Read who is due, run after run; another look at the next turn if that could not even begin."""
         until = time.monotonic() + SYNCING_SECONDS
         try:
+            self._make_interval_known()
             while not self._stop.is_set() and time.monotonic() < until and self._run():
                 pass
             self._put_off_since = None
@@ -77,6 +81,14 @@ class Sidecar:
         except Exception:
             logger.exception("sync put off, unexpected error")
         self._put_off_since = self._put_off_since or time.monotonic()
+
+    def _make_interval_known(self) -> None:
+        """Once: the due times in the database may stem from another interval."""
+        if self._interval_known:
+            return
+        if people := db.ask(self._url, claim_queries.bring_forward, interval=self._interval):
+            logger.info("interval was shortened, due times brought forward users=%s", people)
+        self._interval_known = True
 
     def _run(self) -> bool:
         """One sync of some who are due; False if there was nobody to read."""

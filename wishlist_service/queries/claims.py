@@ -24,6 +24,18 @@ def is_anybody_due(conn: Connection) -> bool:
         )
 
 
+def bring_forward(conn: Connection, *, interval: timedelta) -> int:
+    """Have those be due earlier whom a longer interval, or a clock that ran ahead, put off; returns how many."""
+    return conn.execute(
+        """
+        UPDATE plex_users
+           SET next_sync_at = greatest(now(), last_attempt_at + %(interval)s)
+         WHERE next_sync_at > now() + %(interval)s * 1.1
+        """,
+        {"interval": interval},
+    ).rowcount
+
+
 def claim_due_user_id(conn: Connection, *, ahead: timedelta, in_hand: list[int], lock_class: int) -> int | None:
     """Lock the first person who is due, or will be within `ahead`, and whom no other connection has locked.
 
