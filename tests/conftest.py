@@ -17,7 +17,7 @@ from psycopg import Connection, connect
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from wishlist_service import sync
+from wishlist_service import claims, sync
 from wishlist_service.app import close_app, create_app, open_app, parts_of
 from wishlist_service.config import Config
 from wishlist_service.embedded_postgres import EmbeddedPostgres
@@ -191,7 +191,7 @@ class Household:
     def sync(self, *, user_id: int | None = None, plex: PlexClient | None = None) -> SyncRun:
         """One sync of everybody or one person, in this process."""
         self.results: list[UserResult] = []
-        claimed = sync.claim(self.config.database_url, trigger="command", user_id=user_id)
+        claimed = claims.claim(self.config, trigger="command", user_id=user_id)
         return sync.run(
             claimed, plex or self.plex_client, self.cipher, stop=threading.Event(), on_result=self.results.append
         )

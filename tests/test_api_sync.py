@@ -10,7 +10,7 @@ from fake_plex import row
 from flask.testing import FlaskClient
 from plex_faults import status
 
-from wishlist_service import sync
+from wishlist_service import claims
 
 
 def wait_until_finished(client: FlaskClient, path: str) -> Any:
@@ -89,8 +89,9 @@ def test_status_tells_how_each_list_stands(api: FlaskClient, household: Househol
     household.add("Ben").always = status(404)
     household.add("Cleo")
     household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
-    household.conn.execute("UPDATE sync_state SET next_run_at = '2030-01-02T03:04:05+02:00'")
     run = api.post("/api/sync").json
+    household.conn.execute("UPDATE plex_users SET next_sync_at = '2030-01-02T03:04:06+02:00' WHERE name = 'Ann'")
+    household.conn.execute("UPDATE plex_users SET next_sync_at = '2030-01-02T03:04:05+02:00' WHERE name = 'Ben'")
 
     shown = api.get("/api/sync/status").json
 
@@ -149,7 +150,9 @@ def test_run_that_broke_off_in_this_process_is_interrupted(api: FlaskClient, hou
 
 
 def test_sync_claimed_elsewhere_is_named(api: FlaskClient, household: Household) -> None:
-    elsewhere = sync.claim(household.config.database_url, trigger="scheduled")
+    household.add("Ann")
+    elsewhere = claims.claim_due(household.config)
+    assert elsewhere
 
     with elsewhere.conn:
         reply = api.post("/api/sync")

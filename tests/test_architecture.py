@@ -25,6 +25,7 @@ ALLOWED = {
         "db",
         "queries.",
         "backup",
+        "claims",
         "config",
         "doctor_database",
         "migrate",

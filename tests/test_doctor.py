@@ -9,14 +9,14 @@ from examinations import PASSWORD, answering, assert_only_fault, examine, marks,
 from fake_plex import FakePlex, row
 from processes import environment, free_port, gunicorn
 
-from wishlist_service import doctor, doctor_database, sync
+from wishlist_service import claims, doctor, doctor_database
 from wishlist_service.findings import Kind
 
 
 def test_a_line_for_each_thing_that_is_well(household: Household) -> None:
     household.add("Ann", [row("1", "Alpha")])
     household.add("Ben")
-    household.conn.execute("UPDATE sync_state SET next_run_at = now() + interval '90 minutes 20 seconds'")
+    household.conn.execute("UPDATE plex_users SET next_sync_at = now() + interval '90 minutes 20 seconds'")
     env = settings_for(household, URL_BASE="/wishes", TRUSTED_PROXIES="1")
 
     with gunicorn(env):
@@ -153,15 +153,17 @@ def test_database_of_a_newer_version_is_told_of(household: Household) -> None:
 
 
 def test_sync_that_is_overdue_tells_of_a_scheduler_that_is_not_running(household: Household) -> None:
-    household.conn.execute("UPDATE sync_state SET next_run_at = now() - interval '11 minutes'")
+    household.add("Ann")
+    household.conn.execute("UPDATE plex_users SET next_sync_at = now() - interval '11 minutes'")
 
     assert_only_fault(examine(settings_for(household)), Kind.SCHEDULER, "has not come")
 
 
 def test_sync_that_is_overdue_because_one_is_running_is_no_fault(household: Household) -> None:
-    household.conn.execute("UPDATE sync_state SET next_run_at = now() - interval '11 minutes'")
+    household.add("Ann")
+    household.conn.execute("UPDATE plex_users SET next_sync_at = now() - interval '11 minutes'")
 
-    with sync.claim(household.config.database_url, trigger="command").conn:
+    with claims.claim(household.config, trigger="command").conn:
         status, output = examine(settings_for(household))
 
     assert status == 0

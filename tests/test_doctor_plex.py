@@ -3,22 +3,14 @@
 import re
 import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Household
 from examinations import PASSWORD, answering, assert_only_fault, at, certificate_for, examine, marks, settings_for
 from plex_faults import status
 from processes import free_port
-from psycopg import Connection
 
 from wishlist_service.findings import Kind
-
-
-@pytest.fixture(autouse=True)
-def scheduled(conn: Connection[Any]) -> None:
-    """The scheduler is there."""
-    conn.execute("UPDATE sync_state SET next_run_at = now() + interval '1 hour'")
 
 
 def test_plex_that_is_not_found_by_name_is_one_fault_and_tokens_are_not_checked(household: Household) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -140,7 +140,7 @@ def test_no_page_looks_through_a_table(plans: Plans, name: str, sort: str, order
         (users.list_users, {"active": True, "limit": 50, "offset": 0}),
         (users.get_user, {"user_id": 7}),
         (merging.list_present_uids, {"user_id": 7}),
-        (sync_users.record_not_modified, {"user_id": 7}),
+        (sync_users.record_not_modified, {"user_id": 7, "due_again_in": timedelta(hours=6)}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -7,7 +7,7 @@ from backups import NewDatabase, dump_of, restore, shown
 from conftest import Household
 from psycopg import connect
 
-from wishlist_service import sync
+from wishlist_service import claims
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_dump_that_the_database_refuses_changes_nothing(filled: Household, tmp_p
 
 
 def test_restore_waits_for_no_sync(household: Household, dump: Path) -> None:
-    running = sync.claim(household.config.database_url, trigger="manual")
+    running = claims.claim(household.config, trigger="manual")
 
     with running.conn:
         refused = restore(household.config.database_url, dump, "--replace")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import CHECKOUT, alive, call, descendants, free_port, kill_all, program, wait_until
+from processes import CHECKOUT, alive, call, descendants, free_port, kill_all, program, request, wait_until
 from psycopg import Connection, connect
 
 from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
@@ -72,10 +72,11 @@ def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
 
     with program("-m", "wishlist_service", env=env, cwd=checkout) as first:
         first.wait_for("Ctrl-C stops it")
-        first.wait_for("status=succeeded")
+        secrets = (checkout / ".env").read_text()
+        key = {"X-API-Key": secrets.partition("API_KEY=")[2].partition("\n")[0]}
+        assert request("POST", f"{address}/api/sync", headers=key).status == 200
         total = call("GET", f"{address}/api/sync/runs")[1]["total"]
         first.end(signal.SIGTERM)
-    secrets = (checkout / ".env").read_text()
     with program("-m", "wishlist_service", env=env, cwd=checkout) as second:
         second.wait_for("Ctrl-C stops it")
         again = call("GET", f"{address}/api/sync/runs")[1]["total"]

@@ -1,9 +1,9 @@
-"""The sidecar's loop: it plans, survives what its jobs meet, and keeps tokens alive."""
+"""The sidecar's loop: it reads who is due, survives what its jobs meet, and keeps tokens alive."""
 
 import logging
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from fake_plex import row
 from plex_faults import status
 from processes import wait_until
 
-from wishlist_service import scheduler, sync
+from wishlist_service import claims, scheduler
 from wishlist_service.scheduler import Sidecar
 
 
@@ -33,95 +33,110 @@ class Loop:
         assert not self._thread.is_alive()
 
 
-def next_run_at(household: Household) -> datetime | None:
-    found = household.conn.execute("SELECT next_run_at FROM sync_state").fetchone()
-    assert found is not None
-    return found["next_run_at"]
-
-
 def runs(household: Household) -> int:
     found = household.conn.execute("SELECT count(*) AS runs FROM sync_runs WHERE status = 'succeeded'").fetchone()
     assert found is not None
     return found["runs"]
 
 
-def test_interval_varies_by_a_tenth(household: Household) -> None:
-    with Loop(household, sync_interval_hours=10):
-        wait_until(lambda: runs(household) == 1 and next_run_at(household))
-
-    due = next_run_at(household)
-    assert due is not None
-    assert timedelta(hours=8.9) < due - datetime.now(UTC) < timedelta(hours=11.1)
-
-
-def test_interval_is_drawn_from_a_tenth_below_to_a_tenth_above(household: Household) -> None:
-    sidecar = Sidecar(replace(household.config, sync_interval_hours=10), stop=threading.Event())
-    sidecar._plan()  # pyright: ignore[reportPrivateUsage]
-
-    job = sidecar._jobs.get_jobs("sync")[0]  # pyright: ignore[reportPrivateUsage]
-    assert (job.interval, job.latest) == (9 * 3600, 11 * 3600)
+def pings(household: Household) -> list[str | None]:
+    """The token of each ping."""
+    return [asked.headers.get("X-Plex-Token") for asked in household.plex.asked if asked.path == "/api/v2/ping"]
 
 
 def test_somebody_just_added_is_read_soon(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "NEWCOMERS_SECONDS", 1)
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 1)
+    household.add("Ben")
     with Loop(household):
         wait_until(lambda: runs(household) == 1)
         household.add("Ann", [row("1", "Alpha")])
 
         wait_until(lambda: household.titles("Ann") == ["Alpha"])
 
-    assert household.conn.execute("SELECT user_id FROM sync_runs ORDER BY id").fetchall()[-1] == {"user_id": 1}
+    assert len(household.plex.requests_for("token-of-ben-0123456789")) == 1
 
 
-@pytest.mark.parametrize("status", ["succeeded", "partial"])
-def test_run_that_read_somebody_counts_as_the_last(household: Household, status: str) -> None:
+def test_who_is_due_is_read_at_the_start_and_nobody_else(household: Household) -> None:
+    household.add("Ann")
+    household.add("Ben")
     household.sync()
-    household.conn.execute("UPDATE sync_runs SET status = %s", [status])
-
-    with Loop(household):
-        wait_until(lambda: next_run_at(household))
-
-    assert household.conn.execute("SELECT FROM sync_runs").rowcount == 1
-
-
-def test_overdue_sync_runs_at_once(household: Household) -> None:
-    household.sync()
-    household.conn.execute("UPDATE sync_runs SET finished_at = now() - interval '7 hours'")
+    household.conn.execute("UPDATE plex_users SET next_sync_at = now() WHERE name = 'Ben'")
 
     with Loop(household):
         wait_until(lambda: runs(household) == 2)
 
+    reads = [len(household.plex.requests_for(f"token-of-{name}-0123456789")) for name in ("ann", "ben")]
+    assert reads == [1, 2]
 
-@pytest.mark.parametrize("last", ["UPDATE sync_runs SET status = 'failed'", "UPDATE sync_runs SET user_id = 1"])
-def test_run_that_failed_or_was_for_one_person_does_not_count_as_the_last(household: Household, last: str) -> None:
+
+def test_shortened_interval_counts_at_once(household: Household) -> None:
+    household.add("Ann")
+    household.add("Ben")
     household.sync()
-    household.conn.execute(last)
+    household.conn.execute("UPDATE plex_users SET last_attempt_at = now() - interval '2 hours' WHERE name = 'Ben'")
+
+    with Loop(household, sync_interval_hours=1):
+        wait_until(lambda: runs(household) == 2)
+
+    ann = household.user("Ann")
+    assert ann["next_sync_at"] == ann["last_attempt_at"] + timedelta(hours=1)
+    assert household.conn.execute("SELECT users_processed FROM sync_runs WHERE id = 2").fetchone() == {
+        "users_processed": 1
+    }
+
+
+def test_everybody_of_a_household_is_in_one_run(household: Household) -> None:
+    for name in ("Ann", "Ben", "Cleo", "Dora", "Eve"):
+        household.add(name)
 
     with Loop(household):
-        wait_until(lambda: household.conn.execute("SELECT FROM sync_runs").rowcount == 2)
+        wait_until(lambda: household.conn.execute("SELECT FROM plex_users WHERE pinged_at IS NOT NULL").rowcount)
+
+    assert household.conn.execute("SELECT users_processed FROM sync_runs").fetchall() == [{"users_processed": 5}]
+
+
+def test_many_people_are_read_in_several_runs_one_after_the_other(
+    household: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "MOST_PEOPLE", 3)
+    for number in range(7):
+        household.add(f"Person {number}")
+
+    with Loop(household):
+        wait_until(lambda: runs(household) == 3)
+
+    found = household.conn.execute("SELECT users_processed FROM sync_runs ORDER BY id").fetchall()
+    assert [run["users_processed"] for run in found] == [3, 3, 1]
+    assert len(household.plex.asked) - len(pings(household)) == 7
 
 
 def test_scheduled_run_says_so(household: Household) -> None:
+    household.add("Ann")
     with Loop(household):
         wait_until(lambda: runs(household) == 1)
 
     assert household.conn.execute("SELECT trigger FROM sync_runs").fetchone() == {"trigger": "scheduled"}
 
 
-def test_sync_that_cannot_begin_is_tried_again_in_a_minute(household: Household) -> None:
-    elsewhere = sync.claim(household.config.database_url, trigger="manual")
+def test_sync_that_cannot_begin_is_tried_again(
+    household: Household, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 1)
+    caplog.set_level(logging.INFO, logger="wishlist_service.scheduler")
+    household.add("Ann")
+    elsewhere = claims.claim(household.config, trigger="manual")
 
-    with elsewhere.conn, Loop(household):
-        wait_until(lambda: next_run_at(household))
-        due = next_run_at(household)
+    with Loop(household):
+        wait_until(lambda: f"sync put off, another is running run={elsewhere.run_id}" in caplog.text)
+        elsewhere.conn.close()
 
-    assert due is not None
-    assert timedelta(seconds=50) < due - datetime.now(UTC) < timedelta(seconds=61)
+        wait_until(lambda: runs(household) == 1)
 
 
 def test_job_that_raises_neither_ends_nor_spins_the_loop(
     household: Household, caplog: pytest.LogCaptureFixture
 ) -> None:
+    household.add("Ann")
     household.conn.execute("ALTER TABLE sync_runs RENAME COLUMN trigger TO hidden")
     caplog.set_level(logging.INFO, logger="wishlist_service.scheduler")
 
@@ -152,13 +167,10 @@ def test_each_token_is_pinged_once_a_day(household: Household) -> None:
     household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Dora'")
 
     with Loop(household):
-        wait_until(lambda: household.user("Ben")["pinged_at"])
+        wait_until(lambda: "token-of-ben-0123456789" in pings(household))
 
-    def pings(name: str) -> int:
-        return len(household.plex.requests_for(f"token-of-{name}-0123456789", "/api/v2/ping"))
-
-    assert (pings("ann"), pings("cleo"), pings("dora"), pings("eve")) == (1, 0, 0, 0)
-    assert pings("ben") >= 1
+    assert pings(household).count("token-of-ann-0123456789") == 1
+    assert set(pings(household)) == {"token-of-ann-0123456789", "token-of-ben-0123456789"}
     assert household.user("Ann")["pinged_at"] is not None
 
 

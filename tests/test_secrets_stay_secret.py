@@ -82,7 +82,7 @@ def test_no_secret_leaves_the_service(household: Household, env: dict[str, str])
 
     with gunicorn(env) as (api, address):
         with program("-m", "wishlist_service.scheduler", env=env) as scheduler:
-            scheduler.wait_for("sync finished")
+            scheduler.wait_for("scheduler started")
             replies = session(address)
             processes = command_lines()
             household.conn.execute("ALTER VIEW wishlist_documents RENAME COLUMN document TO paper")

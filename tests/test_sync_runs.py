@@ -9,17 +9,17 @@ from fake_plex import row
 from plex_faults import status
 from processes import wait_until
 
-from wishlist_service import sync
+from wishlist_service import claims, sync
 from wishlist_service.db import connect
 from wishlist_service.errors import Conflict, NotFound, SyncRunning
 from wishlist_service.queries import sync_runs
 
 
 def test_second_sync_is_refused_and_names_the_running_one(household: Household) -> None:
-    first = sync.claim(household.config.database_url, trigger="manual")
+    first = claims.claim(household.config, trigger="manual")
 
     with first.conn, pytest.raises(SyncRunning) as refused:
-        sync.claim(household.config.database_url, trigger="scheduled")
+        claims.claim(household.config, trigger="scheduled")
 
     assert refused.value.run_id == first.run_id
 
@@ -27,13 +27,13 @@ def test_second_sync_is_refused_and_names_the_running_one(household: Household) 
 def test_of_many_at_once_one_syncs(household: Household) -> None:
     household.add("Ann", [row("1", "Alpha")])
     barrier = threading.Barrier(8)
-    claims: list[sync.Claim] = []
+    claimed: list[claims.Claim] = []
     refused: list[int | None] = []
 
     def attempt() -> None:
         barrier.wait()
         try:
-            claims.append(sync.claim(household.config.database_url, trigger="manual"))
+            claimed.append(claims.claim(household.config, trigger="manual"))
         except SyncRunning as running:
             refused.append(running.run_id)
 
@@ -43,13 +43,13 @@ def test_of_many_at_once_one_syncs(household: Household) -> None:
     for thread in threads:
         thread.join()
 
-    assert len(claims) == 1
-    assert refused == [claims[0].run_id] * 7
-    claims[0].conn.close()
+    assert len(claimed) == 1
+    assert refused == [claimed[0].run_id] * 7
+    claimed[0].conn.close()
 
 
 def test_run_whose_connection_died_is_interrupted_from_the_next_look_on(household: Household) -> None:
-    claimed = sync.claim(household.config.database_url, trigger="manual")
+    claimed = claims.claim(household.config, trigger="manual")
     with connect(household.config.database_url, role="test") as look:
         assert sync_runs.get_run(look, run_id=claimed.run_id).status == "running"
 
@@ -60,7 +60,7 @@ def test_run_whose_connection_died_is_interrupted_from_the_next_look_on(househol
 
 
 def test_next_run_closes_an_interrupted_one(household: Household) -> None:
-    dead = sync.claim(household.config.database_url, trigger="manual")
+    dead = claims.claim(household.config, trigger="manual")
     dead.conn.close()
 
     household.sync()
@@ -76,7 +76,7 @@ def test_stop_ends_the_run_after_the_people_under_way(household: Household) -> N
     people[0].before_page = people[1].before_page = lambda _start: stop.set()
     results: list[Any] = []
 
-    claimed = sync.claim(household.config.database_url, trigger="command")
+    claimed = claims.claim(household.config, trigger="command")
     run = sync.run(claimed, household.plex_client, household.cipher, stop=stop, on_result=results.append)
 
     assert run.status == "interrupted"

@@ -12,7 +12,7 @@ from wishlist_service.deadline import within
 from wishlist_service.findings import Finding, Kind
 from wishlist_service.migrate import SQL_DIRECTORY
 from wishlist_service.models import Server
-from wishlist_service.queries import server, sync_runs, tokens, users
+from wishlist_service.queries import server, sync_runs, tokens
 from wishlist_service.tokens import TokenCipher, decrypt_all
 
 OLDEST_VERSION: Final = 15
@@ -59,17 +59,14 @@ def check_migrations(database_url: str, *, directory: Path = SQL_DIRECTORY) -> l
 
 
 def check_scheduler(database_url: str) -> list[Finding]:
-    """Whether the sync that the scheduler announced has come."""
+    """Whether somebody waits for a sync that has not come."""
     with db.connect(database_url, role="doctor") as conn:
         due = sync_runs.find_next_run(conn)
         running = sync_runs.find_latest_run(conn, running=True)
-        people = users.count_users(conn, active=True)
     if running:
         return [Finding("scheduler", f"Sync {running.id} is running.")]
     if due is None:
-        if people:
-            return [Finding("scheduler", "It has never run on this database.", fault=Kind.SCHEDULER)]
-        return [Finding("scheduler", "It has never run on this database, and has nobody to sync yet.", mark="note")]
+        return [Finding("scheduler", "There is nobody to sync yet.", mark="note")]
     left = due - datetime.now(UTC)
     if left < -_LATE:
         text = f"The sync of {due:%Y-%m-%d %H:%M} UTC has not come."

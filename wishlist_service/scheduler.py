@@ -1,10 +1,13 @@
-"""python -m wishlist_service.scheduler: the sidecar that syncs every few hours and keeps tokens alive."""
+"""python -m wishlist_service.scheduler: the sidecar that syncs who is due and keeps tokens alive.
+
+Several may share one database: each person is read, and each token pinged, by one of them.
+"""
 
 import argparse
 import logging
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -12,18 +15,20 @@ from psycopg import OperationalError
 from psycopg.errors import UndefinedTable
 from schedule import Scheduler
 
-from wishlist_service import db, sync
+from wishlist_service import claims, db, sync
 from wishlist_service.config import Config, load_config
 from wishlist_service.errors import SyncFailure, SyncRunning
 from wishlist_service.logs import configure_logging
 from wishlist_service.plex import PlexClient
-from wishlist_service.queries import sync_runs, sync_users
+from wishlist_service.queries import claims as claim_queries
+from wishlist_service.queries import sync_users
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
 
 logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__ when run
 
-RETRY_SECONDS: Final = 60
-NEWCOMERS_SECONDS: Final = 60
+LOOK_SECONDS: Final = 60  # how often, at least, to look who is due
+SYNCING_SECONDS: Final = 3600  # then the tokens have their turn, however many people are due
+PINGING_SECONDS: Final = 60  # then the syncs have theirs; who is left is pinged an hour later
 OVERDUE_SECONDS: Final = 600
 LONGEST_WAIT_SECONDS: Final = 60  # then look at the clock again, it may have been set
 
@@ -32,50 +37,38 @@ class Sidecar:
     """The jobs and what they need. A job never raises: schedule would end, or run it at every tick."""
 
     def __init__(self, config: Config, *, stop: threading.Event, alive_file: Path | None = None) -> None:
+        self._config = config
         self._url = config.database_url
-        self._interval = timedelta(hours=config.sync_interval_hours)
         self._stop = stop
         self._alive_file = alive_file
+        self._interval = timedelta(hours=config.sync_interval_hours)
+        self._interval_known = False
         self._put_off_since: float | None = None
         self._cipher = TokenCipher(config.token_encryption_keys)
         self._plex = PlexClient(
             config, client_identifier=lambda: db.ask(self._url, sync_users.get_client_identifier), stop=stop
         )
         self._jobs = Scheduler()
-        self._noted: datetime | None = None
+        look_seconds = max(1, int(min(LOOK_SECONDS, config.sync_interval_hours * 3600 / 10)))
+        self._jobs.every(look_seconds).seconds.do(self._sync).next_run = datetime.now()
+        self._jobs.every(1).hours.do(self._ping).next_run = datetime.now()
 
     def loop(self) -> None:
         """Run until `stop` is set: at once when idle, after the person being synced otherwise."""
         warn_of_unreadable(self._url, self._cipher)
-        self._plan()
         while not self._stop.is_set():
             self._show_alive()
             self._jobs.run_pending()
-            self._note_next_run()
             idle = self._jobs.idle_seconds or 0
             self._stop.wait(min(max(idle, 0), LONGEST_WAIT_SECONDS))
 
-    def _plan(self) -> None:
-        seconds = self._interval.total_seconds()
-        job = self._jobs.every(int(seconds * 0.9)).to(int(seconds * 1.1)).seconds.do(self._sync).tag("sync")
-        # A restart neither syncs again at once nor puts the next sync off.
-        last = self._last_finish()
-        job.next_run = (last + self._interval if last else datetime.now(UTC)).astimezone().replace(tzinfo=None)
-        self._jobs.every(NEWCOMERS_SECONDS).seconds.do(self._sync_newcomers)
-        self._jobs.every(1).hours.do(self._ping).next_run = datetime.now()
-
-    def _last_finish(self) -> datetime | None:
-        try:
-            return db.ask(self._url, sync_runs.find_last_finish)
-        except Exception as error:  # not migrated yet, or away: the sync itself will say so and try again
-            logger.warning("last sync unknown reason=%s", str(error).strip())
-            return None
-
     def _sync(self) -> None:
-        """One sync; another try in a minute if it could not even begin."""
-        self._jobs.clear("retry")
+        """Read who is due, run after run; another look at the next turn if that could not even begin."""
+        until = time.monotonic() + SYNCING_SECONDS
         try:
-            self._run()
+            self._make_interval_known()
+            while not self._stop.is_set() and time.monotonic() < until and self._run():
+                pass
             self._put_off_since = None
             return
         except SyncRunning as running:
@@ -88,11 +81,20 @@ class Sidecar:
         except Exception:
             logger.exception("sync put off, unexpected error")
         self._put_off_since = self._put_off_since or time.monotonic()
-        # cleared by the next _sync, which this very job runs
-        self._jobs.every(RETRY_SECONDS).seconds.do(self._sync).tag("sync", "retry")
 
-    def _run(self, *, user_id: int | None = None) -> None:
-        claimed = sync.claim(self._url, trigger="scheduled", user_id=user_id)
+    def _make_interval_known(self) -> None:
+        """Once: the due times in the database may stem from another interval."""
+        if self._interval_known:
+            return
+        if people := db.ask(self._url, claim_queries.bring_forward, interval=self._interval):
+            logger.info("interval was shortened, due times brought forward users=%s", people)
+        self._interval_known = True
+
+    def _run(self) -> bool:
+        """One sync of some who are due; False if there was nobody to read."""
+        claimed = claims.claim_due(self._config)
+        if claimed is None:
+            return False
         sync.run(
             claimed,
             self._plex,
@@ -101,6 +103,7 @@ class Sidecar:
             on_result=lambda _result: self._show_alive(),
             on_page=lambda _name, _rows, _total: self._show_alive(),
         )
+        return True
 
     def _show_alive(self) -> None:
         """Touch the file that the container's health check looks at, unless the sync is overdue."""
@@ -108,41 +111,22 @@ class Sidecar:
         if self._alive_file and not overdue:
             self._alive_file.touch()
 
-    def _sync_newcomers(self) -> None:
-        """Read the lists of people who were added or got a new token, so that nobody waits for the next sync."""
-        try:
-            for user_id in db.ask(self._url, sync_users.list_unread_user_ids):
-                if self._stop.is_set():
-                    return
-                self._run(user_id=user_id)
-        except Exception as error:  # in a minute again; the sync over everybody tells what is wrong
-            logger.info("newcomers put off reason=%r", str(error).strip())
-
     def _ping(self) -> None:
         """Use each token that was not used for a day, so that Plex does not let it lapse."""
+        until = time.monotonic() + PINGING_SECONDS
         try:
-            for user_id, name, ciphertext in db.ask(self._url, sync_users.list_users_to_ping):
-                if self._stop.is_set():
+            while not self._stop.is_set() and time.monotonic() < until:
+                claimed = db.ask(self._url, sync_users.claim_ping)
+                if claimed is None:
                     return
+                user_id, name, ciphertext = claimed
                 try:
                     self._plex.ping(self._cipher.decrypt(ciphertext, owner=user_id))
                 except SyncFailure as failure:
                     logger.warning("ping failed user=%s name=%s reason=%s", user_id, name, failure)
-                db.ask(self._url, sync_users.record_ping, user_id=user_id)
+                self._show_alive()
         except Exception as error:
             logger.warning("pings put off reason=%s", str(error).strip())
-
-    def _note_next_run(self) -> None:
-        """Tell the API when the next sync is due."""
-        local = self._jobs.get_next_run("sync")
-        due = local.astimezone(UTC) if local else None
-        if due is None or due == self._noted:
-            return
-        try:
-            db.ask(self._url, sync_runs.record_next_run, next_run_at=due)
-            self._noted = due
-        except Exception as error:
-            logger.warning("next sync not noted reason=%s", str(error).strip())
 
 
 def main() -> None:

@@ -1,8 +1,7 @@
 """The sync: every active person's watchlist read from Plex and merged into the wishlist.
 
-Called by the API, the scheduler and `python -m wishlist_service.sync`. One runs at a time
-across all processes: the lock lives on the connection that also does all the writing, so a
-run that lost its lock cannot write, and a killed one leaves nothing to clean up.
+Called by the API, the scheduler and `python -m wishlist_service.sync`, each with a claim: claims.py
+sees to it that nobody is read by two at once.
 """
 
 import argparse
@@ -15,16 +14,16 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from psycopg import Connection, OperationalError
+from psycopg import OperationalError
 from psycopg.errors import DiskFull, UndefinedTable
 
-from wishlist_service import db
+from wishlist_service import claims, db
+from wishlist_service.claims import Claim
 from wishlist_service.config import load_config
-from wishlist_service.errors import Conflict, SyncRunning
+from wishlist_service.errors import SyncRunning
 from wishlist_service.logs import configure_logging, within_run
 from wishlist_service.models import SyncRun, SyncUser, UserResult
 from wishlist_service.plex import PlexClient
@@ -40,43 +39,6 @@ STOP_SECONDS: Final = 8  # Docker kills after 10 unless told otherwise
 OnResult = Callable[[UserResult], None]
 
 
-@dataclass(frozen=True)
-class Claim:
-    """The right to sync: a connection that holds the lock, and the run opened with it."""
-
-    conn: Connection
-    run_id: int
-    trigger: str
-    users: list[SyncUser]
-    asked_for: bool
-    """True when one person's sync was asked for by id."""
-
-
-def claim(database_url: str, *, trigger: str, user_id: int | None = None) -> Claim:
-    """Take the sync lock and open a run over everybody active, or over one person.
-
-    Raises SyncRunning, NotFound for an unknown person, Conflict for a paused one, and OperationalError
-    when the database is away.
-    """
-    conn = db.connect(database_url, role="sync")
-    try:
-        _lock(conn)
-        if user_id is None:
-            users = sync_users.list_active_users(conn)
-        else:
-            users = [sync_users.get_sync_user(conn, user_id=user_id)]
-            if not users[0].active:
-                raise Conflict(f"{users[0].name} is not active. Set active to true first.")
-        with conn.transaction():
-            if left_open := sync_runs.interrupt_running_runs(conn):
-                logger.warning("sync run of a killed process closed count=%s", left_open)
-            run_id = sync_runs.add_run(conn, trigger=trigger, user_id=user_id)
-    except BaseException:
-        conn.close()
-        raise
-    return Claim(conn=conn, run_id=run_id, trigger=trigger, users=users, asked_for=user_id is not None)
-
-
 def run(
     claimed: Claim,
     plex: PlexClient,
@@ -86,22 +48,23 @@ def run(
     on_result: OnResult = lambda _result: None,
     on_page: OnPage = lambda _name, _rows, _total: None,
 ) -> SyncRun:
-    """Sync the claimed people and return the finished run; the lock is given back.
+    """Sync the claimed people and return the finished run; the locks are given back.
 
     Once `stop` is set no further person is begun and the run ends as interrupted.
     Raises OperationalError when the database goes away; the run is then seen as interrupted.
     """
     started = time.monotonic()
     asked_before = plex.request_counts()
-    with claimed.conn as conn, within_run(claimed.run_id):
-        logger.info("sync started run=%s trigger=%s users=%s", claimed.run_id, claimed.trigger, len(claimed.users))
+    with claimed.conn as conn, db.giving_back_locks(conn), within_run(claimed.run_id):
+        logger.info("sync started run=%s trigger=%s", claimed.run_id, claimed.trigger)
         results: list[UserResult] = []
         for user, outcome in _read_ahead(claimed, plex, cipher, stop=stop, on_page=on_page):
-            result = store_user(conn, user, outcome.result, run_id=claimed.run_id)
+            result = store_user(conn, user, outcome.result, run_id=claimed.run_id, due_again_in=claimed.due_again_in)
+            claims.release(claimed, user)
             results.append(result)
             on_result(result)
 
-        status = "interrupted" if len(results) < len(claimed.users) else _status(results)
+        status = "interrupted" if stop.is_set() and next(claimed.people, None) else _status(results)
         total = wishlist.count_current_items(conn)
         asked = plex.request_counts() - asked_before
         sync_runs.finish_run(conn, run_id=claimed.run_id, status=status, total_items=total, plex_requests=asked)
@@ -113,18 +76,6 @@ def run(
             total, len(finished.errors), (time.monotonic() - started) * 1000,
         )  # fmt: skip
         return finished
-
-
-def _lock(conn: Connection) -> None:
-    # Between a run's lock and its row, and between its end and its connection's, there is a
-    # moment with nothing to name: look again until one or the other is there.
-    for _ in range(50):
-        if db.try_sync_lock(conn):
-            return
-        if running := sync_runs.find_latest_run(conn, running=True):
-            raise SyncRunning(running.id)
-        time.sleep(0.02)
-    raise SyncRunning(None)
 
 
 def _status(results: list[UserResult]) -> str:
@@ -141,11 +92,10 @@ def _read_ahead(
 
     Reads LISTS_AT_A_TIME at once and holds no more than that in memory.
     """
-    waiting = iter(claimed.users)
     reading: dict[Future[Read], SyncUser] = {}
     with ThreadPoolExecutor(LISTS_AT_A_TIME, thread_name_prefix="plex-read") as pool:
         while True:
-            while len(reading) < LISTS_AT_A_TIME and not stop.is_set() and (user := next(waiting, None)):
+            while len(reading) < LISTS_AT_A_TIME and not stop.is_set() and (user := next(claimed.people, None)):
                 read = partial(read_user, user, plex, cipher, asked_for=claimed.asked_for, on_page=on_page)
                 reading[pool.submit(copy_context().run, read)] = user
             if not reading:
@@ -175,7 +125,7 @@ def main() -> None:
             config, client_identifier=lambda: db.ask(config.database_url, sync_users.get_client_identifier), stop=stop
         )
         cipher = TokenCipher(config.token_encryption_keys)
-        claimed = claim(config.database_url, trigger="command")
+        claimed = claims.claim(config, trigger="command")
         finished = run(claimed, plex, cipher, stop=stop, on_result=show_result, on_page=show_page)
     except SyncRunning as running:
         sys.exit(f"{running} Wait for it to end, then try again.")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from psycopg import Connection, OperationalError
@@ -67,23 +68,26 @@ def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | 
         return None
 
 
-def store_user(conn: Connection, user: SyncUser, outcome: Callable[[], Read], *, run_id: int) -> UserResult:
-    """Store what became of one person's read: `outcome` returns it or raises what went wrong."""
+def store_user(
+    conn: Connection, user: SyncUser, outcome: Callable[[], Read], *, run_id: int, due_again_in: timedelta
+) -> UserResult:
+    """Store what became of one person's read, which `outcome` returns or raises, and when the next one is due."""
+    fail = partial(_fail, conn, user, run_id=run_id, due_again_in=due_again_in)
     try:
-        result = _merge(conn, user, outcome(), run_id=run_id)
+        result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
     except _NotTried as failure:
-        result = _fail(conn, user, failure.state, str(failure), run_id=run_id, tried=False)
+        result = fail(failure.state, str(failure), tried=False)
     except SyncFailure as failure:
-        result = _fail(conn, user, failure.state, str(failure), run_id=run_id)
+        result = fail(failure.state, str(failure))
     except DiskFull:
         detail = "The disk of the database is full. The list is kept as it was; free some space there."
-        result = _fail(conn, user, SyncFailure.state, detail, run_id=run_id)
+        result = fail(SyncFailure.state, detail)
     except Exception as error:
         if isinstance(error, OperationalError) and conn.broken:
             raise  # the database is away: that is no fault of this person
         logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
         detail = "An unexpected error stopped this person's sync; the log has it. The list is kept as it was."
-        result = _fail(conn, user, SyncFailure.state, detail, run_id=run_id)
+        result = fail(SyncFailure.state, detail)
     if result.failed:
         logger.warning(
             'user not synced run=%s user=%s name="%s" state=%s detail="%s"',
@@ -99,18 +103,34 @@ def store_user(conn: Connection, user: SyncUser, outcome: Callable[[], Read], *,
     return result
 
 
-def _fail(conn: Connection, user: SyncUser, state: str, detail: str, *, run_id: int, tried: bool = True) -> UserResult:
+def _fail(
+    conn: Connection,
+    user: SyncUser,
+    state: str,
+    detail: str,
+    *,
+    run_id: int,
+    due_again_in: timedelta,
+    tried: bool = True,
+) -> UserResult:
     error = {"user_id": user.id, "name": user.name, "state": state, "detail": detail}
     with conn.transaction():
         if tried:
             sync_users.record_failure(
-                conn, user_id=user.id, plex_token=user.plex_token, sync_state=state, sync_detail=detail
+                conn,
+                user_id=user.id,
+                plex_token=user.plex_token,
+                sync_state=state,
+                sync_detail=detail,
+                due_again_in=due_again_in,
             )
+        else:
+            sync_users.record_not_tried(conn, user_id=user.id, plex_token=user.plex_token, due_again_in=due_again_in)
         sync_runs.add_progress(conn, run_id=run_id, errors=[error])
     return UserResult(user_id=user.id, name=user.name, outcome=state, detail=detail)
 
 
-def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int) -> UserResult:
+def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int, due_again_in: timedelta) -> UserResult:
     with conn.transaction():
         if read.watchlist is not None:
             db.lock_wishlist(conn)
@@ -120,10 +140,10 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int) -> User
             refuse_other_account(conn, user, read.account)
             sync_users.record_account(conn, user_id=user.id, account=read.account)
         if read.watchlist is None:
-            sync_users.record_not_modified(conn, user_id=user.id)
+            sync_users.record_not_modified(conn, user_id=user.id, due_again_in=due_again_in)
             result = UserResult(user_id=user.id, name=user.name, outcome="unchanged", titles=user.list_size)
         else:
-            result = _merge_list(conn, user, read.watchlist)
+            result = _merge_list(conn, user, read.watchlist, due_again_in=due_again_in)
         sync_runs.add_progress(
             conn,
             run_id=run_id,
@@ -152,7 +172,7 @@ def refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount)
         )
 
 
-def _merge_list(conn: Connection, user: SyncUser, read: Watchlist) -> UserResult:
+def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_in: timedelta) -> UserResult:
     present = merging.list_present_uids(conn, user_id=user.id)
     change = decide(present, read, held_removals=user.held_removals)
 
@@ -167,6 +187,7 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist) -> UserResult
         list_size=read.size,
         held=change.held,
         held_removals=change.held_removals,
+        due_again_in=due_again_in,
     )
     skipped = len(read.unreadable_keys) + read.unidentified
     if skipped:

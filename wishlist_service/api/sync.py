@@ -9,7 +9,7 @@ from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from psycopg import OperationalError
 
-from wishlist_service import sync
+from wishlist_service import claims, sync
 from wishlist_service.api.fields import LARGEST_ID, Fields
 from wishlist_service.api.parts import Parts, parts, read
 from wishlist_service.queries import sync_runs, users
@@ -30,7 +30,7 @@ def start_sync() -> ResponseReturnValue:
     query.done()
 
     shared = parts()
-    claimed = sync.claim(shared.config.database_url, trigger="manual", user_id=user_id)
+    claimed = claims.claim(shared.config, trigger="manual", user_id=user_id)
     # no daemon: a worker that is told to end waits for the person being synced
     thread = threading.Thread(target=_run, args=(claimed, shared), name=f"sync-run-{claimed.run_id}")
     thread.start()
@@ -95,7 +95,7 @@ def _await(thread: threading.Thread, seconds: float, stop: threading.Event) -> N
     thread.join(max(0, min(deadline - time.monotonic(), STOPPING_SECONDS)))
 
 
-def _run(claimed: sync.Claim, shared: Parts) -> None:
+def _run(claimed: claims.Claim, shared: Parts) -> None:
     try:
         sync.run(claimed, shared.plex, shared.cipher, stop=shared.stop)
     except OperationalError as error:

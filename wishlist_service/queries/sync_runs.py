@@ -28,7 +28,7 @@ def add_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
 
 
 def interrupt_running_runs(conn: Connection) -> int:
-    """Close what killed processes left open and return how many; only for the holder of the sync lock.
+    """Close what killed processes left open and return how many.
 
     When they ended is not known, so finished_at stays null.
     """
@@ -37,6 +37,11 @@ def interrupt_running_runs(conn: Connection) -> int:
         UPDATE sync_runs
            SET status = 'interrupted'
          WHERE status = 'running'
+           AND EXISTS (
+                   SELECT
+                     FROM sync_run_reports AS report
+                    WHERE report.id = sync_runs.id
+                      AND report.status = 'interrupted')
         """
     ).rowcount
 
@@ -175,19 +180,6 @@ def count_runs(conn: Connection) -> int:
         )
 
 
-def find_last_finish(conn: Connection) -> datetime | None:
-    """When the last run over everybody ended that read at least one list, or had nobody to read."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT max(finished_at)
-              FROM sync_runs
-             WHERE user_id IS NULL
-               AND status IN ('succeeded', 'partial')
-            """
-        ).fetchone()
-
-
 def find_last_success(conn: Connection) -> datetime | None:
     """When an active person's list was last read completely."""
     with conn.cursor(row_factory=scalar_row) as cur:
@@ -201,22 +193,12 @@ def find_last_success(conn: Connection) -> datetime | None:
 
 
 def find_next_run(conn: Connection) -> datetime | None:
-    """When the scheduler means to sync next, if one has ever said so."""
+    """When the next list is due; None if there is nobody to sync."""
     with conn.cursor(row_factory=scalar_row) as cur:
         return cur.execute(
             """
-            SELECT next_run_at
-              FROM sync_state
+            SELECT min(next_sync_at)
+              FROM plex_users
+             WHERE active
             """
         ).fetchone()
-
-
-def record_next_run(conn: Connection, *, next_run_at: datetime) -> None:
-    """Say when the scheduler means to sync next."""
-    conn.execute(
-        """
-        UPDATE sync_state
-           SET next_run_at = %(next_run_at)s
-        """,
-        {"next_run_at": next_run_at},
-    )

@@ -1,5 +1,7 @@
 """People as the sync sees them: who is due, and how their reads ended."""
 
+from datetime import timedelta
+
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
@@ -38,20 +40,6 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     return user
 
 
-def list_unread_user_ids(conn: Connection) -> list[int]:
-    """The active people whose list was never read with their present token."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT id
-              FROM plex_users
-             WHERE active
-               AND sync_state = 'never'
-          ORDER BY id
-            """
-        ).fetchall()
-
-
 def lock_unchanged_user(conn: Connection, *, user_id: int, plex_token: str) -> bool:
     """Lock the person's row for this transaction; False if they left, paused or changed the token meanwhile."""
     with conn.cursor() as cur:
@@ -77,6 +65,7 @@ def record_read(
     list_size: int,
     held: str | None,
     held_removals: str | None,
+    due_again_in: timedelta,
 ) -> None:
     """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at."""
     conn.execute(
@@ -89,7 +78,8 @@ def record_read(
                list_read_at = now(),
                list_etag = %(list_etag)s,
                list_size = %(list_size)s,
-               held_removals = %(held_removals)s
+               held_removals = %(held_removals)s,
+               next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """,
         {
@@ -98,11 +88,12 @@ def record_read(
             "list_size": list_size,
             "held": held,
             "held_removals": held_removals,
+            "due_again_in": due_again_in,
         },
     )
 
 
-def record_not_modified(conn: Connection, *, user_id: int) -> None:
+def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedelta) -> None:
     """Plex confirmed that the list is still the one last read."""
     conn.execute(
         """
@@ -110,25 +101,48 @@ def record_not_modified(conn: Connection, *, user_id: int) -> None:
            SET sync_state = 'ok',
                sync_detail = NULL,
                last_attempt_at = now(),
-               last_success_at = now()
+               last_success_at = now(),
+               next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """,
-        {"user_id": user_id},
+        {"user_id": user_id, "due_again_in": due_again_in},
     )
 
 
-def record_failure(conn: Connection, *, user_id: int, plex_token: str, sync_state: str, sync_detail: str) -> None:
+def record_failure(
+    conn: Connection, *, user_id: int, plex_token: str, sync_state: str, sync_detail: str, due_again_in: timedelta
+) -> None:
     """The list could not be read with this token; what is known stays."""
     conn.execute(
         """
         UPDATE plex_users
            SET sync_state = %(sync_state)s,
                sync_detail = %(sync_detail)s,
-               last_attempt_at = now()
+               last_attempt_at = now(),
+               next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
            AND plex_token = %(plex_token)s
         """,
-        {"user_id": user_id, "plex_token": plex_token, "sync_state": sync_state, "sync_detail": sync_detail},
+        {
+            "user_id": user_id,
+            "plex_token": plex_token,
+            "sync_state": sync_state,
+            "sync_detail": sync_detail,
+            "due_again_in": due_again_in,
+        },
+    )
+
+
+def record_not_tried(conn: Connection, *, user_id: int, plex_token: str, due_again_in: timedelta) -> None:
+    """There was no sense in reading the list with this token; what is known stays."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET next_sync_at = now() + %(due_again_in)s
+         WHERE id = %(user_id)s
+           AND plex_token = %(plex_token)s
+        """,
+        {"user_id": user_id, "plex_token": plex_token, "due_again_in": due_again_in},
     )
 
 
@@ -146,30 +160,27 @@ def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> N
     )
 
 
-def list_users_to_ping(conn: Connection) -> list[tuple[int, str, str]]:
-    """Id, name and encrypted token of those whose token was not pinged for a day."""
+def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
+    """Id, name and encrypted token of somebody whose token was not pinged for a day; from now on it counts as pinged.
+
+    Of several callers each gets another person.
+    """
     return conn.execute(
-        """
-        SELECT id, name, plex_token
-          FROM plex_users
-         WHERE active
-           AND sync_state <> 'token_rejected'
-           AND (pinged_at IS NULL OR pinged_at < now() - interval '1 day')
-      ORDER BY id
-        """
-    ).fetchall()
-
-
-def record_ping(conn: Connection, *, user_id: int) -> None:
-    """The person's token was pinged, or the ping was tried."""
-    conn.execute(
         """
         UPDATE plex_users
            SET pinged_at = now()
-         WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+         WHERE id = (
+                   SELECT id
+                     FROM plex_users
+                    WHERE active
+                      AND sync_state <> 'token_rejected'
+                      AND (pinged_at IS NULL OR pinged_at < now() - interval '1 day')
+                 ORDER BY id
+                    LIMIT 1
+                      FOR NO KEY UPDATE SKIP LOCKED)
+     RETURNING id, name, plex_token
+        """
+    ).fetchone()
 
 
 def get_client_identifier(conn: Connection) -> str:

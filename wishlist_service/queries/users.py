@@ -170,6 +170,7 @@ def update_user(conn: Connection, *, user_id: int, name: str | None, active: boo
             UPDATE plex_users
                SET name = coalesce(%(name)s, name),
                    active = coalesce(%(active)s, active),
+                   next_sync_at = CASE WHEN %(active)s::boolean AND NOT active THEN now() ELSE next_sync_at END,
                    updated_at = now()
              WHERE id = %(user_id)s
             """,
@@ -208,6 +209,7 @@ def update_token(
                    sync_detail = NULL,
                    list_etag = NULL,
                    held_removals = NULL,
+                   next_sync_at = now(),
                    updated_at = now()
              WHERE id = %(user_id)s
             """,
