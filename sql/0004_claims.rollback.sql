@@ -21,6 +21,7 @@ SELECT id, trigger,
 
 ALTER TABLE sync_state ADD COLUMN IF NOT EXISTS next_run_at timestamptz;
 
+DROP INDEX IF EXISTS sync_runs_running_idx;
 DROP INDEX IF EXISTS plex_users_due_idx;
 
 ALTER TABLE plex_users DROP COLUMN IF EXISTS next_sync_at;

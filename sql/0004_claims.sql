@@ -4,6 +4,9 @@ ALTER TABLE plex_users ADD COLUMN IF NOT EXISTS next_sync_at timestamptz NOT NUL
 
 CREATE INDEX IF NOT EXISTS plex_users_due_idx ON plex_users (next_sync_at) WHERE active;
 
+-- Which run is under way is asked often, and of many runs.
+CREATE INDEX IF NOT EXISTS sync_runs_running_idx ON sync_runs (id) WHERE status = 'running';
+
 ALTER TABLE sync_state DROP COLUMN IF EXISTS next_run_at;
 
 -- A run says running only while its process holds the run's lock (db.py): the lock

@@ -14,7 +14,7 @@ from processes import wait_until
 from psycopg import Connection
 from psycopg.sql import SQL, Identifier
 
-from wishlist_service import claims, sync
+from wishlist_service import claims, db, sync
 from wishlist_service.errors import SyncRunning
 from wishlist_service.models import SyncRun
 from wishlist_service.queries import claims as claim_queries
@@ -162,7 +162,8 @@ def test_interval_is_drawn_from_a_tenth_below_to_a_tenth_above(household: Househ
     config = replace(household.config, sync_interval_hours=10)
     drawn: set[timedelta] = set()
     for _ in range(20):
-        with (claimed := claims.claim(config, trigger="manual")).conn:
+        claimed = claims.claim(config, trigger="manual")
+        with claimed.conn as conn, db.giving_back_locks(conn):
             drawn.add(claimed.due_again_in)
 
     assert timedelta(hours=9) <= min(drawn) < max(drawn) <= timedelta(hours=11)

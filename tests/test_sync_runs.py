@@ -56,7 +56,7 @@ def test_run_whose_connection_died_is_interrupted_from_the_next_look_on(househol
         claimed.conn.close()
 
         wait_until(lambda: sync_runs.get_run(look, run_id=claimed.run_id).status == "interrupted")
-        assert sync_runs.find_latest_run(look, running=True) is None
+        assert sync_runs.find_running_run(look) is None
 
 
 def test_next_run_closes_an_interrupted_one(household: Household) -> None:

@@ -105,7 +105,7 @@ def _exclude_others(conn: Connection, *, scheduled: bool = False) -> None:
     for _ in range(50):
         if db.try_sync_lock(conn, shared=scheduled):
             return
-        if running := sync_runs.find_latest_run(conn, running=True):
+        if running := sync_runs.find_running_run(conn):
             raise SyncRunning(running.id)
         time.sleep(0.02)
     raise SyncRunning(None)

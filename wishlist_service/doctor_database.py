@@ -62,7 +62,7 @@ def check_scheduler(database_url: str) -> list[Finding]:
     """Whether somebody waits for a sync that has not come."""
     with db.connect(database_url, role="doctor") as conn:
         due = sync_runs.find_next_run(conn)
-        running = sync_runs.find_latest_run(conn, running=True)
+        running = sync_runs.find_running_run(conn)
     if running:
         return [Finding("scheduler", f"Sync {running.id} is running.")]
     if due is None:

@@ -45,13 +45,13 @@ def start_sync() -> ResponseReturnValue:
 @bp.get("/status")
 def get_status() -> ResponseReturnValue:
     """What runs, what ran last, what comes next, and how each person's list stands."""
-    current = read(sync_runs.find_latest_run, running=True)
+    current = read(sync_runs.find_running_run)
     people = read(users.list_users, active=True, limit=LARGEST_ID, offset=0)
     return jsonify(
         {
             "running": current is not None,
             "current_run": current,
-            "last_run": read(sync_runs.find_latest_run, running=False),
+            "last_run": read(sync_runs.find_last_run),
             "next_run_at": read(sync_runs.find_next_run),
             "users": [
                 {

@@ -135,19 +135,34 @@ def get_run(conn: Connection, *, run_id: int) -> SyncRun:
     return run
 
 
-def find_latest_run(conn: Connection, *, running: bool) -> SyncRun | None:
-    """The run under way, or the last one that is over."""
+def find_running_run(conn: Connection) -> SyncRun | None:
+    """The run under way, the latest one of several."""
     with conn.cursor(row_factory=class_row(SyncRun)) as cur:
         return cur.execute(
             """
             SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
                    new_items, updated_items, removed_items, total_items, errors
               FROM sync_run_reports
-             WHERE (status = 'running') = %(running)s
+             WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
+               AND status = 'running'
           ORDER BY id DESC
              LIMIT 1
-            """,
-            {"running": running},
+            """
+        ).fetchone()
+
+
+def find_last_run(conn: Connection) -> SyncRun | None:
+    """The last run that is over."""
+    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
+        return cur.execute(
+            """
+            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+                   new_items, updated_items, removed_items, total_items, errors
+              FROM sync_run_reports
+             WHERE status <> 'running'
+          ORDER BY id DESC
+             LIMIT 1
+            """
         ).fetchone()
 
 
