@@ -21,8 +21,10 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
 from wishlist_service.config import load_config
+from wishlist_service.memory import give_memory_back
 
 settings = load_config()
+give_memory_back()
 SILENT_SECONDS = 10
 REQUEST_SECONDS = 30
 

@@ -19,6 +19,7 @@ from wishlist_service import claims, db, sync
 from wishlist_service.config import Config, load_config
 from wishlist_service.errors import SyncFailure, SyncRunning
 from wishlist_service.logs import configure_logging
+from wishlist_service.memory import give_memory_back
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries import claims as claim_queries
 from wishlist_service.queries import sync_users
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--alive-file", type=Path, metavar="FILE", help="touched while all is well, for a health check")
     arguments = parser.parse_args()
     config = load_config()
+    give_memory_back()
     configure_logging(config.log_level)
     stop = threading.Event()
     sync.stop_on_signals(stop)

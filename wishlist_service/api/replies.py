@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-MOST_BYTES: Final = 2_000_000
+MOST_BYTES: Final = 1_000_000
 PATIENCE_SECONDS: Final = 0.1
 # nobody can store a change, hear so and ask again within this time
 SHARED_SECONDS: Final = 0.001
