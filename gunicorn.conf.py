@@ -125,9 +125,8 @@ def tell_slow_client_plainly(record):
 
 
 def when_ready(server):
-    """Say what is wrong with the tokens; keep the garbage collector from copying pages shared with the workers."""
+    """Keep the garbage collector from copying pages shared with the workers."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # migrate has it wait until somebody listens
-    warn_of_unreadable(settings.database_url, parts_of(server.app.wsgi()).cipher)
     # a client that stops sending in the middle of a request must not keep a thread for ever
     logging.getLogger("gunicorn.error").addFilter(tell_slow_client_plainly)
     for listener in server.LISTENERS:
@@ -138,6 +137,9 @@ def when_ready(server):
 def post_worker_init(worker):
     """Open the pool in the worker, one opened before the fork would be shared; at SIGTERM end a running sync early."""
     open_app(worker.wsgi)
+    if worker.age == 1:  # the first one says what is wrong with the tokens, beside its requests
+        arguments = (settings.database_url, parts_of(worker.wsgi).cipher)
+        threading.Thread(target=warn_of_unreadable, args=arguments, daemon=True).start()
     finish_requests = signal.getsignal(signal.SIGTERM)
 
     def stop(number, frame):

@@ -112,6 +112,8 @@ DROP INDEX IF EXISTS wishlist_items_year_idx;
 DROP INDEX IF EXISTS wishlist_items_wanted_idx;
 DROP INDEX IF EXISTS wishlist_items_title_idx;
 
+ALTER TABLE wishlist_items ALTER COLUMN title SET STATISTICS -1;
+
 DROP TABLE IF EXISTS wishlist_tallies;
 
 ALTER TABLE sync_state DROP COLUMN IF EXISTS generation;

@@ -205,8 +205,6 @@ def _settings(role: str, *, statement_timeout_seconds: int) -> dict[str, Any]:
     options = (
         f"-c statement_timeout={statement_timeout_seconds}s",
         "-c timezone=UTC",
-        # a generic plan can turn a search of 1 ms into one of 1 s
-        "-c plan_cache_mode=force_custom_plan",
         # the server finds out within minutes that a host went dark, and gives its locks back
         "-c tcp_keepalives_idle=60 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4",
     )

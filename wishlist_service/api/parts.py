@@ -1,6 +1,7 @@
 """What the views work with, made once by create_app and found through the running app."""
 
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,18 +61,33 @@ def reply(make_body: Callable[[], str]) -> Response:
 
     `make_body` also looks whether the question is a valid one: only that has ever got an ETag.
     """
-    replies = parts().replies
-    generation = replies.generation(partial(db.read, parts().pool, get_generation))
+    generation = _generation()
     question = f"{__version__} {g.names_shown} {request.full_path}"
     etag = f"{generation:x}-{zlib.crc32(question.encode()):x}"
     response = Response(content_type="application/json")
     response.set_etag(etag, weak=True)
     if request.if_none_match.contains_weak(etag) and not request.if_none_match.star_tag:
         response.status_code = 304
-        return response
-    body = replies.find(generation, question)
+    else:
+        response.data = _body(generation, question, make_body)
+    return response
+
+
+def reply_of_this_second(make_body: Callable[[], str]) -> Response:
+    """The same where the reply also changes by the clock: the ETag is of what it says."""
+    question = f"{int(time.time())} {g.names_shown} {request.full_path}"
+    response = Response(_body(_generation(), question, make_body), content_type="application/json")
+    response.add_etag(weak=True)
+    return response.make_conditional(request)
+
+
+def _generation() -> int:
+    return parts().replies.generation(partial(db.read, parts().pool, get_generation))
+
+
+def _body(generation: int, question: str, make_body: Callable[[], str]) -> bytes:
+    body = parts().replies.find(generation, question)
     if body is None:
         body = make_body().encode()
-        replies.keep(generation, question, body)
-    response.data = body
-    return response
+        parts().replies.keep(generation, question, body)
+    return body

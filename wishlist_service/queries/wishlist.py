@@ -1,23 +1,24 @@
 """The shared wishlist, read. What an item shows is the view wishlist_documents, the filters are wishlist_matching()."""
 
 from dataclasses import asdict, replace
-from typing import Any, Final, LiteralString
+from typing import Final, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
 from wishlist_service.models import ItemPage, Place, WishlistFilter
 
-MOST_COUNTED: Final = 10_000
+MOST_COUNTED: Final = 1000
 
 # Page first, then the people of its rows only; all from one snapshot. What the tallies do not tell is
-# counted up to a limit: a common word may be in half of all titles.
+# counted; matches of a search up to a limit, for a common word may be in half of all titles.
 _PAGE: Final[LiteralString] = """
     WITH matching AS {materialized} (
          SELECT item.id, item.added_at, {key} AS key
            FROM wishlist_matching(
                     %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                    %(every_user)s, %(min_wanted)s, %(status)s) AS item),
+                    %(every_user)s, %(min_wanted)s, %(status)s) AS item
+       {first}),
          page AS (
          SELECT id, added_at, key
            FROM matching
@@ -57,6 +58,11 @@ _PAGE: Final[LiteralString] = """
              LIMIT 1) AS next
     """
 
+_FIRST: Final[dict[str, LiteralString]] = {
+    "desc": "ORDER BY key DESC, added_at DESC, id DESC LIMIT %(most_counted)s::integer + 1",
+    "asc": "ORDER BY key, added_at, id LIMIT %(most_counted)s::integer + 1",
+}
+
 # What a sort compares: what is unknown comes last in either direction. There is an index on each of these expressions.
 _KEYS: Final[dict[tuple[str, str], tuple[LiteralString, LiteralString]]] = {
     ("added_at", "desc"): ("item.added_at", "timestamptz"),
@@ -71,10 +77,11 @@ _KEYS: Final[dict[tuple[str, str], tuple[LiteralString, LiteralString]]] = {
     ("released_on", "asc"): ("coalesce(item.released_on, '9999-12-31')", "date"),
 }
 
-# The titles of some people are few: they are collected once, for the page and the total.
+# What will be counted anyway is collected once, for the page and the total.
 _PAGES: Final[dict[tuple[str, str, bool], LiteralString]] = {
-    (sort, order, of_people): _PAGE.format(
-        materialized="MATERIALIZED" if of_people else "NOT MATERIALIZED",
+    (sort, order, collected): _PAGE.format(
+        materialized="MATERIALIZED" if collected else "NOT MATERIALIZED",
+        first=_FIRST[order] if collected else "",
         key=key,
         kind=kind,
         beyond="<" if order == "desc" else ">",
@@ -82,7 +89,7 @@ _PAGES: Final[dict[tuple[str, str, bool], LiteralString]] = {
         backward="ASC" if order == "desc" else "DESC",
     )
     for (sort, order), (key, kind) in _KEYS.items()
-    for of_people in (True, False)
+    for collected in (True, False)
 }
 
 
@@ -107,6 +114,8 @@ def list_items(
     Matches of a search are counted up to MOST_COUNTED.
     """
     most_counted = MOST_COUNTED if filters.search and not filters.user_ids else None
+    near_the_top = after is None and offset + limit <= MOST_COUNTED
+    collected = bool(filters.user_ids or (filters.search and near_the_top))
     parameters = asdict(filters) | {
         "title_pattern": _contains(filters.search) if filters.search else None,
         "limit": limit,
@@ -117,14 +126,15 @@ def list_items(
         "most_counted": most_counted,
     }
     with conn.cursor(row_factory=class_row(ItemPage)) as cur:
-        page = next(cur.execute(_PAGES[sort, order, bool(filters.user_ids)], parameters))
+        # never prepared: a plan for any filters can turn a search of 1 ms into one of 1 s
+        page = next(cur.execute(_PAGES[sort, order, collected], parameters, prepare=False))
     if most_counted and page.total > most_counted:
         return replace(page, total=most_counted, total_is_exact=False)
     return page
 
 
 def find_item(conn: Connection, *, uids: list[str]) -> str | None:
-    """The item with one of these uids as JSON text, if an active person ever wanted it.
+    """The item with one of these one or two uids as JSON text, if an active person ever wanted it.
 
     `sources` tells who wants or wanted it, since when and until when, the first first.
     """
@@ -143,10 +153,10 @@ def find_item(conn: Connection, *, uids: list[str]) -> str | None:
                                  rfc3339(wishes.last_seen_at) AS last_seen_at,
                                  rfc3339(wishes.removed_at) AS removed_at) AS person
                     WHERE wishes.item_id = item.id) AS people
-             WHERE item.uid = ANY (%(uids)s)
+             WHERE item.uid IN (%(uid)s, %(or_uid)s)
                AND people.sources IS NOT NULL
             """,
-            {"uids": uids},
+            {"uid": uids[0], "or_uid": uids[-1]},
         ).fetchone()
 
 
@@ -164,8 +174,8 @@ def count_current_items(conn: Connection) -> int:
         )
 
 
-def get_stats(conn: Connection) -> dict[str, Any]:
-    """The numbers of the stats summary, ready to be shown."""
+def get_stats(conn: Connection) -> str:
+    """The numbers of the stats summary as JSON text."""
     with conn.cursor(row_factory=scalar_row) as cur:
         return next(
             cur.execute(
@@ -200,7 +210,7 @@ def get_stats(conn: Connection) -> dict[str, Any]:
                               AND added_at > now() - interval '7 days'),
                        'removed_items', coalesce(sum(items) FILTER (WHERE wanted_count = 0), 0),
                        'users_active', (SELECT count(*) FROM plex_users WHERE active),
-                       'last_success_at', (SELECT rfc3339(max(last_success_at)) FROM plex_users WHERE active))
+                       'last_success_at', (SELECT rfc3339(max(last_success_at)) FROM plex_users WHERE active))::text
               FROM wishlist_tallies
             """
             )
