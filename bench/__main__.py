@@ -16,13 +16,16 @@ from bench import figures
 from bench.figures import Figure, Table
 from bench.postgres import Postgres, postgres
 from bench.programs import BenchError, simulated_plex
+from bench.reads import read_figures, start_figures
 from bench.services import Bench
 from bench.syncs import growth_figures, health_figures, sync_figures
 
 PARTS: dict[str, Callable[[Bench], list[Figure | Table]]] = {
+    "start": start_figures,
     "sync": sync_figures,
     "health": health_figures,
     "growth": growth_figures,
+    "reads": read_figures,
 }
 
 

@@ -1,0 +1,121 @@
+"""What clients ask for: many different requests, drawn from what is there."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from bench.postgres import open_database
+from bench.programs import BenchError, call
+
+LIST = "/api/wishlist?limit=50"
+STATS = "/api/wishlist/stats/summary"
+SORTS = ("added_at", "title", "year", "wanted_count", "released_on")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some items of a database, and the people."""
+
+    items: Sequence[tuple[str, str, int | None]]
+    """Uid, title and year."""
+    people: Sequence[int]
+
+
+def draw_sample(url: str, *, most: int = 4000) -> Sample:
+    """Items from everywhere in the table, the same every time."""
+    with open_database(url) as conn:
+        items = conn.execute(
+            "SELECT uid, title, year FROM wishlist_items ORDER BY md5(uid) LIMIT %(most)s", {"most": most}
+        ).fetchall()
+        people = [row[0] for row in conn.execute("SELECT id FROM plex_users WHERE active ORDER BY id")]
+    return Sample(items, people)
+
+
+def front_pages(most: int) -> list[str]:
+    """Different pages near the front, in a mixed order: no two requests are the same."""
+    offsets = list(range(min(most, 2000)))
+    random.Random(1).shuffle(offsets)
+    return [f"{LIST}&offset={offset}" for offset in offsets]
+
+
+def sorted_pages() -> list[str]:
+    """Front pages in every order there is."""
+    return [
+        f"{LIST}&sort={sort}&order={order}&offset={offset}"
+        for offset in range(100)
+        for sort in SORTS
+        for order in ("asc", "desc")
+    ]
+
+
+def searches(sample: Sample) -> list[str]:
+    """Words and parts of words of titles; frequent ones come as often as in titles, each time for another page."""
+    chance = random.Random(2)
+    seen: Counter[str] = Counter()
+    paths: list[str] = []
+    for _, title, _ in sample.items:
+        term = _term(title, chance)
+        paths.append(f"{LIST}&{urlencode({'search': term, 'offset': seen[term]})}")
+        seen[term] += 1
+    return paths
+
+
+def years(sample: Sample) -> list[str]:
+    """Every year, for several pages."""
+    known = sorted({year for _, _, year in sample.items if year})
+    return [f"{LIST}&year={year}&offset={offset}" for offset in range(5) for year in known]
+
+
+def filters(sample: Sample) -> list[str]:
+    """Two to four filters at a time, such that something is likely to be found."""
+    chance = random.Random(3)
+    paths: list[str] = []
+    for _, title, year in sample.items:
+        person = chance.choice(sample.people)
+        both = [person, chance.choice(sample.people)]
+        choices: list[list[tuple[str, str | int]]] = [
+            [("search", _term(title, chance))],
+            [("year", year or 2000)],
+            [("media_type", chance.choice(("movie", "show")))],
+            [("min_wanted", 2)],
+            [("user", person)] if chance.random() < 0.7 else [("user", each) for each in both] + [("match", "all")],
+        ]
+        chosen = chance.sample(choices, chance.randint(2, 4))
+        paths.append(f"{LIST}&{urlencode([pair for pairs in chosen for pair in pairs])}")
+    return paths
+
+
+def items(sample: Sample) -> list[str]:
+    """Single items by uid."""
+    return [f"/api/wishlist/{quote(uid, safe='')}" for uid, _, _ in sample.items]
+
+
+def deep_pages(address: str, row: int) -> list[str]:
+    """Pages that begin about so many rows down the list, by cursor. Raises BenchError if there is no cursor."""
+    cursors: list[str] = []
+    for place in range(max(row - 500, 0), row + 500, 50):
+        cursor = call("GET", f"{address}/api/wishlist?limit=1&offset={place}").get("next")
+        if not cursor:
+            raise BenchError(f"the page at row {place} names no next one")
+        cursors.append(cursor)
+    return [
+        f"/api/wishlist?{urlencode({'limit': limit, 'after': cursor})}" for limit in range(41, 51) for cursor in cursors
+    ]
+
+
+def _term(title: str, chance: random.Random) -> str:
+    """A word of the title, a part of one, or two words: 3 letters or more."""
+    words = [word.strip(":'") for word in title.split()]
+    long_words = [word for word in words if len(word) >= 3]
+    word = chance.choice(long_words)
+    kind = chance.random()
+    if kind < 0.25 and len(words) > 1:
+        at = chance.randrange(len(words) - 1)
+        return " ".join(title.split()[at : at + 2])
+    if kind < 0.5 and len(word) > 4:
+        length = chance.randint(3, 5)
+        at = chance.randint(0, len(word) - length)
+        return word[at : at + length].lower()
+    return word
