@@ -14,10 +14,13 @@ from pathlib import Path
 
 from bench import figures
 from bench.figures import Figure, Table
+from bench.memory import memory_figures
 from bench.postgres import Postgres, postgres
 from bench.programs import BenchError, simulated_plex
 from bench.reads import read_figures, start_figures
+from bench.schedulers import scheduler_figures
 from bench.services import Bench
+from bench.sizes import size_figures
 from bench.syncs import growth_figures, health_figures, sync_figures
 
 PARTS: dict[str, Callable[[Bench], list[Figure | Table]]] = {
@@ -26,6 +29,9 @@ PARTS: dict[str, Callable[[Bench], list[Figure | Table]]] = {
     "health": health_figures,
     "growth": growth_figures,
     "reads": read_figures,
+    "memory": memory_figures,
+    "schedulers": scheduler_figures,
+    "sizes": size_figures,
 }
 
 

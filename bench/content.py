@@ -33,7 +33,7 @@ SELECT 'plex://' || kind || '/' || key,
        CASE kind WHEN 'show' THEN number END,
        'https://images.plex.example/original/' || key || '/thumb.jpg',
        'https://watch.plex.example/' || kind || '/' || key,
-       (ARRAY['G', 'PG', 'PG-13', 'R', 'TV-MA'])[1 + part % 5],
+       (ARRAY['G', 'PG', 'PG-13', 'R', 'TV-MA'])[1 + part %% 5],
        now() - interval '5 years' * (1 - number / %(items)s::float)
   FROM (SELECT number,
                substr(md5('title' || number), 1, 24) AS key,
@@ -55,7 +55,7 @@ SELECT 'plex://' || kind || '/' || key,
 SOURCES = """
 INSERT INTO wishlist_item_sources (item_id, user_id, first_added_at, removed_at, last_seen_at)
 SELECT item_id,
-       (%(people)s::int[])[1 + (first_person + CASE which WHEN 1 THEN 0 ELSE step END) % %(people_count)s],
+       (%(people)s::int[])[1 + (first_person + CASE which WHEN 1 THEN 0 ELSE step END) %% %(people_count)s],
        added_at + which * interval '1 minute',
        CASE WHEN chance < 0.05 THEN now() END,
        CASE WHEN chance < 0.05 THEN now() - interval '6 hours' END
