@@ -89,9 +89,10 @@ def fill(url: str, *, items: int, people: int) -> None:
             },
         )
         conn.execute(SOURCES, {"people": ids, "people_count": len(ids)})
+        conn.execute("SET session_replication_role = origin")
+        recount(conn)
         for definition in indexes:
             conn.execute(definition)
-        recount(conn)
         conn.execute("UPDATE plex_users SET sync_state = 'ok', last_attempt_at = now(), last_success_at = now()")
     settle(url)
 
@@ -124,9 +125,9 @@ def add_people(conn: Connection[Any], *, count: int, titles: int) -> list[int]:
 
 def recount(conn: Connection[Any]) -> None:
     """Have the schema bring what it derives from these tables up to date."""
-    function = conn.execute("SELECT to_regprocedure('recount_items(bigint[])')").fetchone()
-    if function and function[0]:
-        conn.execute("SELECT recount_items(NULL)")
+    for function in ("recount_items(bigint[])", "recount_people(integer[])"):
+        if conn.execute("SELECT to_regprocedure(%s)", [function]).fetchone() != (None,):
+            conn.execute(f"SELECT {function.partition('(')[0]}(NULL)")
 
 
 def _drop_indexes(conn: Connection[Any]) -> list[str]:

@@ -35,7 +35,7 @@ def draw_sample(url: str, *, most: int = 4000) -> Sample:
 
 def front_pages(most: int) -> list[str]:
     """Different pages near the front, in a mixed order: no two requests are the same."""
-    offsets = list(range(min(most, 2000)))
+    offsets = list(range(min(most, 900)))
     random.Random(1).shuffle(offsets)
     return [f"{LIST}&offset={offset}" for offset in offsets]
 
@@ -92,10 +92,11 @@ def items(sample: Sample) -> list[str]:
     return [f"/api/wishlist/{quote(uid, safe='')}" for uid, _, _ in sample.items]
 
 
-def deep_pages(address: str, row: int) -> list[str]:
-    """Pages that begin about so many rows down the list, by cursor. Raises BenchError if there is no cursor."""
+def deep_pages(address: str, items: int) -> list[str]:
+    """Pages that begin about nine tenths down the list, by cursor. Raises BenchError if there is no cursor."""
+    row, around = items * 9 // 10, min(500, items // 20)
     cursors: list[str] = []
-    for place in range(max(row - 500, 0), row + 500, 50):
+    for place in range(row - around, row + around, around // 10):
         cursor = call("GET", f"{address}/api/wishlist?limit=1&offset={place}").get("next")
         if not cursor:
             raise BenchError(f"the page at row {place} names no next one")

@@ -82,7 +82,7 @@ def _measure(bench: Bench, items: int, people: int) -> Size:
             SEARCH: lambda: paths.searches(sample),
             FILTERS: lambda: paths.filters(sample),
             ITEM: lambda: paths.items(sample),
-            DEEP: lambda: paths.deep_pages(served.address, items * 9 // 10),
+            DEEP: lambda: paths.deep_pages(served.address, items),
         }
         for kind, make_paths in asked.items():
             try:
