@@ -74,7 +74,7 @@ def fill(url: str, *, items: int, people: int) -> None:
         conn.execute("SELECT setseed(0.5)")
         conn.execute("SET session_replication_role = replica")  # what is inserted is right: nothing to check
         conn.execute("SET maintenance_work_mem = '256MB'")
-        ids = add_people(conn, count=people, titles=0)
+        ids = add_people(conn, count=people, list_length=0)
         indexes = _drop_indexes(conn)
         conn.execute(
             ITEMS,
@@ -98,13 +98,13 @@ def fill(url: str, *, items: int, people: int) -> None:
     settle(url)
 
 
-def add_people(conn: Connection[Any], *, count: int, titles: int) -> list[int]:
-    """Add people with lists of so many titles straight to the table, checked with Plex as it were; their ids."""
+def add_people(conn: Connection[Any], *, count: int, list_length: int) -> list[int]:
+    """Add people with lists of that length straight to the table, as if checked with Plex; their ids."""
     cipher = TokenCipher([PASSPHRASE])
     ids: list[int] = []
     with conn.transaction():
         for person in range(count):
-            user_id, secret = users.next_user_id(conn), token(person, titles)
+            user_id, secret = users.next_user_id(conn), token(person, list_length)
             users.add_user(
                 conn,
                 user_id=user_id,
