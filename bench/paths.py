@@ -56,9 +56,9 @@ def searches(sample: Sample) -> list[str]:
     seen: Counter[str] = Counter()
     paths: list[str] = []
     for _, title, _ in sample.items:
-        term = _term(title, chance)
-        paths.append(f"{LIST}&{urlencode({'search': term, 'offset': seen[term]})}")
-        seen[term] += 1
+        word = term(title, chance)
+        paths.append(f"{LIST}&{urlencode({'search': word, 'offset': seen[word]})}")
+        seen[word] += 1
     return paths
 
 
@@ -76,7 +76,7 @@ def filters(sample: Sample) -> list[str]:
         person = chance.choice(sample.people)
         both = [person, chance.choice(sample.people)]
         choices: list[list[tuple[str, str | int]]] = [
-            [("search", _term(title, chance))],
+            [("search", term(title, chance))],
             [("year", year or 2000)],
             [("media_type", chance.choice(("movie", "show")))],
             [("min_wanted", 2)],
@@ -106,8 +106,8 @@ def deep_pages(address: str, items: int) -> list[str]:
     ]
 
 
-def _term(title: str, chance: random.Random) -> str:
-    """A word of the title, a part of one, or two words: 3 letters or more."""
+def term(title: str, chance: random.Random) -> str:
+    """A word of the title, a part of one, or two words; 3 letters or more."""
     words = [word.strip(":'") for word in title.split()]
     long_words = [word for word in words if len(word) >= 3]
     word = chance.choice(long_words)

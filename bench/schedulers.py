@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 180
 def scheduler_figures(bench: Bench) -> list[Figure | Table]:
     """1, 2 and 4 schedulers over 2,000 people who are all due, with short lists and a Plex that takes 50 ms."""
     people = 100 if bench.quick else PEOPLE
-    bench.plex.prepare(people=people, list_length=TITLES)
+    bench.plex.prepare(people=people, titles=TITLES)
     found = {count: _read_everybody(bench, count, people) for count in (1, 2, 4)}
     speeds = {count: float(counted["people_a_second"]) for count, counted in found.items()}
     once = all(counted["people_by_reads"] == {"1": people} for counted in found.values())
