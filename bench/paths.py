@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -51,15 +51,9 @@ def sorted_pages() -> list[str]:
 
 
 def searches(sample: Sample) -> list[str]:
-    """Words and parts of words of titles; frequent ones come as often as in titles, each time for another page."""
+    """Words and parts of words of titles, the frequent ones as often as in titles."""
     chance = random.Random(2)
-    seen: Counter[str] = Counter()
-    paths: list[str] = []
-    for _, title, _ in sample.items:
-        word = term(title, chance)
-        paths.append(f"{LIST}&{urlencode({'search': word, 'offset': seen[word]})}")
-        seen[word] += 1
-    return paths
+    return _all_different(f"{LIST}&{urlencode({'search': term(title, chance)})}" for _, title, _ in sample.items)
 
 
 def years(sample: Sample) -> list[str]:
@@ -73,18 +67,17 @@ def filters(sample: Sample) -> list[str]:
     chance = random.Random(3)
     paths: list[str] = []
     for _, title, year in sample.items:
-        person = chance.choice(sample.people)
-        both = [person, chance.choice(sample.people)]
+        person, other = chance.sample(sample.people, 2)
         choices: list[list[tuple[str, str | int]]] = [
             [("search", term(title, chance))],
             [("year", year or 2000)],
             [("media_type", chance.choice(("movie", "show")))],
             [("min_wanted", 2)],
-            [("user", person)] if chance.random() < 0.7 else [("user", each) for each in both] + [("match", "all")],
+            [("user", person)] if chance.random() < 0.7 else [("user", person), ("user", other), ("match", "all")],
         ]
         chosen = chance.sample(choices, chance.randint(2, 4))
         paths.append(f"{LIST}&{urlencode([pair for pairs in chosen for pair in pairs])}")
-    return paths
+    return _all_different(paths)
 
 
 def items(sample: Sample) -> list[str]:
@@ -120,3 +113,13 @@ def term(title: str, chance: random.Random) -> str:
         at = chance.randint(0, len(word) - length)
         return word[at : at + length].lower()
     return word
+
+
+def _all_different(paths: Iterable[str]) -> list[str]:
+    """Each path for another part of the list than its earlier likes: no reply is the same as one before."""
+    seen: Counter[str] = Counter()
+    different: list[str] = []
+    for path in paths:
+        different.append(f"{path}&offset={seen[path]}")
+        seen[path] += 1
+    return different
