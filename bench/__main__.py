@@ -67,7 +67,11 @@ def measure(chosen: list[str], *, quick: bool) -> bool:
         bench = Bench(server, plex, Path(directory), quick)
         for name in chosen:
             print(f"{datetime.now():%H:%M:%S} measuring: {name}", file=sys.stderr, flush=True)
-            found += PARTS[name](bench)
+            try:
+                found += PARTS[name](bench)
+            except BenchError as error:
+                print(error, file=sys.stderr)
+                found.append(figures.true(name, "measured", "not measured, see above", met=False))
         machine = describe(server)
     goals = [figure for figure in found if isinstance(figure, Figure)]
     print(f"{machine}\n")

@@ -72,7 +72,7 @@ def at_most(what: str, limit: float, value: float, unit: str, *, reference: str 
     return Figure(what, f"{value:.3g} {unit}", goal=f"≤ {limit:g} {unit}", reference=reference, met=value <= limit)
 
 
-def true(what: str, goal: str, value: str, met: bool) -> Figure:
+def true(what: str, goal: str, value: str, *, met: bool) -> Figure:
     """Something that is so or not."""
     return Figure(what, value, goal=goal, met=met)
 

@@ -10,7 +10,7 @@ from bench.figures import Figure, Table
 from bench.load import load
 from bench.plex import token
 from bench.postgres import fetch, settle
-from bench.programs import BenchError, Program, call
+from bench.programs import BenchError, call, pss_bytes
 from bench.services import Bench, our_api, our_database, scheduler
 from bench.syncs import PEOPLE, TITLES
 
@@ -27,7 +27,6 @@ def memory_figures(bench: Bench) -> list[Figure | Table]:
     with our_api(bench, url) as served:
         served.add_people(people, titles)
         with scheduler(bench, url) as sidecar:
-            programs = [served.program, sidecar]
             _wait_until_read(url, people)
             settle(url)
             sample = paths.draw_sample(url)
@@ -39,8 +38,9 @@ def memory_figures(bench: Bench) -> list[Figure | Table]:
                 [paths.STATS, paths.LIST, "/api/wishlist?limit=500", "/health", "/metrics"],
             ):
                 load(served.address, asked, bench.directory, clients=16, seconds=1 if bench.quick else 4)
-            after_load = _megabytes(programs)
-            with _watching(programs) as peak:
+            pids = served.program.pids() + sidecar.pids()
+            after_load = _megabytes(pids)
+            with _watching(pids) as peak:
                 body = {"name": "Long list", "token": token(0, long_list)}
                 call("POST", f"{served.address}/api/users", body)
                 _wait_until_read(url, people + 1)
@@ -58,18 +58,18 @@ def _wait_until_read(url: str, people: int) -> None:
         time.sleep(0.2)
 
 
-def _megabytes(programs: list[Program]) -> float:
-    return sum(running.pss_bytes() for running in programs) / 1e6
+def _megabytes(pids: list[int]) -> float:
+    return sum(pss_bytes(pid) for pid in pids) / 1e6
 
 
 @contextmanager
-def _watching(programs: list[Program]) -> Iterator[list[float]]:
-    samples = [_megabytes(programs)]
+def _watching(pids: list[int]) -> Iterator[list[float]]:
+    samples = [_megabytes(pids)]
     stop = threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.03):
-            samples.append(_megabytes(programs))
+            samples.append(_megabytes(pids))
 
     thread = threading.Thread(target=watch)
     thread.start()

@@ -59,12 +59,8 @@ class Program:
         """The error to raise when it did not do what it should."""
         return BenchError(f"{what}\n{self.log.read_text(errors='replace')[-3000:]}")
 
-    def pss_bytes(self) -> int:
-        """Its memory and that of its children, what they share counted once."""
-        return sum(_pss_bytes(pid) for pid in self._session())
-
-    def _session(self) -> list[int]:
-        # each program leads a session of its own, which its children are born into
+    def pids(self) -> list[int]:
+        """Its process and those of its children: each program leads a session, which they are born into."""
         found: list[int] = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -76,7 +72,8 @@ class Program:
         return found
 
 
-def _pss_bytes(pid: int) -> int:
+def pss_bytes(pid: int) -> int:
+    """The memory of a process; what several share is divided among them."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:  # it has just ended

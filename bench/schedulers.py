@@ -33,9 +33,9 @@ def scheduler_figures(bench: Bench) -> list[Figure | Table]:
             f"people read a second by 1, 2 and 4 schedulers, {people:,} people, Plex at {LATENCY_MS} ms",
             "grows by more than 10% each time",
             " · ".join(f"{speed:.0f}/s" for speed in speeds.values()),
-            grows,
+            met=grows,
         ),
-        figures.true("people read other than once by them", "0", str(_not_once(found, people)), once),
+        figures.true("people read other than once by them", "0", str(_not_once(found, people)), met=once),
         Table(
             f"{people:,} people with lists of {TITLES}, Plex at {LATENCY_MS} ms",
             ["schedulers", "people read", "against one", "lists read"],
