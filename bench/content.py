@@ -11,8 +11,8 @@ from bench.programs import PASSPHRASE
 from wishlist_service.queries import users
 from wishlist_service.tokens import TokenCipher, mask
 
-# A title has a shape, an adjective and a noun of which some are much more frequent than others, and a name
-# that is rare. The moments of adding go up with the ids, over five years.
+# A title has a shape, an adjective and a noun, the first of which come in one title of fifty and the last in one
+# of thousands, and a name that is rare. The moments of adding go up with the ids, over five years.
 ITEMS = """
 INSERT INTO wishlist_items (
        uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
