@@ -101,13 +101,14 @@ def deep_pages(address: str, items: int) -> list[str]:
 
 def term(title: str, chance: random.Random) -> str:
     """A word of the title, a part of one, or two words; 3 letters or more."""
-    words = [word.strip(":'") for word in title.split()]
-    long_words = [word for word in words if len(word) >= 3]
-    word = chance.choice(long_words)
+    words = title.split()
     kind = chance.random()
     if kind < 0.25 and len(words) > 1:
         at = chance.randrange(len(words) - 1)
-        return " ".join(title.split()[at : at + 2])
+        return " ".join(words[at : at + 2])
+    word = chance.choice(
+        [plain for plain in (each.removesuffix(":").removesuffix("'s") for each in words) if len(plain) >= 3]
+    )
     if kind < 0.5 and len(word) > 4:
         length = chance.randint(3, 5)
         at = chance.randint(0, len(word) - length)
