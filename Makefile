@@ -1,12 +1,13 @@
 # make run    the whole service on this machine       make test   all tests
 # make demo   the same with a simulated Plex          make check  what CI runs
+# make bench  every goal of speed and memory, measured: takes a quarter of an hour
 # make audit  known holes in what is installed, and in our own code; asks the internet
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check audit fmt clean
+.PHONY: run demo test check bench audit fmt clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service
@@ -24,6 +25,9 @@ check: $(VENV)/tests $(VENV)/nginx
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(MAKE) test
+
+bench: $(VENV)/runs $(VENV)/reference $(VENV)/wrk
+	@exec $(BIN)/python -m bench
 
 audit: $(VENV)/tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 bandit==1.9.4
@@ -50,6 +54,16 @@ $(VENV)/tests: requirements.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/runs
 
-# the tests take the system's nginx, or else Debian's package unpacked here
+# nginx for the tests and wrk for the measurements are the system's, or else Debian's package unpacked here
 $(VENV)/nginx: | $(BIN)/python
-	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/unpack_nginx.sh $@
+	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/unpack_debian.sh nginx $@
+
+$(VENV)/wrk: | $(BIN)/python
+	@command -v wrk >/dev/null || tests/unpack_debian.sh wrk $@
+
+# what we are measured against needs packages of its own, in an environment of its own
+$(VENV)/reference: bench/requirements.txt | $(BIN)/python
+	@rm -rf $@
+	@$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt || { rm -rf $@; exit 1; }
+	@touch $@

@@ -78,7 +78,8 @@ def reply_of_this_second(make_body: Callable[[], str]) -> Response:
     question = f"{int(time.time())} {g.names_shown} {request.full_path}"
     response = Response(_body(_generation(), question, make_body), content_type="application/json")
     response.add_etag(weak=True)
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 def _generation() -> int:

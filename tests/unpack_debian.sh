@@ -1,16 +1,18 @@
 #!/bin/sh
-# Unpacks nginx of Debian or Ubuntu, and what libraries of it are missing here, into a new directory ($1).
+# Unpacks a package of Debian or Ubuntu ($1), and what libraries of it are missing here, into a new directory ($2).
 # Installs nothing and needs no root.
 set -eu
 
-work=$(realpath "$(mktemp -d "$1.XXXXXX")")
+work=$(realpath "$(mktemp -d "$2.XXXXXX")")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
+name=$1
+directory=$2
 
 # the arguments are options of apt-get
 download() {
-    packages=$(apt-get "$@" --simulate --no-install-recommends install nginx |
-        sed -n 's/^Inst \(nginx[^ ]*\|lib[^ ]*\|zlib[^ ]*\) .*/\1/p') &&
+    packages=$(apt-get "$@" --simulate --no-install-recommends install "$name" |
+        sed -n "s/^Inst \($name[^ ]*\|lib[^ ]*\|zlib[^ ]*\) .*/\1/p") &&
         [ -n "$packages" ] && (cd "$work" && apt-get "$@" download $packages)
 }
 
@@ -23,8 +25,8 @@ download_anew() {
 
 if ! { download || download_anew; } >"$work/log" 2>&1; then
     grep '^E:' "$work/log" >&2 || true
-    echo "The tests need nginx, and it could not be fetched. On Debian and Ubuntu: apt install nginx" >&2
+    echo "$name is needed, and it could not be fetched. On Debian and Ubuntu: apt install $name" >&2
     exit 1
 fi
 for package in "$work"/*.deb; do dpkg -x "$package" "$work/root"; done
-mv "$work/root" "$1"
+mv "$work/root" "$directory"

@@ -1,0 +1,171 @@
+"""Content made in the database itself: people, titles, and who wants what, in any size within minutes."""
+
+from typing import Any
+
+from psycopg import Connection, sql
+
+from bench import titles
+from bench.plex import token
+from bench.postgres import open_database, settle
+from bench.programs import PASSPHRASE
+from wishlist_service.queries import users
+from wishlist_service.tokens import TokenCipher, mask
+
+# A title has a shape, an adjective and a noun, the first of which come in one title of fifty and the last in one
+# of thousands, and a name that is rare. The moments of adding go up with the ids, over five years.
+ITEMS = """
+INSERT INTO wishlist_items (
+       uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
+       poster_url, plex_url, content_rating, added_at)
+SELECT 'plex://' || kind || '/' || key,
+       kind,
+       CASE shape WHEN 0 THEN 'The ' || adjective || ' ' || noun
+                  WHEN 1 THEN adjective || ' ' || noun
+                  WHEN 2 THEN 'The ' || noun || ' of ' || name
+                  WHEN 3 THEN name
+                  WHEN 4 THEN name || ': ' || adjective || ' ' || noun
+                  ELSE name || '''s ' || noun || ' ' || part
+        END,
+       year,
+       make_date(year, month, day),
+       'tt' || lpad(number::text, 8, '0'),
+       number,
+       CASE kind WHEN 'show' THEN number END,
+       'https://images.plex.example/original/' || key || '/thumb.jpg',
+       'https://watch.plex.example/' || kind || '/' || key,
+       (ARRAY['G', 'PG', 'PG-13', 'R', 'TV-MA'])[1 + part %% 5],
+       now() - interval '5 years' * (1 - number / %(items)s::float)
+  FROM (SELECT number,
+               substr(md5('title' || number), 1, 24) AS key,
+               CASE WHEN random() < 0.35 THEN 'show' ELSE 'movie' END AS kind,
+               floor(random() * 6)::int AS shape,
+               (%(adjectives)s::text[])[1 + floor(power(random(), 2) * %(adjective_count)s)::int] AS adjective,
+               (%(nouns)s::text[])[1 + floor(power(random(), 2) * %(noun_count)s)::int] AS noun,
+               initcap((%(syllables)s::text[])[1 + floor(random() * %(syllable_count)s)::int]
+                    || (%(syllables)s::text[])[1 + floor(random() * %(syllable_count)s)::int]
+                    || (%(syllables)s::text[])[1 + floor(random() * %(syllable_count)s)::int]) AS name,
+               CASE WHEN random() >= 0.03 THEN 1930 + floor(97 * sqrt(random()))::int END AS year,
+               1 + floor(random() * 12)::int AS month,
+               1 + floor(random() * 28)::int AS day,
+               2 + floor(random() * 7)::int AS part
+          FROM generate_series(1, %(items)s) AS number) AS made
+"""
+
+# Two different people for each title; one wish in twenty has been removed since.
+SOURCES = """
+INSERT INTO wishlist_item_sources (item_id, user_id, first_added_at, removed_at, last_seen_at)
+SELECT item_id,
+       (%(people)s::int[])[1 + (first_person + CASE which WHEN 1 THEN 0 ELSE step END) %% %(people_count)s],
+       added_at + which * interval '1 minute',
+       CASE WHEN chance < 0.05 THEN now() END,
+       CASE WHEN chance < 0.05 THEN now() - interval '6 hours' END
+  FROM (SELECT chosen.id AS item_id, chosen.added_at, which, first_person, step, random() AS chance
+          FROM (SELECT id, added_at,
+                       floor(random() * %(people_count)s)::int AS first_person,
+                       1 + floor(random() * (%(people_count)s - 1))::int AS step
+                  FROM wishlist_items) AS chosen
+         CROSS JOIN generate_series(1, 2) AS which) AS wished
+"""
+
+
+def fill(url: str, *, items: int, people: int) -> None:
+    """Fill our tables with so many items, each wanted by two of so many people."""
+    with open_database(url) as conn:
+        conn.execute("SELECT setseed(0.5)")
+        conn.execute("SET session_replication_role = replica")  # what is inserted is right: nothing to check
+        conn.execute("SET maintenance_work_mem = '256MB'")
+        ids = add_people(conn, count=people, list_length=0)
+        indexes = _drop_indexes(conn)
+        conn.execute(
+            ITEMS,
+            {
+                "items": items,
+                "adjectives": titles.ADJECTIVES,
+                "adjective_count": len(titles.ADJECTIVES),
+                "nouns": titles.NOUNS,
+                "noun_count": len(titles.NOUNS),
+                "syllables": titles.SYLLABLES,
+                "syllable_count": len(titles.SYLLABLES),
+            },
+        )
+        conn.execute(SOURCES, {"people": ids, "people_count": len(ids)})
+        conn.execute("SET session_replication_role = origin")
+        conn.execute("ANALYZE")  # without it the counting is planned for a few rows and takes for ever
+        recount(conn)
+        for definition in indexes:
+            conn.execute(definition)
+        conn.execute("UPDATE plex_users SET sync_state = 'ok', last_attempt_at = now(), last_success_at = now()")
+    settle(url)
+
+
+def add_people(conn: Connection[Any], *, count: int, list_length: int) -> list[int]:
+    """Add people with lists of that length straight to the table, as if checked with Plex; their ids."""
+    cipher = TokenCipher([PASSPHRASE])
+    ids: list[int] = []
+    with conn.transaction():
+        for person in range(count):
+            user_id, secret = users.next_user_id(conn), token(person, list_length)
+            users.add_user(
+                conn,
+                user_id=user_id,
+                name=f"Person {person}",
+                plex_token=cipher.encrypt(secret, owner=user_id),
+                token_fingerprint=cipher.fingerprints(secret)[0],
+                token_masked=mask(secret),
+                account=None,
+            )
+            ids.append(user_id)
+        conn.execute(
+            """
+            UPDATE plex_users
+               SET plex_uuid = 'account-' || id, plex_username = name, account_checked = true, pinged_at = now()
+            """
+        )
+    return ids
+
+
+def recount(conn: Connection[Any]) -> None:
+    """Have the schema bring what it derives from these tables up to date."""
+    for function in ("recount_items(bigint[])", "recount_people(integer[])"):
+        if conn.execute("SELECT to_regprocedure(%s)", [function]).fetchone() != (None,):
+            conn.execute(f"SELECT {function.partition('(')[0]}(NULL)")
+
+
+def _drop_indexes(conn: Connection[Any]) -> list[str]:
+    """Drop what is quicker built than kept, and return how to build it."""
+    found = conn.execute(
+        """
+        SELECT index.indexrelid::regclass::text, pg_get_indexdef(index.indexrelid)
+          FROM pg_index AS index
+     LEFT JOIN pg_constraint AS made_by ON made_by.conindid = index.indexrelid
+         WHERE index.indrelid IN ('wishlist_items'::regclass, 'wishlist_item_sources'::regclass)
+           AND made_by.oid IS NULL
+        """
+    ).fetchall()
+    for name, _ in found:
+        conn.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(name)))
+    return [definition for _, definition in found]
+
+
+def copy_to_reference(ours: str, reference: str) -> None:
+    """Give the reference the people, items and wishes of our database."""
+    copies = {
+        "plex_users (id, name, plex_token, active, created_at, updated_at)": (
+            "SELECT id, name, plex_token, active, created_at, updated_at FROM plex_users"
+        ),
+        "wishlist_items (id, uid, title, year, added_at, last_seen_at)": (
+            "SELECT id, uid, title, year, added_at, added_at FROM wishlist_items"
+        ),
+        "wishlist_item_sources (id, item_id, user_id, first_added_at, last_seen_at)": (
+            "SELECT row_number() OVER (), item_id, user_id, first_added_at, first_added_at FROM wishlist_item_sources"
+        ),
+    }
+    with open_database(ours) as source, open_database(reference) as target:
+        for table, query in copies.items():
+            with (
+                source.cursor().copy(f"COPY ({query}) TO STDOUT") as rows,
+                target.cursor().copy(f"COPY {table} FROM STDIN") as written,
+            ):
+                for row in rows:
+                    written.write(row)
+    settle(reference)

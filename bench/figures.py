@@ -1,0 +1,102 @@
+"""Rows of the result: what was measured, against which goal, and whether it is met."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+NOTHING = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table; `met` None: there is no goal, the figure is only told."""
+
+    what: str
+    ours: str
+    goal: str = NOTHING
+    reference: str = NOTHING
+    ratio: str = NOTHING
+    met: bool | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Further figures of one measurement, below the table of goals."""
+
+    heading: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def faster(what: str, goal: float, *, reference: Sequence[float], ours: Sequence[float]) -> Figure:
+    """Seconds, in how many times fewer of which ours is done."""
+    ratio = median(reference) / median(ours)
+    return Figure(
+        what,
+        seconds(median(ours)),
+        goal=f"≥ {goal:g} × faster",
+        reference=seconds(median(reference)),
+        ratio=f"{ratio:.1f} ×",
+        met=ratio >= goal,
+    )
+
+
+def more(what: str, goal: float, *, reference: Sequence[float], ours: Sequence[float]) -> Figure:
+    """Requests a second, of which ours serves so many times more."""
+    ratio = median(ours) / median(reference)
+    return Figure(
+        what,
+        rate(median(ours)),
+        goal=f"≥ {goal:g} × the requests",
+        reference=rate(median(reference)),
+        ratio=f"{ratio:.1f} ×",
+        met=ratio >= goal,
+    )
+
+
+def share(what: str, goal: float, *, constant: Sequence[float], ours: Sequence[float]) -> Figure:
+    """Requests a second, as a part of those that the same gunicorn serves of a constant."""
+    ratio = median(ours) / median(constant)
+    return Figure(
+        what,
+        rate(median(ours)),
+        goal=f"≥ {goal:.0%} of a constant",
+        reference=f"constant: {rate(median(constant))}",
+        ratio=f"{ratio:.0%}",
+        met=ratio >= goal,
+    )
+
+
+def at_most(what: str, limit: float, value: float, unit: str, *, reference: str = NOTHING) -> Figure:
+    """A value that must not be larger."""
+    return Figure(what, f"{value:.3g} {unit}", goal=f"≤ {limit:g} {unit}", reference=reference, met=value <= limit)
+
+
+def true(what: str, goal: str, value: str, *, met: bool) -> Figure:
+    """Something that is so or not."""
+    return Figure(what, value, goal=goal, met=met)
+
+
+def seconds(value: float) -> str:
+    """A duration, three digits."""
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
+
+
+def rate(value: float) -> str:
+    """Requests a second."""
+    return f"{value:,.0f}/s"
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; numbers stand to the right."""
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def goals_table(figures: Sequence[Figure]) -> str:
+    """All figures with their goals."""
+    verdicts = {True: "met", False: "**MISSED**", None: NOTHING}
+    return markdown(
+        ["what", "goal", "reference", "ours", "ratio", "goal met"],
+        [[each.what, each.goal, each.reference, each.ours, each.ratio, verdicts[each.met]] for each in figures],
+    )

@@ -1,0 +1,144 @@
+"""What is measured, each started as it would be in earnest: the reference, our API, a constant, our scheduler."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.plex import token
+from bench.postgres import Postgres
+from bench.programs import (
+    API_KEY,
+    CHECKOUT,
+    PASSPHRASE,
+    BenchError,
+    PlexControl,
+    Program,
+    call,
+    free_port,
+    program,
+    wait_for_health,
+)
+from wishlist_service.migrate import migrate
+
+REFERENCE_PYTHON = CHECKOUT / ".venv" / "reference" / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all measurements share."""
+
+    postgres: Postgres
+    plex: PlexControl
+    directory: Path
+    quick: bool
+    """Few rounds over little data: shows that all of it runs, the figures mean nothing."""
+
+    def rounds(self, wanted: int) -> int:
+        """How often to measure."""
+        return 1 if self.quick else wanted
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that answers at `address`; `seconds` is how long its start took."""
+
+    program: Program
+    address: str
+    seconds: float
+
+    def add_people(self, people: int, titles: int) -> None:
+        """Add people with lists of so many titles by the API, as one does."""
+        for person in range(people):
+            body = {"name": f"Person {person}", "token": token(person, titles)}
+            call("POST", f"{self.address}/api/users", body)
+
+    def sync(self) -> dict[str, int]:
+        """Sync everybody and wait for the end."""
+        run = call("POST", f"{self.address}/api/sync?wait=50")
+        if run["errors"] or run.get("status", "succeeded") != "succeeded":
+            raise self.program.fail(f"A sync did not succeed: {run}")
+        return run
+
+
+def settings(bench: Bench, database_url: str) -> dict[str, str]:
+    """The environment of a program, ours or the reference."""
+    return {
+        "DATABASE_URL": database_url,
+        "API_KEY": API_KEY,
+        "TOKEN_ENCRYPTION_KEY": PASSPHRASE,
+        "PLEX_DISCOVER_URL": bench.plex.url,
+        "PLEX_TV_URL": bench.plex.url,
+        "PLEX_PAGE_PAUSE_SECONDS": "0",
+    }
+
+
+def reference_database(bench: Bench, name: str) -> str:
+    """A new database with the reference's tables."""
+    url = bench.postgres.create(name)
+    command = [REFERENCE_PYTHON, "-m", "bench.reference.tables"]
+    done = subprocess.run(command, cwd=CHECKOUT, env=settings(bench, url), capture_output=True, text=True)
+    if done.returncode:
+        raise BenchError(f"The reference made no tables (make bench prepares it):\n{done.stderr}")
+    return url
+
+
+def our_database(bench: Bench, name: str) -> str:
+    """A new database with our tables."""
+    url = bench.postgres.create(name)
+    migrate(url)
+    return url
+
+
+@contextmanager
+def reference(bench: Bench, database_url: str) -> Iterator[Served]:
+    """The reference under uvicorn, one process, as its documentation has one start it."""
+    port = str(free_port())
+    command = [REFERENCE_PYTHON, "-m", "uvicorn", "bench.reference.app:app", "--port", port]
+    with _served(bench, command, port, settings(bench, database_url), "reference.log") as served:
+        yield served
+
+
+@contextmanager
+def our_api(bench: Bench, database_url: str) -> Iterator[Served]:
+    """Our API under gunicorn, with the default workers and threads."""
+    port = str(free_port())
+    command = [sys.executable, "-m", "gunicorn", "-c", CHECKOUT / "gunicorn.conf.py", "wsgi:app"]
+    env = settings(bench, database_url) | {"PORT": port}
+    with _served(bench, command, port, env, "api.log") as served:
+        yield served
+
+
+@contextmanager
+def constant(bench: Bench, database_url: str) -> Iterator[Served]:
+    """The same gunicorn, serving a constant."""
+    port = str(free_port())
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-c",
+        CHECKOUT / "bench" / "constant_gunicorn.py",
+        "bench.constant:app",
+    ]
+    env = settings(bench, database_url) | {"PORT": port}
+    with _served(bench, command, port, env, "constant.log") as served:
+        yield served
+
+
+@contextmanager
+def scheduler(bench: Bench, database_url: str, *, number: int = 1) -> Iterator[Program]:
+    """Our scheduler, one of several if need be."""
+    command = [sys.executable, "-m", "wishlist_service.scheduler"]
+    log = bench.directory / f"scheduler-{number}.log"
+    with program(command, env=settings(bench, database_url), log=log) as running:
+        yield running
+
+
+@contextmanager
+def _served(bench: Bench, command: list[str | Path], port: str, env: dict[str, str], log: str) -> Iterator[Served]:
+    with program(command, env=env, log=bench.directory / log) as running:
+        address = f"http://127.0.0.1:{port}"
+        yield Served(running, address, wait_for_health(running, address))
