@@ -98,24 +98,16 @@ class PlexHttp:
 
         Raises RateLimited (429 and no time to wait it out) or Unreachable (no answer or 5xx, every time).
         """
-        import requests
-        import urllib3
-
         headers = self._headers | {"X-Plex-Token": token}
         if etag:
             headers["If-None-Match"] = etag
         problem = ""
         for attempt in range(1, tries + 1):
             self._wait_out_cooldown()
-            try:
-                reply = self._exchange(url, query, headers)
-            # never the text of the error: it holds the address
-            except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-                problem = self._no_answer("timed out")
-            except requests.exceptions.SSLError:
-                problem = self._no_answer("no secure connection")
-            except (requests.RequestException, urllib3.exceptions.HTTPError):
-                problem = self._no_answer("connection failed")
+            reply = self._ask(url, query, headers)
+            if isinstance(reply, str):
+                self._count("no_answer")
+                problem = reply
             else:
                 self._count(_outcome(reply.status))
                 if reply.status == 429:
@@ -143,10 +135,6 @@ class PlexHttp:
         with self._counts_lock:
             return self._counts.copy()
 
-    def _no_answer(self, problem: str) -> str:
-        self._count("no_answer")
-        return problem
-
     def _count(self, outcome: str) -> None:
         with self._counts_lock:
             self._counts[outcome] += 1
@@ -168,6 +156,20 @@ class PlexHttp:
             "X-Plex-Product": "Plex Wishlist Service",
             "X-Plex-Client-Identifier": self._ask_client_identifier(),
         }
+
+    def _ask(self, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply | str:
+        import requests
+        import urllib3
+
+        # why there is none; never in the words of the error, which hold the address
+        try:
+            return self._exchange(url, query, headers)
+        except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+            return "timed out"
+        except requests.exceptions.SSLError:
+            return "no secure connection"
+        except (requests.RequestException, urllib3.exceptions.HTTPError):
+            return "connection failed"
 
     def _exchange(self, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
         # A redirect is not followed: the token would travel along. The time-out of requests
