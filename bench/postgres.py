@@ -34,7 +34,7 @@ class Postgres:
 def postgres(directory: Path) -> Iterator[Postgres]:
     """A PostgreSQL that runs inside the block."""
     directory.chmod(0o755)  # the server may run as another user, who must get to its data
-    with EmbeddedPostgres(directory / "postgres", settings=["shared_buffers=256MB"]) as server:
+    with EmbeddedPostgres(directory / "postgres", settings=["shared_buffers=1GB"]) as server:
         yield Postgres(server)
 
 

@@ -16,7 +16,7 @@ from bench.programs import BenchError, call
 from bench.services import Bench, Served, our_api, our_database
 
 CLIENTS = 8
-PEOPLE = {1_000: 20, 10_000: 50, 100_000: 150, 1_000_000: 400}
+PEOPLE = {1_000: 20, 10_000: 50, 100_000: 200, 1_000_000: 2_000}
 NEW_TITLES = 1_000
 
 LIST, SORTED, SEARCH = "list of 50", "list of 50, in every order there is", "search of 3 letters or more"

@@ -83,9 +83,12 @@ def plans(new_database: Callable[[str | None], str], template: str) -> Iterator[
     with connect(url, autocommit=True) as filling:
         filling.execute(FILL)
         filling.execute("VACUUM")
-    with db.connect(url, role="api") as conn:
+    pool = db.Pool(url, size=1)
+    pool.open()
+    with pool.connection() as conn:
         conn.execute("LOAD 'auto_explain'")
         yield Plans(conn)
+    pool.close()
 
 
 FILTERS = {

@@ -24,6 +24,9 @@ POOL_WAIT_SECONDS: Final = 2
 STATEMENT_SECONDS: Final = 15
 SILENCE_SECONDS: Final = 30  # longer than any statement may take
 
+# A page is never worth going through a whole table, nor compiling its plan; and what is asked for is in memory.
+_READING: Final = "-c enable_seqscan=off -c jit=off -c random_page_cost=1.1"
+
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
@@ -53,7 +56,7 @@ class Pool:
     def __init__(self, database_url: str, *, size: int) -> None:
         self._pool = ConnectionPool(
             database_url,
-            kwargs=_settings("api", statement_timeout_seconds=STATEMENT_SECONDS),
+            kwargs=_settings("api", statement_timeout_seconds=STATEMENT_SECONDS, more=_READING),
             min_size=1,
             max_size=size,
             timeout=POOL_WAIT_SECONDS,
@@ -201,8 +204,9 @@ def lock_wishlist(conn: Connection) -> None:
     conn.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, _WISHLIST_LOCK))
 
 
-def _settings(role: str, *, statement_timeout_seconds: int) -> dict[str, Any]:
+def _settings(role: str, *, statement_timeout_seconds: int, more: str = "") -> dict[str, Any]:
     options = (
+        more,
         f"-c statement_timeout={statement_timeout_seconds}s",
         "-c timezone=UTC",
         # the server finds out within minutes that a host went dark, and gives its locks back

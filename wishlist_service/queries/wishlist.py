@@ -17,8 +17,7 @@ _PAGE: Final[LiteralString] = """
          SELECT item.id, item.added_at, {key} AS key
            FROM wishlist_matching(
                     %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                    %(every_user)s, %(min_wanted)s, %(status)s) AS item
-       {first}),
+                    %(every_user)s, %(min_wanted)s, %(status)s) AS item),
          page AS (
          SELECT id, added_at, key
            FROM matching
@@ -41,10 +40,7 @@ _PAGE: Final[LiteralString] = """
                          AND (%(status)s <> 'current' OR wanted_count > 0)
                          AND (%(status)s <> 'removed' OR wanted_count = 0))
                 ELSE (SELECT count(*)
-                        FROM (SELECT
-                                FROM matching
-                            ORDER BY key, added_at, id     -- along an index, not through the table
-                               LIMIT %(most_counted)s::integer + 1) AS counted)
+                        FROM (SELECT FROM matching LIMIT %(most_counted)s::integer + 1) AS counted)
             END AS total,
            (SELECT coalesce(
                        json_agg(item.document ORDER BY key {onward}, added_at {onward}, shown.id {onward}),
@@ -57,11 +53,6 @@ _PAGE: Final[LiteralString] = """
           ORDER BY key {backward}, added_at {backward}, id {backward}
              LIMIT 1) AS next
     """
-
-_FIRST: Final[dict[str, LiteralString]] = {
-    "desc": "ORDER BY key DESC, added_at DESC, id DESC LIMIT %(most_counted)s::integer + 1",
-    "asc": "ORDER BY key, added_at, id LIMIT %(most_counted)s::integer + 1",
-}
 
 # What a sort compares: what is unknown comes last in either direction. There is an index on each of these expressions.
 _KEYS: Final[dict[tuple[str, str], tuple[LiteralString, LiteralString]]] = {
@@ -77,11 +68,10 @@ _KEYS: Final[dict[tuple[str, str], tuple[LiteralString, LiteralString]]] = {
     ("released_on", "asc"): ("coalesce(item.released_on, '9999-12-31')", "date"),
 }
 
-# What will be counted anyway is collected once, for the page and the total.
+# The titles of some people are few: they are collected once, for the page and the total.
 _PAGES: Final[dict[tuple[str, str, bool], LiteralString]] = {
-    (sort, order, collected): _PAGE.format(
-        materialized="MATERIALIZED" if collected else "NOT MATERIALIZED",
-        first=_FIRST[order] if collected else "",
+    (sort, order, of_people): _PAGE.format(
+        materialized="MATERIALIZED" if of_people else "NOT MATERIALIZED",
         key=key,
         kind=kind,
         beyond="<" if order == "desc" else ">",
@@ -89,7 +79,7 @@ _PAGES: Final[dict[tuple[str, str, bool], LiteralString]] = {
         backward="ASC" if order == "desc" else "DESC",
     )
     for (sort, order), (key, kind) in _KEYS.items()
-    for collected in (True, False)
+    for of_people in (True, False)
 }
 
 
@@ -114,8 +104,6 @@ def list_items(
     Matches of a search are counted up to MOST_COUNTED.
     """
     most_counted = MOST_COUNTED if filters.search and not filters.user_ids else None
-    near_the_top = after is None and offset + limit <= MOST_COUNTED
-    collected = bool(filters.user_ids or (filters.search and near_the_top))
     parameters = asdict(filters) | {
         "title_pattern": _contains(filters.search) if filters.search else None,
         "limit": limit,
@@ -127,7 +115,7 @@ def list_items(
     }
     with conn.cursor(row_factory=class_row(ItemPage)) as cur:
         # never prepared: a plan for any filters can turn a search of 1 ms into one of 1 s
-        page = next(cur.execute(_PAGES[sort, order, collected], parameters, prepare=False))
+        page = next(cur.execute(_PAGES[sort, order, bool(filters.user_ids)], parameters, prepare=False))
     if most_counted and page.total > most_counted:
         return replace(page, total=most_counted, total_is_exact=False)
     return page
