@@ -1,7 +1,6 @@
 """ETags and kept replies: cheap while nothing changes, and never older than the database."""
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,8 +10,9 @@ from conftest import API_KEY, Household
 from fake_plex import row
 from flask.testing import FlaskClient
 from plex_faults import status
+from processes import call, gunicorn, request, settings_for
 
-from wishlist_service.api.replies import MOST_BYTES, SHARED_SECONDS, Replies
+from wishlist_service.api.replies import MOST_BYTES, Replies
 from wishlist_service.app import close_app, create_app, open_app
 
 LIST = "/api/wishlist?sort=title"
@@ -105,6 +105,28 @@ def test_another_process_that_changes_something_is_noticed_at_once(client: Flask
         assert f'"Ann {number}"' in client.get(LIST).text
 
 
+def test_whoever_changes_something_sees_it_in_their_next_request(household: Household) -> None:
+    with gunicorn(settings_for(household)) as (_, address), ThreadPoolExecutor(4) as others:
+        household.add("Ann", [row("1", "Alpha")])
+        assert call("POST", f"{address}/api/sync?wait=50")[0] == 200
+        stop = threading.Event()
+
+        def read_on() -> None:
+            while not stop.is_set():
+                request("GET", f"{address}/api/wishlist")
+
+        reading = [others.submit(read_on) for _ in range(4)]
+        try:
+            for number in range(40):
+                key, name = {"X-API-Key": API_KEY}, f"Ann {number}"
+                assert request("PATCH", f"{address}/api/users/1", headers=key, body={"name": name}).status == 200
+                assert f'"{name}"' in request("GET", f"{address}/api/wishlist").text
+        finally:
+            stop.set()
+        for future in reading:
+            future.result(10)
+
+
 def test_failed_read_changes_no_etag(client: FlaskClient, filled: Household) -> None:
     before = client.get(LIST).headers["ETag"]
     filled.conn.execute("UPDATE plex_users SET active = false WHERE id <> 1")
@@ -144,7 +166,7 @@ def test_names_are_never_sent_to_who_may_not_see_them(filled: Household) -> None
 
 
 def test_those_who_come_while_somebody_looks_share_the_next_look() -> None:
-    replies, looking, go_on = Replies(), threading.Event(), threading.Event()
+    replies, looking, go_on = Replies(shared_seconds=0), threading.Event(), threading.Event()
     state, looks = [1], []
 
     def look() -> int:
@@ -157,7 +179,6 @@ def test_those_who_come_while_somebody_looks_share_the_next_look() -> None:
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(replies.generation, look)
         assert looking.wait(10)
-        time.sleep(2 * SHARED_SECONDS)
         state[0] = 2  # the first one has looked already; whoever comes now must see this
         later = [pool.submit(replies.generation, look) for _ in range(3)]
         go_on.set()

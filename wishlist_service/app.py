@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from wishlist_service import db
 from wishlist_service.api import docs, health, metrics, sync, users, wishlist
 from wishlist_service.api.auth import check_key
-from wishlist_service.api.parts import Parts
+from wishlist_service.api.parts import Parts, hold_back
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.api.problems import register_problems
 from wishlist_service.api.replies import Replies
@@ -85,6 +85,7 @@ def create_app(config: Config) -> Flask:
     app.before_request(check_key)
     app.after_request(docs.add_headers)
     app.after_request(metrics.count_request)
+    app.after_request(hold_back)
     register_problems(app)
 
     wsgi_app = UrlBase(app.wsgi_app, config.url_base) if config.url_base else app.wsgi_app

@@ -82,6 +82,13 @@ def reply_of_this_second(make_body: Callable[[], str]) -> Response:
     return response
 
 
+def hold_back(response: Response) -> Response:
+    """To run after every view: a change is told once no process shows what was before; see Replies."""
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        time.sleep(parts().replies.shared_seconds)
+    return response
+
+
 def _generation() -> int:
     return parts().replies.generation(partial(db.read, parts().pool, get_generation))
 

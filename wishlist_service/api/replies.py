@@ -7,14 +7,18 @@ from typing import Final
 
 MOST_BYTES: Final = 1_000_000
 PATIENCE_SECONDS: Final = 0.1
-# nobody can store a change, hear so and ask again within this time
-SHARED_SECONDS: Final = 0.001
+SHARED_SECONDS: Final = 0.01
 
 
 class Replies:
-    """The bodies that one process sent since the wishlist last changed."""
+    """The bodies that one process sent since the wishlist last changed.
 
-    def __init__(self) -> None:
+    shared_seconds: how long a look at the database does for others. Whoever changes something hears of it
+    only after that time, so nobody ever misses their own change, whichever process answers next.
+    """
+
+    def __init__(self, *, shared_seconds: float = SHARED_SECONDS) -> None:
+        self.shared_seconds = shared_seconds
         self._turn = threading.Lock()
         self._lock = threading.Lock()
         self._looked_at = float("-inf")
@@ -25,10 +29,9 @@ class Replies:
     def generation(self, look: Callable[[], int]) -> int:
         """Which state of the wishlist is the present one; `look` asks the database.
 
-        Those who come while somebody looks wait for the next look and share it. When the database is
-        slow, everybody looks for themselves.
+        One looks, those who come meanwhile wait. When the database is slow, everybody looks for themselves.
         """
-        since = time.monotonic() - SHARED_SECONDS
+        since = time.monotonic() - self.shared_seconds
         have_turn = self._turn.acquire(timeout=PATIENCE_SECONDS)
         try:
             if self._looked_at < since:
