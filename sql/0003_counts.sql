@@ -175,7 +175,8 @@ CREATE OR REPLACE TRIGGER person_changed AFTER UPDATE OF name, active, last_succ
     WHEN ((old.name, old.active, old.last_success_at) IS DISTINCT FROM (new.name, new.active, new.last_success_at))
     EXECUTE FUNCTION person_changed();
 
--- The rows from before this migration.
+-- The rows from before this migration. Just restored, they are unknown to the planner.
+ANALYZE plex_users, wishlist_items, wishlist_item_sources;
 DO $$
 BEGIN
     PERFORM recount_items(NULL);
