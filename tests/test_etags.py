@@ -149,6 +149,19 @@ def test_etag_is_of_one_question_only(client: FlaskClient, filled: Household) ->
     assert client.get(f"/api/wishlist/{99:024x}", headers={"If-None-Match": "*"}).status_code == 404
 
 
+def test_key_in_the_address_is_no_part_of_the_etag(filled: Household) -> None:
+    app = create_app(replace(filled.config, read_api_key="read-key-0123456789"))
+    open_app(app)
+    client = app.test_client()
+
+    by_address = client.get(f"{LIST}&apikey=read-key-0123456789")
+    by_header = client.get(LIST, headers={"X-API-Key": "read-key-0123456789"})
+
+    assert by_address.status_code == by_header.status_code == 200
+    assert by_address.headers["ETag"] == by_header.headers["ETag"]
+    close_app(app)
+
+
 def test_names_are_never_sent_to_who_may_not_see_them(filled: Household) -> None:
     app = create_app(replace(filled.config, names="hidden"))
     open_app(app)

@@ -62,7 +62,7 @@ def reply(make_body: Callable[[], str]) -> Response:
     `make_body` also looks whether the question is a valid one: only that has ever got an ETag.
     """
     generation = _generation()
-    question = f"{__version__} {g.names_shown} {request.full_path}"
+    question = f"{__version__} {_question()}"
     etag = f"{generation:x}-{zlib.crc32(question.encode()):x}"
     response = Response(content_type="application/json")
     response.set_etag(etag, weak=True)
@@ -75,7 +75,7 @@ def reply(make_body: Callable[[], str]) -> Response:
 
 def reply_of_this_second(make_body: Callable[[], str]) -> Response:
     """The same where the reply also changes by the clock: the ETag is of what it says."""
-    question = f"{int(time.time())} {g.names_shown} {request.full_path}"
+    question = f"{int(time.time())} {_question()}"
     response = Response(_body(_generation(), question, make_body), content_type="application/json")
     response.add_etag(weak=True)
     response.make_conditional(request)
@@ -84,9 +84,15 @@ def reply_of_this_second(make_body: Callable[[], str]) -> Response:
 
 def hold_back(response: Response) -> Response:
     """To run after every view: a change is told once no process shows what was before; see Replies."""
-    if request.method not in ("GET", "HEAD", "OPTIONS"):
+    if request.method not in ("GET", "HEAD", "OPTIONS") and response.status_code < 400:
         time.sleep(parts().replies.shared_seconds)
     return response
+
+
+def _question() -> str:
+    # without the key: what an ETag is made of must not be guessed from it
+    query = [part for part in request.query_string.decode("latin-1").split("&") if not part.startswith("apikey=")]
+    return f"{g.names_shown} {request.path}?{'&'.join(query)}"
 
 
 def _generation() -> int:
