@@ -67,9 +67,9 @@ def share(what: str, goal: float, *, constant: Sequence[float], ours: Sequence[f
     )
 
 
-def at_most(what: str, limit: float, value: float, unit: str, *, reference: str = NOTHING) -> Figure:
+def at_most(what: str, limit: float, value: float, unit: str) -> Figure:
     """A value that must not be larger."""
-    return Figure(what, f"{value:.3g} {unit}", goal=f"≤ {limit:g} {unit}", reference=reference, met=value <= limit)
+    return Figure(what, f"{value:.3g} {unit}", goal=f"≤ {limit:g} {unit}", met=value <= limit)
 
 
 def true(what: str, goal: str, value: str, *, met: bool) -> Figure:

@@ -104,27 +104,14 @@ def reference(bench: Bench, database_url: str) -> Iterator[Served]:
 @contextmanager
 def our_api(bench: Bench, database_url: str) -> Iterator[Served]:
     """Our API under gunicorn, with the default workers and threads."""
-    port = str(free_port())
-    command = [sys.executable, "-m", "gunicorn", "-c", CHECKOUT / "gunicorn.conf.py", "wsgi:app"]
-    env = settings(bench, database_url) | {"PORT": port}
-    with _served(bench, command, port, env, "api.log") as served:
+    with _gunicorn(bench, database_url, "gunicorn.conf.py", "wsgi:app", "api.log") as served:
         yield served
 
 
 @contextmanager
 def constant(bench: Bench, database_url: str) -> Iterator[Served]:
     """The same gunicorn, serving a constant."""
-    port = str(free_port())
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-c",
-        CHECKOUT / "bench" / "constant_gunicorn.py",
-        "bench.constant:app",
-    ]
-    env = settings(bench, database_url) | {"PORT": port}
-    with _served(bench, command, port, env, "constant.log") as served:
+    with _gunicorn(bench, database_url, "bench/constant_gunicorn.py", "bench.constant:app", "constant.log") as served:
         yield served
 
 
@@ -135,6 +122,14 @@ def scheduler(bench: Bench, database_url: str, *, number: int = 1) -> Iterator[P
     log = bench.directory / f"scheduler-{number}.log"
     with program(command, env=settings(bench, database_url), log=log) as running:
         yield running
+
+
+@contextmanager
+def _gunicorn(bench: Bench, database_url: str, configuration: str, app: str, log: str) -> Iterator[Served]:
+    port = str(free_port())
+    command = [sys.executable, "-m", "gunicorn", "-c", CHECKOUT / configuration, app]
+    with _served(bench, command, port, settings(bench, database_url) | {"PORT": port}, log) as served:
+        yield served
 
 
 @contextmanager

@@ -1,15 +1,13 @@
 """The sync: how long a first and an unchanged one take, what they ask, write and hold up, and how that grows."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from statistics import median
 
 from bench import figures
 from bench.figures import Figure, Table
 from bench.postgres import fetch, open_database, settle
-from bench.programs import status_of
+from bench.programs import sampling, status_of
 from bench.services import Bench, Served, our_api, our_database, reference, reference_database
 
 PEOPLE, TITLES = 10, 1000
@@ -90,31 +88,17 @@ def health_figures(bench: Bench) -> list[Figure | Table]:
     for _ in range(bench.rounds(3)):
         with our_api(bench, our_database(bench, "ours")) as served:
             served.add_people(people, titles)
-            with _asking_health(served) as durations:
+            with sampling(partial(_health_seconds, served), seconds=0.02) as durations:
                 served.sync()
             slowest.append(max(durations) * 1000)
     what = f"slowest /health while a first sync of {people} × {titles:,} runs (worst of all: {max(slowest):.0f} ms)"
     return [figures.at_most(what, 250, median(slowest), "ms")]
 
 
-@contextmanager
-def _asking_health(served: Served) -> Iterator[list[float]]:
-    durations: list[float] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.wait(0.02):
-            started = time.monotonic()
-            answered = status_of(f"{served.address}/health") == 200
-            durations.append(time.monotonic() - started if answered else float("inf"))
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield durations
-    finally:
-        stop.set()
-        thread.join()
+def _health_seconds(served: Served) -> float:
+    started = time.monotonic()
+    answered = status_of(f"{served.address}/health") == 200
+    return time.monotonic() - started if answered else float("inf")
 
 
 def growth_figures(bench: Bench) -> list[Figure | Table]:

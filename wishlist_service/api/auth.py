@@ -8,11 +8,10 @@ from flask import g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from wishlist_service.api.parts import parts
+from wishlist_service.api.parts import READING, parts
 
 logger = logging.getLogger(__name__)
 
-READING: Final = ("GET", "HEAD", "OPTIONS")
 # they tell nothing about the household
 _OPEN_ENDPOINTS: Final = ("health.health", "docs.home", "docs.openapi", "docs.page", "docs.asset")
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from wishlist_service.api.fields import Fields
+from wishlist_service.api.fields import LARGEST_ID, Fields
 from wishlist_service.models import Place
 
-_LARGEST: Final = 2**31 - 1
 _LONGEST: Final = 3000  # a title may have 500 characters
 
 
@@ -36,7 +35,7 @@ def read_cursor(query: Fields, name: str, *, sort: str, order: str) -> Place | N
         return None
 
 
-def _integer(value: object, largest: int = _LARGEST) -> int:
+def _integer(value: object, largest: int = LARGEST_ID) -> int:
     if type(value) is not int or not 0 <= value <= largest:  # True is an int, too
         raise ValueError("no number of the database")
     return value

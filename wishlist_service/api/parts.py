@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from flask import Response, current_app, g, request
 from psycopg import Connection
@@ -18,6 +18,8 @@ from wishlist_service.config import Config
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
+
+READING: Final = ("GET", "HEAD", "OPTIONS")
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -84,7 +86,7 @@ def reply_of_this_second(make_body: Callable[[], str]) -> Response:
 
 def hold_back(response: Response) -> Response:
     """To run after every view: a change is told once no process shows what was before; see Replies."""
-    if request.method not in ("GET", "HEAD", "OPTIONS") and response.status_code < 400:
+    if request.method not in READING and response.status_code < 400:
         time.sleep(parts().replies.shared_seconds)
     return response
 
