@@ -105,7 +105,8 @@ CREATE OR REPLACE FUNCTION rfc3339(moment timestamptz) RETURNS text
 
 -- A wish counts while its person is active. A present wish was last seen at that
 -- person's last finished read; storing it would rewrite every row at every sync.
-CREATE OR REPLACE VIEW wishes AS
+DROP VIEW IF EXISTS wishes CASCADE;         -- that of a later migration has more columns, if this one runs again
+CREATE VIEW wishes AS
 SELECT source.item_id,
        source.user_id,
        person.name,

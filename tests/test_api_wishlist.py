@@ -43,9 +43,15 @@ def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:
         "poster_url": "https://image.example.test/000000000000000000000001.jpg",
         "plex_url": "https://watch.plex.tv/movie/alpha",
         "content_rating": "PG-13",
+        "genres": [],
+        "available": None,
         "removed_at": None,
+        "dismissed_at": None,
         "wanted_count": 2,
-        "wanted_by": [{"id": 1, "name": "Ann"}, {"id": 2, "name": "Ben"}],
+        "wanted_by": [
+            {"id": 1, "name": "Ann", "watchlisted_at": None},
+            {"id": 2, "name": "Ben", "watchlisted_at": None},
+        ],
     }
     assert added_at == first_added[0] <= first_added[1] <= seen_at
     assert seen_at == f"{filled.user('Ben')['last_success_at']:%Y-%m-%dT%H:%M:%SZ}"
@@ -81,6 +87,42 @@ def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:
 def test_filters_select(client: FlaskClient, filled: Household, query: str, expected: list[str]) -> None:
     assert titles(client, query) == expected
     assert client.get(f"/api/wishlist?{query}").json["total"] == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("genre=DRAMA", ["Gamma_Ray", "Alpha"]),
+        ("genre=science%20fiction", ["Alpha"]),
+        ("genre=Science", []),
+        ("available=true", ["Alpha"]),
+        ("available=false", ["Été à Delta\\"]),
+        ("missing=tvdb&user=1&genre=drama", ["Gamma_Ray", "Alpha"]),
+        ("missing=tmdb", ["Été à Delta\\"]),
+        ("missing=imdb", []),
+        ("sort=title", ["Alpha", "Gamma_Ray", "Été à Delta\\"]),
+        ("status=all&sort=title", ["Alpha", "Epsilon", "Gamma_Ray", "Été à Delta\\"]),
+        ("status=removed", ["Epsilon"]),
+        ("status=dismissed", ["beta 100%"]),
+        ("status=dismissed&genre=drama", []),
+    ],
+)
+def test_what_else_is_known_of_titles_selects_them(
+    client: FlaskClient, filled: Household, query: str, expected: list[str]
+) -> None:
+    filled.conn.execute(
+        """
+        UPDATE wishlist_items SET genres = '{Drama,Science Fiction}', available = true WHERE title = 'Alpha';
+        UPDATE wishlist_items SET genres = '{Drama}' WHERE title = 'Gamma_Ray';
+        UPDATE wishlist_items SET available = false, tmdb_id = NULL WHERE title LIKE '%Delta%';
+        UPDATE wishlist_items SET dismissed_at = now() WHERE title LIKE 'beta%'
+        """
+    )
+
+    page = client.get(f"/api/wishlist?{query}").json
+
+    assert sorted(item["title"] for item in page["items"]) == sorted(expected)
+    assert (page["total"], page["total_is_exact"]) == (len(expected), True)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,12 @@ OPTIONAL = {
     "PLEX_TV_URL": "http://127.0.0.1:5678",
     "PLEX_PAGE_PAUSE_SECONDS": "0",
     "PLEX_TIMEOUT_SECONDS": "2.5",
+    "PLEX_SERVER_URL": "http://192.168.1.10:32400/",
+    "PLEX_SERVER_TOKEN": "short-token",
+    "PLEX_COLLECTION": " Films ",
+    "REMOVE_WHEN_AVAILABLE": "True",
+    "REMOVE_AFTER_SYNC": "true",
+    "NOTIFY_URLS": "json://example.org/x\n ntfy://topic ",
     "PORT": "80",
     "WEB_THREADS": "8",
     "WEB_WORKERS": "1",
@@ -74,6 +80,9 @@ def test_every_setting_is_read() -> None:
     assert (found.log_level, found.url_base, found.trusted_proxies) == ("DEBUG", "/wishes", 1)
     assert (found.plex_discover_url, found.plex_tv_url) == ("http://127.0.0.1:1234", "http://127.0.0.1:5678")
     assert (found.read_api_key, found.names) == ("read-key-0123456789", "hidden")
+    assert (found.plex_server_url, found.plex_server_token) == ("http://192.168.1.10:32400", "short-token")
+    assert (found.plex_collection, found.remove_when_available, found.remove_after_sync) == ("Films", True, True)
+    assert found.notify_urls == ("json://example.org/x", "ntfy://topic")
     assert (found.port, found.web_threads, found.web_workers) == (80, 8, 1)
     assert found.backup_dir == Path("/srv/wish list")
 
@@ -94,6 +103,11 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         ("PLEX_TV_URL", "ftp://x"): "must be an address like https://plex.tv",
         ("PLEX_PAGE_PAUSE_SECONDS", "-1"): "must be a number from 0 to 60, not '-1'",
         ("PLEX_TIMEOUT_SECONDS", "0"): "must be a number from 1 to 300, not '0'",
+        ("PLEX_SERVER_URL", "nas"): "must be an address like http://192.168.1.10:32400",
+        ("PLEX_SERVER_TOKEN", "a b"): "must hold visible ASCII characters only",
+        ("PLEX_COLLECTION", "a\nb"): "must be a text of at most 100 characters on one line",
+        ("REMOVE_WHEN_AVAILABLE", "yes"): "must be one of true, false, not 'yes'",
+        ("REMOVE_AFTER_SYNC", "1"): "must be one of true, false, not '1'",
         ("PORT", "65536"): "must be a whole number from 1 to 65535, not '65536'",
         ("WEB_THREADS", "0"): "must be a whole number from 1 to 64, not '0'",
         ("WEB_WORKERS", "17"): "must be a whole number from 1 to 16, not '17'",
@@ -107,6 +121,12 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         "The service cannot start, its settings need mending (environment or .env):",
         *(f"  - {name} {sentence}" for (name, _), sentence in expected.items()),
     ]
+
+
+@pytest.mark.parametrize("name", ["PLEX_SERVER_TOKEN", "PLEX_COLLECTION", "REMOVE_WHEN_AVAILABLE"])
+def test_setting_that_needs_the_media_server_says_so(name: str) -> None:
+    assert faults(**{name: OPTIONAL[name]}) == [f"{name} needs PLEX_SERVER_URL, too"]
+    assert faults(PLEX_SERVER_URL="http://nas:32400") == ["PLEX_SERVER_URL needs PLEX_SERVER_TOKEN, too"]
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "API_KEY", "TOKEN_ENCRYPTION_KEY"])

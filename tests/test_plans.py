@@ -107,6 +107,10 @@ FILTERS = {
     "many": WishlistFilter(min_wanted=9),
     "word and year": WishlistFilter(search="night", year=1999),
     "word and person": WishlistFilter(search="night", user_ids=[7]),
+    "genre": WishlistFilter(genre="Drama"),
+    "available": WishlistFilter(available=False),
+    "without an id": WishlistFilter(missing="tmdb"),
+    "dismissed": WishlistFilter(status="dismissed"),
     "word of the removed": WishlistFilter(search="night", status="removed"),
     "everything": WishlistFilter(
         search="the", year=1999, media_type="movie", user_ids=[7, 14], min_wanted=1, status="all"

@@ -45,7 +45,7 @@ def test_every_setting_is_read_told_and_shown() -> None:
 
 
 def test_defaults_told_and_shown_are_those_read() -> None:
-    examples = {"DATABASE_URL", "URL_BASE", "API_KEY", "TOKEN_ENCRYPTION_KEY"}
+    examples = {"DATABASE_URL", "URL_BASE", "API_KEY", "TOKEN_ENCRYPTION_KEY", "PLEX_SERVER_URL", "PLEX_COLLECTION"}
     for name, default in settings_read().items():
         assert settings_told()[name] == default
         if name not in examples:

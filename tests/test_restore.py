@@ -125,8 +125,8 @@ def test_older_backup_is_migrated_and_newer_schema_goes(
 ) -> None:
     url = filled.config.database_url
     before = shown(url)
-    conn.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0002_names_and_requests'")
-    conn.execute("DROP VIEW sync_run_reports; ALTER TABLE sync_runs DROP COLUMN plex_requests")
+    conn.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0004_claims'")
+    conn.execute("DROP VIEW sync_run_reports; ALTER TABLE plex_users DROP COLUMN next_sync_at")
     dump = dump_of(url, tmp_path)
     conn.execute(
         """
@@ -138,7 +138,7 @@ def test_older_backup_is_migrated_and_newer_schema_goes(
 
     status, said = restore(url, dump, "--replace")
 
-    assert (status, said.partition("runs. ")[2]) == (0, "Migrated: 0002_names_and_requests.\n")
+    assert (status, said.partition("runs. ")[2]) == (0, "Migrated: 0004_claims.\n")
     assert conn.execute("SELECT to_regclass('newer') AS a, to_regclass('newest') AS b").fetchone() == {
         "a": None,
         "b": None,

@@ -4,15 +4,19 @@ from pathlib import Path
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from test_config import ENOUGH, config, faults
+from test_config import ENOUGH, OPTIONAL, config, faults
 
 from wishlist_service.config import Config
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "API_KEY", "TOKEN_ENCRYPTION_KEY", "READ_API_KEY"])
+@pytest.mark.parametrize(
+    "name", ["DATABASE_URL", "API_KEY", "TOKEN_ENCRYPTION_KEY", "READ_API_KEY", "PLEX_SERVER_TOKEN", "NOTIFY_URLS"]
+)
 def test_secret_may_stand_in_a_file(tmp_path: Path, name: str) -> None:
     file = tmp_path / "secret"
-    told = ENOUGH | {"READ_API_KEY": "read-key-0123456789"}
+    told = ENOUGH | {
+        name: OPTIONAL[name] for name in ("READ_API_KEY", "PLEX_SERVER_URL", "PLEX_SERVER_TOKEN", "NOTIFY_URLS")
+    }
     file.write_text(f"{told[name]}\n")
 
     assert Config.from_env(told | {name: "", f"{name}_FILE": str(file)}) == Config.from_env(told)

@@ -154,6 +154,9 @@ class WishlistFilter:
     every_user: bool = False
     min_wanted: int | None = None
     status: str = "current"
+    genre: str | None = None
+    available: bool | None = None
+    missing: str | None = None
 
 
 @dataclass(frozen=True)

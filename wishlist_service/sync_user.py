@@ -143,6 +143,7 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int, due_aga
             sync_users.record_not_modified(conn, user_id=user.id, due_again_in=due_again_in)
             result = UserResult(user_id=user.id, name=user.name, outcome="unchanged", titles=user.list_size)
         else:
+            merging.name_run(conn, run_id=run_id)
             result = _merge_list(conn, user, read.watchlist, due_again_in=due_again_in)
         sync_runs.add_progress(
             conn,

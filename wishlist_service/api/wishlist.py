@@ -43,7 +43,10 @@ def _list() -> str:
         user_ids=query.integers("user", least=1, most=LARGEST_ID),
         every_user=query.choice("match", ("any", "all"), default="any") == "all",
         min_wanted=query.integer("min_wanted", least=1, most=LARGEST_ID),
-        status=query.choice("status", ("current", "removed", "all"), default=None) or "current",
+        status=query.choice("status", ("current", "removed", "all", "dismissed"), default=None) or "current",
+        genre=query.text("genre", most=100, default=None),
+        available=query.flag("available"),
+        missing=query.choice("missing", ("imdb", "tmdb", "tvdb"), default=None),
     )
     sort = query.choice("sort", ("added_at", "title", "year", "wanted_count", "released_on"), default=None)
     sort = sort or "added_at"

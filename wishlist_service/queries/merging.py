@@ -163,6 +163,11 @@ def remove_unwanted_items(conn: Connection, *, item_ids: Collection[int]) -> Non
     )
 
 
+def name_run(conn: Connection, *, run_id: int) -> None:
+    """Have the events of this transaction tell which run they are of."""
+    conn.execute("SELECT set_config('wishlist.run', %(run_id)s::text, true)", {"run_id": run_id})
+
+
 def list_wished_item_ids(conn: Connection, *, user_id: int) -> list[int]:
     """The items this person wants or ever wanted."""
     with conn.cursor(row_factory=scalar_row) as cur:

@@ -21,7 +21,8 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                                       'movie', coalesce(sum(items) FILTER (WHERE media_type = 'movie'), 0),
                                       'show', coalesce(sum(items) FILTER (WHERE media_type = 'show'), 0))
                              FROM wishlist_tallies
-                            WHERE wanted_count > 0),
+                            WHERE wanted_count > 0
+                              AND NOT dismissed),
                        'users', (
                            SELECT coalesce(json_object_agg(state, people), '{}')
                              FROM (SELECT CASE WHEN active THEN sync_state ELSE 'paused' END AS state,

@@ -17,7 +17,7 @@ _PAGE: Final[LiteralString] = """
          SELECT item.id, item.added_at, {key} AS key
            FROM wishlist_matching(
                     %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                    %(every_user)s, %(min_wanted)s, %(status)s) AS item),
+                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item),
          page AS (
          SELECT id, added_at, key
            FROM matching
@@ -31,10 +31,12 @@ _PAGE: Final[LiteralString] = """
            FROM page
        ORDER BY key {onward}, added_at {onward}, id {onward}
           LIMIT %(limit)s)
-    SELECT CASE WHEN %(title_pattern)s::text IS NULL AND %(user_ids)s::integer[] IS NULL
+    SELECT CASE WHEN num_nonnulls(%(title_pattern)s::text, %(user_ids)s::integer[], %(genre)s::text,
+                                  %(available)s::boolean, %(missing)s::text) = 0
                 THEN (SELECT coalesce(sum(items), 0)
                         FROM wishlist_tallies
-                       WHERE (%(year)s::integer IS NULL OR year = %(year)s)
+                       WHERE dismissed = (%(status)s = 'dismissed')
+                         AND (%(year)s::integer IS NULL OR year = %(year)s)
                          AND (%(media_type)s::text IS NULL OR media_type = %(media_type)s)
                          AND (%(min_wanted)s::integer IS NULL OR wanted_count >= %(min_wanted)s)
                          AND (%(status)s <> 'current' OR wanted_count > 0)
@@ -101,11 +103,13 @@ def list_items(
 ) -> ItemPage:
     """A page of the wishlist, how many items match in all, and where the next page begins.
 
-    Matches of a search are counted up to MOST_COUNTED.
+    What the tallies do not tell is counted up to MOST_COUNTED, the titles of some people exactly.
     """
-    most_counted = MOST_COUNTED if filters.search and not filters.user_ids else None
+    tallied = filters == replace(filters, search=None, genre=None, available=None, missing=None)
+    most_counted = None if tallied or filters.user_ids else MOST_COUNTED
     parameters = asdict(filters) | {
         "title_pattern": _contains(filters.search) if filters.search else None,
+        "genre": filters.genre and filters.genre.lower(),
         "limit": limit,
         "offset": offset,
         "after_key": after and after.key,
@@ -129,8 +133,10 @@ def find_item(conn: Connection, *, uids: list[str]) -> str | None:
     with conn.cursor(row_factory=scalar_row) as cur:
         return cur.execute(
             """
-            SELECT left(item.document::text, -1) || ',"sources":' || people.sources || '}'
+            SELECT left(item.document::text, -1) || ',"summary":' || coalesce(to_json(stored.summary)::text, 'null')
+                || ',"sources":' || people.sources || '}'
               FROM wishlist_documents AS item
+              JOIN wishlist_items AS stored ON stored.id = item.id
              CROSS JOIN LATERAL (
                    SELECT json_agg(row_to_json(person) ORDER BY wishes.first_added_at, wishes.user_id) AS sources
                      FROM wishes
@@ -138,6 +144,7 @@ def find_item(conn: Connection, *, uids: list[str]) -> str | None:
                           SELECT wishes.user_id AS id,
                                  wishes.name,
                                  rfc3339(wishes.first_added_at) AS first_added_at,
+                                 rfc3339(wishes.watchlisted_at) AS watchlisted_at,
                                  rfc3339(wishes.last_seen_at) AS last_seen_at,
                                  rfc3339(wishes.removed_at) AS removed_at) AS person
                     WHERE wishes.item_id = item.id) AS people
@@ -157,6 +164,7 @@ def count_current_items(conn: Connection) -> int:
             SELECT coalesce(sum(items), 0)
               FROM wishlist_tallies
              WHERE wanted_count > 0
+               AND NOT dismissed
             """
             )
         )
@@ -181,6 +189,7 @@ def get_stats(conn: Connection) -> str:
                              FROM (SELECT year, sum(items) AS items
                                      FROM wishlist_tallies
                                     WHERE wanted_count > 0
+                                      AND NOT dismissed
                                       AND items > 0
                                  GROUP BY year) AS years),
                        'items_by_user', (
@@ -195,11 +204,13 @@ def get_stats(conn: Connection) -> str:
                            SELECT count(*)
                              FROM wishlist_items
                             WHERE wanted_count > 0
+                              AND dismissed_at IS NULL
                               AND added_at > now() - interval '7 days'),
                        'removed_items', coalesce(sum(items) FILTER (WHERE wanted_count = 0), 0),
                        'users_active', (SELECT count(*) FROM plex_users WHERE active),
                        'last_success_at', (SELECT rfc3339(max(last_success_at)) FROM plex_users WHERE active))::text
               FROM wishlist_tallies
+             WHERE NOT dismissed
             """
             )
         )
