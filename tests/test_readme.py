@@ -23,7 +23,8 @@ def settings_read() -> dict[str, str]:
     """The names that config.py reads, with their defaults as texts."""
     source = Path(config_module.__file__).read_text()
     found = re.findall(r'read\.(\w+)\("([A-Z_]+)"(?:, ("[^"]*"|[\d.]+))?', source)
-    read = {name: "" if reader == "database_url" else default.strip('"') for reader, name, default in found}
+    of_readers = {"database_url": "", "flag": "false"}
+    read = {name: of_readers.get(reader, default.strip('"')) for reader, name, default in found}
     return read | {"DATABASE_PASSWORD": ""}
 
 
