@@ -139,6 +139,16 @@ ALTER TABLE wishlist_tallies DROP CONSTRAINT IF EXISTS wishlist_tallies_key;
 ALTER TABLE wishlist_tallies ADD CONSTRAINT wishlist_tallies_key
     UNIQUE NULLS NOT DISTINCT (media_type, year, wanted_count);
 
+ALTER TABLE wishlist_items DROP COLUMN IF EXISTS search_title;
+ALTER TABLE wishlist_items ALTER COLUMN title SET STATISTICS 1000;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
+        CREATE INDEX IF NOT EXISTS wishlist_items_search_idx ON wishlist_items USING gin (title gin_trgm_ops);
+    END IF;
+END
+$$;
+
 DROP INDEX IF EXISTS wishlist_items_genres_idx;
 DROP FUNCTION IF EXISTS lower_all;
 

@@ -29,6 +29,20 @@ ALTER TABLE wishlist_items ADD COLUMN IF NOT EXISTS available_since timestamptz;
 -- Out of the list until undone, whatever the watchlists say.
 ALTER TABLE wishlist_items ADD COLUMN IF NOT EXISTS dismissed_at timestamptz;
 
+-- What a search looks through. ILIKE on the title would lower each one anew: twice the time.
+ALTER TABLE wishlist_items ADD COLUMN IF NOT EXISTS search_title text COLLATE "C"
+    GENERATED ALWAYS AS (lower(title)) STORED;
+ALTER TABLE wishlist_items ALTER COLUMN title SET STATISTICS -1;
+ALTER TABLE wishlist_items ALTER COLUMN search_title SET STATISTICS 1000;
+DROP INDEX IF EXISTS wishlist_items_search_idx;
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
+        CREATE INDEX wishlist_items_search_idx ON wishlist_items USING gin (search_title gin_trgm_ops);
+    END IF;
+END
+$$;
+
 -- When the person put it on their list, if Plex told.
 ALTER TABLE wishlist_item_sources ADD COLUMN IF NOT EXISTS watchlisted_at timestamptz;
 -- Since when it is off their list because we took it off; it stays wanted here.
@@ -207,7 +221,7 @@ CREATE OR REPLACE FUNCTION wishlist_matching(
 AS $$
 SELECT item.*
   FROM wishlist_items AS item
- WHERE (title_pattern IS NULL OR item.title ILIKE title_pattern)
+ WHERE (title_pattern IS NULL OR item.search_title LIKE lower(title_pattern))
    AND (only_year IS NULL OR coalesce(item.year, 0) = only_year)
    AND (only_media_type IS NULL OR item.media_type = only_media_type)
    AND (min_wanted IS NULL OR item.wanted_count >= min_wanted)
