@@ -1,7 +1,7 @@
 """A simulated Plex that speaks HTTP on loopback: watchlists, accounts, pings, and every way to fail.
 
-The tests run it in a thread; `make demo` runs it as a program (python tests/fake_plex.py), which
-prints its address and its people's tokens as one line of JSON. Standard library only.
+The tests run it in a thread, `make demo` as a program (demo_plex.py). What else Plex can do is added to
+`routes`, from files of their own. Standard library only.
 
 Modelled on what is known of Plex's Discover API: pages of 20 unless told, at most 100; external
 ids only with includeGuids=1; an ETag for each person and query; XML unless JSON is asked for.
@@ -9,10 +9,10 @@ ids only with includeGuids=1; an ETag for each person and query; XML unless JSON
 
 import hashlib
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,16 +47,26 @@ class Person:
 class Asked:
     """A request that came in."""
 
+    method: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
 
 
 class FakePlex:
-    """The server; `people` by token may be changed at any time."""
+    """The server; `people` by token may be changed at any time, and so may `routes`.
+
+    Those are by method and pattern of the path, whose groups are handed to what answers.
+    """
 
     def __init__(self, port: int = 0) -> None:
         self.people: dict[str, Person] = {}
+        self.routes: dict[tuple[str, str], Callable[..., None]] = {
+            ("GET", "/library/sections/watchlist/all"): Handler.watchlist,
+            ("GET", "/api/v2/user"): Handler.account,
+            ("GET", "/api/v2/ping"): lambda handler: handler.plex_tv({"pong": True}),
+        }
         self.asked: list[Asked] = []
         self.reading: set[str] = set()
         self.most_lists_at_a_time = 0
@@ -91,21 +101,25 @@ class Handler(BaseHTTPRequestHandler):
 
     plex: FakePlex
 
-    def do_GET(self) -> None:
+    asked: Asked
+    token: str
+    person: Person | None
+    """Whose token it is."""
+
+    def answer(self) -> None:
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self.plex.asked.append(Asked(parts.path, query, dict(self.headers)))
-        token = self.headers.get("X-Plex-Token") or query.get("X-Plex-Token", "")
-        person = self.plex.people.get(token)
-        match parts.path:
-            case "/library/sections/watchlist/all":
-                self._watchlist(token, person, query)
-            case "/api/v2/user":
-                self._account(person)
-            case "/api/v2/ping":
-                self._plex_tv(person, {"pong": True})
-            case _:
-                self.send_json(404, {"Error": {"error": "Not Found", "message": "Not Found", "statusCode": 404}})
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.asked = Asked(self.command, parts.path, query, dict(self.headers), body)
+        self.plex.asked.append(self.asked)
+        self.token = self.headers.get("X-Plex-Token") or query.get("X-Plex-Token", "")
+        self.person = self.plex.people.get(self.token)
+        for (method, path), answer in self.plex.routes.items():
+            if method == self.command and (found := re.fullmatch(path, parts.path)):
+                return answer(self, *found.groups())
+        return self.send_json(404, {"Error": {"error": "Not Found", "message": "Not Found", "statusCode": 404}})
+
+    do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815
 
     def log_message(self, *_args: Any) -> None:
         pass
@@ -122,7 +136,8 @@ class Handler(BaseHTTPRequestHandler):
     def send_json(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         self.send_body(status, json.dumps(body).encode(), "application/json", headers)
 
-    def _watchlist(self, token: str, person: Person | None, query: dict[str, str]) -> None:
+    def watchlist(self) -> None:
+        token, person, query = self.token, self.person, self.asked.query
         if person is None:
             message = "Invalid token" if token else "You must provide a token!"
             body = {"Error": {"error": "Unauthorized", "message": message, "statusCode": 401}}
@@ -168,7 +183,8 @@ class Handler(BaseHTTPRequestHandler):
         kind = "application/json" if as_json else "application/xml"
         return self.send_body(200, text.encode(), f"{kind};charset=utf-8", {"ETag": etag})
 
-    def _account(self, person: Person | None) -> None:
+    def account(self) -> None:
+        person = self.person
         if person and person.account_faults:
             return person.account_faults.popleft()(self)
         body = person and {
@@ -176,15 +192,16 @@ class Handler(BaseHTTPRequestHandler):
             "uuid": person.uuid,
             "username": person.username,
             "title": person.username,
-            "authToken": self.headers.get("X-Plex-Token"),
+            "authToken": self.token,
         }
-        return self._plex_tv(person, body)
+        return self.plex_tv(body)
 
-    def _plex_tv(self, person: Person | None, body: Any) -> None:
+    def plex_tv(self, body: Any) -> None:
+        """This answer, to a request that says which account and client it is from."""
         if not self.headers.get("X-Plex-Client-Identifier"):
             error = {"code": 1000, "message": "X-Plex-Client-Identifier is missing", "status": 400}
             return self.send_json(400, {"errors": [error]})
-        status = person.account_status if person else 401
+        status = self.person.account_status if self.person else 401
         if status == 200:
             return self.send_json(200, body)
         error = {"code": 1001, "message": "User could not be authenticated", "status": status}
@@ -227,24 +244,3 @@ def row(key: str, title: str, *, media_type: str = "movie", year: int | None = 2
         "Guid": [{"id": f"imdb://tt{int(full, 16) % 10**7:07}"}, {"id": f"tmdb://{int(full, 16) % 10**6 + 1}"}],
     }
     return {name: value for name, value in (values | more).items() if value is not None}
-
-
-def _demo() -> None:
-    lantern = row("a11e", "The Lantern Keeper", year=2024)
-    harbour = row("4a2b", "Harbour Lights", media_type="show", year=2021)
-    orchard = row("0c4d", "An Orchard in Winter", year=1999)
-    plex = FakePlex()
-    people = {"Ann": "demo-token-of-ann-0001", "Ben": "demo-token-of-ben-0002", "Cleo": "demo-token-of-cleo-0003"}
-    plex.add(
-        people["Ann"], username="ann", rows=[lantern, harbour, row("51", "Café at the End of the Pier", year=2011)]
-    )
-    plex.add(people["Ben"], username="ben", rows=[harbour, lantern, orchard])
-    plex.add(people["Cleo"], username="cleo", rows=[lantern, row("77", "Untitled Space Opera", year=None)])
-    plex.add("demo-token-of-dora-0004", username="dora", rows=[orchard, row("d0", "Dora's Own Film", year=2020)])
-    print(json.dumps({"url": plex.url, "people": people}), flush=True)
-    with suppress(KeyboardInterrupt):
-        plex.serve_forever()
-
-
-if __name__ == "__main__":
-    _demo()

@@ -88,7 +88,7 @@ def _prepare_demo(stack: ExitStack) -> dict[str, str]:
     Path(directory).chmod(0o755)  # if we are root, PostgreSQL runs as another user
     url = stack.enter_context(EmbeddedPostgres(Path(directory) / "state")).url
     os.environ.update(environment())  # PORT and the like
-    fake_plex = _start(stack, "simulated Plex", [sys.executable, "tests/fake_plex.py"], stdout=subprocess.PIPE)
+    fake_plex = _start(stack, "simulated Plex", [sys.executable, "tests/demo_plex.py"], stdout=subprocess.PIPE)
     told = json.loads(fake_plex.stdout.readline()) if fake_plex.stdout else {}
     os.environ |= {
         "DATABASE_URL": url,
