@@ -137,6 +137,7 @@ def when_ready(server):
 def post_worker_init(worker):
     """Open the pool in the worker, one opened before the fork would be shared; at SIGTERM end a running sync early."""
     open_app(worker.wsgi)
+    parts_of(worker.wsgi).links.watch()
     if worker.age == 1:  # the first one says what is wrong with the tokens, beside its requests
         arguments = (settings.database_url, parts_of(worker.wsgi).cipher)
         threading.Thread(target=warn_of_unreadable, args=arguments, daemon=True).start()

@@ -1,9 +1,17 @@
-"""The simulated Plex of `make demo`, as a program: prints its address and its people's tokens as one line of JSON."""
+"""The simulated Plex of `make demo`, as a program: prints its address and its people's tokens as one line of JSON.
+
+Whoever is sent a link to sign in is Dora, and agrees after some seconds.
+"""
 
 import json
 from contextlib import suppress
+from threading import Timer
 
+from fake_pins import Pin, Pins
 from fake_plex import FakePlex, row
+
+AGREES_AFTER_SECONDS = 10
+DORA = "demo-token-of-dora-0004"
 
 
 def main() -> None:
@@ -17,7 +25,14 @@ def main() -> None:
     )
     plex.add(people["Ben"], username="ben", rows=[harbour, lantern, orchard])
     plex.add(people["Cleo"], username="cleo", rows=[lantern, row("77", "Untitled Space Opera", year=None)])
-    plex.add("demo-token-of-dora-0004", username="dora", rows=[orchard, row("d0", "Dora's Own Film", year=2020)])
+    plex.add(DORA, username="dora", rows=[orchard, row("d0", "Dora's Own Film", year=2020)])
+
+    def agree_soon(pin: Pin) -> None:
+        timer = Timer(AGREES_AFTER_SECONDS, pins.agree, (pin.code, DORA))
+        timer.daemon = True
+        timer.start()
+
+    pins = Pins(plex, on_made=agree_soon)
     print(json.dumps({"url": plex.url, "people": people}), flush=True)
     with suppress(KeyboardInterrupt):
         plex.serve_forever()

@@ -27,6 +27,7 @@ ALLOWED = {
         "backup",
         "claims",
         "doctor_database",
+        "links",
         "migrate",
         "restore",
         "scheduler",

@@ -120,6 +120,7 @@ def _serve(stack: ExitStack, people: dict[str, str]) -> None:
     print(f"\nPlex Wishlist Service is up. Ctrl-C stops it.\n  wishlist  {base}/api/wishlist\n  docs      {base}/docs")
     if people:
         print(f"  export API_KEY={os.environ['API_KEY']}    a token to add: {_SPARE_TOKEN}")
+        print("  who is sent a link to sign in agrees to it after 10 seconds, and is Dora")
     print(flush=True)
     while api.poll() is None and scheduler.poll() is None:
         time.sleep(0.2)

@@ -6,20 +6,23 @@ from wishlist_service import db
 from wishlist_service.errors import Conflict, Fault, Invalid, PlexError, TokenRejected
 from wishlist_service.models import PlexAccount
 from wishlist_service.plex import PlexClient
-from wishlist_service.queries import merging, sync_runs, users
+from wishlist_service.queries import links, merging, sync_runs, users
 from wishlist_service.tokens import TokenCipher, mask
 
 logger = logging.getLogger(__name__)
 
 
-def add_user(pool: db.Pool, plex: PlexClient, cipher: TokenCipher, *, name: str, token: str) -> int:
+def add_user(
+    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, *, name: str, token: str, link_id: int | None = None
+) -> int:
     """Add a person and return their id.
 
+    link_id: the sign-in that led to the token; it is finished with it, or Conflict says that it had ended.
     Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken. A token
     that cannot be checked now is stored: the next sync will say what it is worth.
     """
     fingerprint, account = _check_token(pool, plex, cipher, token)
-    with pool.connection() as conn:
+    with pool.connection() as conn, conn.transaction():
         user_id = users.next_user_id(conn)
         users.add_user(
             conn,
@@ -30,6 +33,8 @@ def add_user(pool: db.Pool, plex: PlexClient, cipher: TokenCipher, *, name: str,
             token_masked=mask(token),
             account=account,
         )
+        if link_id is not None:
+            links.finish_link(conn, link_id=link_id, user_id=user_id)
     logger.info("user added user=%s checked=%s", user_id, account is not None)
     return user_id
 
@@ -43,8 +48,9 @@ def change_user(
     name: str | None,
     token: str | None,
     active: bool | None,
+    link_id: int | None = None,
 ) -> None:
-    """Change what is not None, all of it or nothing.
+    """Change what is not None, all of it or nothing; `link_id` as for add_user.
 
     Raises NotFound, Invalid and Conflict as add_user does, and Conflict for a token of another
     Plex account: its list would replace this person's.
@@ -69,6 +75,8 @@ def change_user(
                 token_masked=mask(token),
                 account=account,
             )
+        if link_id is not None:
+            links.finish_link(conn, link_id=link_id, user_id=user_id)
     changed = {"name": name, "token": token, "active": active}
     told = ",".join(field for field, value in changed.items() if value is not None)
     logger.info("user changed user=%s changed=%s%s", user_id, told, "" if active is None else f" active={active}")

@@ -9,7 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wishlist_service import db
-from wishlist_service.api import docs, health, metrics, sync, users, wishlist
+from wishlist_service.api import docs, health, links, metrics, sync, users, wishlist
 from wishlist_service.api.auth import check_key
 from wishlist_service.api.parts import Parts, hold_back
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
@@ -17,7 +17,9 @@ from wishlist_service.api.problems import register_problems
 from wishlist_service.api.replies import Replies
 from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
+from wishlist_service.links import Links
 from wishlist_service.plex import PlexClient
+from wishlist_service.plex_pins import PlexPins
 from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.tokens import TokenCipher
 
@@ -73,6 +75,7 @@ def create_app(config: Config) -> Flask:
         pool=pool,
         plex=plex,
         cipher=cipher,
+        links=Links(pool, plex, PlexPins(config, stop=stop), cipher, stop=stop),
         stop=stop,
         wrong_keys=WrongKeys(),
         replies=Replies(),
@@ -80,7 +83,7 @@ def create_app(config: Config) -> Flask:
 
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
-    for module in (users, wishlist, sync, health, metrics, docs):
+    for module in (users, links, wishlist, sync, health, metrics, docs):
         app.register_blueprint(module.bp)
     app.before_request(check_key)
     app.after_request(docs.add_headers)

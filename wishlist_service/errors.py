@@ -15,6 +15,14 @@ class Conflict(WishlistError):
     """The request contradicts what is stored."""
 
 
+class PlexAway(WishlistError):
+    """What was asked for needs Plex, which cannot be asked just now."""
+
+
+class PinExpired(WishlistError):
+    """Plex no longer knows the PIN of a sign-in, or it has expired."""
+
+
 class SyncRunning(Conflict):
     """Another sync holds the lock; run_id names it, or is None while it is being set up."""
 

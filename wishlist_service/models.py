@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 
@@ -53,6 +53,36 @@ class PlexAccount:
 
     uuid: str
     username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlexPin:
+    """A sign-in begun at Plex."""
+
+    id: int
+    code: str
+    client_identifier: str = field(repr=False)
+    expires_in: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlexLink:
+    """A sign-in by link; `client_identifier` is encrypted.
+
+    name: of the person to be added; of whom a token is renewed it may be None.
+    user_id: whose token is renewed, or who was added.
+    """
+
+    id: int
+    name: str | None
+    user_id: int | None
+    status: str
+    detail: str | None
+    pin_id: int
+    code: str
+    client_identifier: str = field(repr=False)
+    expires_at: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

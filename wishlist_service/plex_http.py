@@ -25,6 +25,7 @@ from wishlist_service.errors import PlexChanged, RateLimited, Unreachable
 
 logger = logging.getLogger(__name__)
 
+PRODUCT: Final = "Plex Wishlist Service"  # as people see it in their account's list of devices
 TRIES: Final = 3
 _MOST_BYTES: Final = 20_000_000
 _LONGEST_COOLDOWN_SECONDS: Final = 3600.0
@@ -94,18 +95,29 @@ class PlexHttp:
         etag: str | None = None,
         tries: int = TRIES,
     ) -> Reply:
+        """What ask() gives for a GET with this token."""
+        headers = {"X-Plex-Token": token} | ({"If-None-Match": etag} if etag else {})
+        return self.ask("GET", url, headers=headers, query=query, tries=tries)
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        query: dict[str, str] | None = None,
+        tries: int = TRIES,
+    ) -> Reply:
         """The reply, whatever its status, except for those that ask to come again later.
 
+        headers: beside those of every request, or instead of them.
         Raises RateLimited (429 and no time to wait it out) or Unreachable (no answer or 5xx, every time).
         """
-        headers = self._headers | {"X-Plex-Token": token}
-        if etag:
-            headers["If-None-Match"] = etag
         problem = ""
         for attempt in range(1, tries + 1):
             self._wait_out_cooldown()
             try:
-                reply = self._exchange(url, query, headers)
+                reply = self._exchange(method, url, query, self._headers | headers)
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 self._count("no_answer")
                 problem = _describe(error)
@@ -145,15 +157,16 @@ class PlexHttp:
         return {
             "Accept": "application/json",
             "User-Agent": f"PlexWishlistService/{__version__}",
-            "X-Plex-Product": "Plex Wishlist Service",
+            "X-Plex-Product": PRODUCT,
             "X-Plex-Client-Identifier": self._ask_client_identifier(),
         }
 
-    def _exchange(self, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
+    def _exchange(self, method: str, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
         # A redirect is not followed: the token would travel along. The time-out of requests
         # counts from byte to byte, so a dripping body needs a deadline of its own.
         deadline = time.monotonic() + 3 * self._timeout_seconds
-        with self._session.get(
+        with self._session.request(
+            method,
             url,
             params=query,
             headers=headers,

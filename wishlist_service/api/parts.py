@@ -15,6 +15,7 @@ from wishlist_service import __version__, db
 from wishlist_service.api.replies import Replies
 from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
+from wishlist_service.links import Links
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
@@ -33,6 +34,7 @@ class Parts:
     pool: db.Pool
     plex: PlexClient
     cipher: TokenCipher
+    links: Links
     stop: threading.Event
     wrong_keys: WrongKeys
     replies: Replies

@@ -1,5 +1,7 @@
 """People: rows of plex_users."""
 
+from typing import Final
+
 from psycopg import Connection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row, scalar_row
@@ -7,8 +9,10 @@ from psycopg.rows import class_row, scalar_row
 from wishlist_service.errors import Conflict, NotFound
 from wishlist_service.models import PlexAccount, PlexUser
 
+NAME_TAKEN: Final = "Somebody of that name is already here (upper and lower case count as the same)."
+
 _CONFLICTS = {
-    "plex_users_name_key": "Somebody of that name is already here (upper and lower case count as the same).",
+    "plex_users_name_key": NAME_TAKEN,
     "plex_users_token_key": "This token is already here.",
     "plex_users_account_key": "This Plex account is already here.",
 }
