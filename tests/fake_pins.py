@@ -7,6 +7,7 @@ and half an hour with strong=true, error 1020 once it has expired.
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import count
 
 from fake_plex import FakePlex, Handler
@@ -28,7 +29,6 @@ class Pins:
 
     def __init__(self, plex: FakePlex, *, on_made: Callable[[Pin], None] = lambda _pin: None) -> None:
         self.made: dict[str, Pin] = {}
-        self.seconds_left = 1800
         self.asked: Counter[str] = Counter()
         """How often a PIN was asked about, by its code."""
         self.making_faults: deque[Callable[[Handler], None]] = deque()
@@ -55,7 +55,8 @@ class Pins:
             return handler.send_json(400, {"errors": [error]})
         number = next(self._ids)
         strong = handler.asked.query.get("strong") == "true"
-        pin = Pin(number, f"{number:0>{25 if strong else 4}}"[-25:], client_identifier, seconds_left=self.seconds_left)
+        code = sha256(str(number).encode()).hexdigest()[: 25 if strong else 4]
+        pin = Pin(number, code, client_identifier)
         self.made[pin.code] = pin
         self._on_made(pin)
         return handler.send_json(201, _body(pin))

@@ -1,9 +1,15 @@
 """Signing in by link, as tests do it."""
 
+from datetime import timedelta
 from typing import Any
 
+from conftest import Household
+from fake_pins import Pins
 from flask.testing import FlaskClient
 from processes import wait_until
+
+from wishlist_service.models import PlexPin
+from wishlist_service.queries import links
 
 DORA = "token-of-dora-0123456789"
 
@@ -25,3 +31,13 @@ def wait_for_end(api: FlaskClient, link: dict[str, Any]) -> Any:
 
     wait_until(has_ended)
     return replies[-1]
+
+
+def add_pending_and_failed(household: Household) -> None:
+    """Sign-in 1, pending, and sign-in 2, failed; others can be started."""
+    Pins(household.plex)
+    pin = PlexPin(id=900_000, code="c" * 25, client_identifier="client", expires_in=timedelta(minutes=30))
+    encrypted = household.cipher.encrypt(pin.client_identifier, owner=pin.id)
+    for name in ("Fay", "Gus"):
+        links.add_link(household.conn, name=name, user_id=None, pin=pin, client_identifier=encrypted)
+    links.end_link(household.conn, link_id=2, status="failed", detail="This came to nothing.")

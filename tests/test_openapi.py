@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from psycopg import Connection
+from sign_ins import add_pending_and_failed
 from werkzeug.test import TestResponse
 
 from wishlist_service.api.docs import OPENAPI
@@ -108,6 +109,7 @@ def lived_in(household: Household, plex: FakePlex) -> Household:
     household.conn.execute("UPDATE wishlist_items SET genres = '{Drama}', available = false")
     ann.rows.remove(HARBOUR)
     household.sync()
+    add_pending_and_failed(household)
     plex.add(Operation("/api/users", "post").bodies["person"]["token"])
     plex.people[Operation("/api/users/{id}", "patch").bodies["new_token"]["token"]] = ann
     return household
@@ -134,7 +136,7 @@ def test_each_example_request_gets_the_promised_reply(
 
     assert (reply.json or {}).get("items") != []
     if "Location" in reply.headers:
-        assert client.get(reply.headers["Location"]).json == reply.json
+        assert client.get(reply.headers["Location"], headers={"X-API-Key": API_KEY}).json == reply.json
     if "304" in op.spec["responses"]:
         op.ask(client, expect=304, headers={"If-None-Match": reply.headers["ETag"]})
 
@@ -170,9 +172,9 @@ def test_each_error_in_the_document_happens_as_described(
     lived_in: Household, client: FlaskClient, op: Operation, status: int
 ) -> None:
     missing = {"path": {"id": 999, "uid": "0" * 24}} if "{" in op.path else {"query_string": {"user_id": 999}}
-    paused = {"query_string": {"user_id": lived_in.user("Cleo")["id"]}}
-    taken = {"json": {"name": "BEN", "token": "token-of-ben-0123456789"}}
-    wrong = MEANT_WRONG | {404: missing, 409: taken if op.bodies else paused}
+    paused_or_failed = {"query_string": {"user_id": lived_in.user("Cleo")["id"]}, "path": {"id": 2}}
+    taken = {"json": next(iter(op.bodies.values()), {}) | {"name": "BEN"}}
+    wrong = MEANT_WRONG | {404: missing, 409: taken if op.bodies else paused_or_failed}
 
     op.ask(client, expect=status, **wrong[status])
 
@@ -225,5 +227,6 @@ def test_the_words_of_the_document_are_those_of_the_database(conn: Connection[di
 
     assert words["plex_users_state_check"] == set(schemas["SyncState"]["enum"])
     assert words["wishlist_items_media_type_check"] == set(schemas["MediaType"]["enum"])
+    assert words["plex_links_status_check"] == {*schemas["Link"]["properties"]["status"]["enum"], "failed"}
     assert words["sync_runs_trigger_check"] == set(run["trigger"]["enum"])
     assert words["sync_runs_status_check"] == set(run["status"]["enum"])
