@@ -1,4 +1,4 @@
-"""Signing in by link with several processes, after a restart, and for those who have another key or none."""
+"""Signing in by link with several processes, after a restart, with a database in trouble, and with the wrong keys."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,16 @@ from conftest import API_KEY, Household, parts
 from fake_pins import Pins
 from fake_plex import FakePlex
 from flask.testing import FlaskClient
-from processes import gunicorn, kill_all, request, settings_for
+from processes import gunicorn, kill_all, request, settings_for, wait_until
 from psycopg import Connection, connect
-from sign_ins import DORA, start
+from sign_ins import DORA, start, wait_for_end
 
 from wishlist_service import links
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.errors import Conflict
 from wishlist_service.queries import links as link_queries
+from wishlist_service.tokens import TokenCipher
 
 
 @pytest.fixture(autouse=True)
@@ -141,3 +142,55 @@ def test_sign_in_outlives_the_service_and_its_token_is_nowhere_in_the_clear(hous
     assert "dora" in stored
     assert DORA not in stored + killed.output + second.output + started.text + ended.text
     assert pin.client_identifier not in stored + killed.output + second.output + ended.text
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service asks Plex by itself, many times a second."""
+    for name in ("POLL_SECONDS", "LOOK_SECONDS", "LONGEST_LOOK_SECONDS"):
+        monkeypatch.setattr(links, name, 0.01)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("broken", "told", "mended"),
+    [
+        ("ALTER TABLE plex_links RENAME TO away", "wait for the database", "ALTER TABLE away RENAME TO plex_links"),
+        (
+            "ALTER TABLE plex_users ADD CONSTRAINT nobody CHECK (name = '') NOT VALID",
+            "unexpected error while waiting",
+            "ALTER TABLE plex_users DROP CONSTRAINT nobody",
+        ),
+    ],
+    ids=["no table", "refused row"],
+)
+def test_trouble_with_the_database_is_waited_out(
+    api: FlaskClient,
+    pins: Pins,
+    conn: Connection[dict[str, Any]],
+    caplog: pytest.LogCaptureFixture,
+    broken: str,
+    told: str,
+    mended: str,
+) -> None:
+    link = start(api, name="Dora")
+    conn.execute(broken)
+    pins.agree(link["code"], DORA)
+    wait_until(lambda: told in caplog.text)
+
+    conn.execute(mended)
+
+    assert wait_for_end(api, link).json["status"] == "linked"
+    assert DORA not in caplog.text
+
+
+@pytest.mark.usefixtures("quick")
+def test_sign_in_of_another_encryption_key_is_given_up(
+    api: FlaskClient, pins: Pins, conn: Connection[dict[str, Any]]
+) -> None:
+    other = TokenCipher(["another-passphrase-0123456789"]).encrypt("a-client", owner=900_001)
+    link = start(api, name="Dora")
+    conn.execute("UPDATE plex_links SET client_identifier = %s", [other])
+    wait_until(lambda: conn.execute("SELECT FROM plex_links WHERE status = 'failed'").rowcount)
+
+    assert "TOKEN_ENCRYPTION_KEY" in api.get(link["path"]).json["detail"]
