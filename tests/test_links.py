@@ -77,15 +77,16 @@ def test_sign_in_that_plex_no_longer_knows_has_expired(api: FlaskClient, pins: P
     assert api.get("/api/users").json["total"] == 0
 
 
-def test_sign_in_expires_by_the_clock_while_plex_is_silent(
+def test_sign_in_that_expired_by_the_clock_is_asked_about_no_more(
     api: FlaskClient, pins: Pins, conn: Connection[dict[str, Any]]
 ) -> None:
     link = start(api, name="Dora")
     conn.execute("UPDATE plex_links SET expires_at = now()")
+    wait_until(lambda: not parts(api).links._watching)
     pins.agree(link["code"], DORA)
 
     assert wait_for_end(api, link).json["status"] == "expired"
-    wait_until(lambda: not parts(api).links._watching)
+    assert not parts(api).links._watching
     assert api.get("/api/users").json["total"] == 0
 
 
