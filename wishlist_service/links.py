@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS: Final = 3.0  # Plex wants 2 or more between two questions about one PIN
 LOOK_SECONDS: Final = 1.0  # between any two questions of this process
 LONGEST_LOOK_SECONDS: Final = 60.0
+_KEY_CHANGED: Final = "TOKEN_ENCRYPTION_KEY was changed during this sign-in. Start another one."
 
 
 class Links:
@@ -70,8 +71,11 @@ class Links:
         return self._start(name=None, user_id=user_id)
 
     def url(self, link: PlexLink) -> str:
-        """Where the person of a pending sign-in agrees."""
-        return sign_in_url(link.code, self._cipher.decrypt(link.client_identifier, owner=link.pin_id))
+        """Where the person of a pending sign-in agrees. Raises Conflict if it can come to nothing."""
+        try:
+            return sign_in_url(link.code, self._cipher.decrypt(link.client_identifier, owner=link.pin_id))
+        except TokenUnreadable as error:
+            raise Conflict(_KEY_CHANGED) from error
 
     def watch(self) -> None:
         """See to it that this process asks Plex about the pending sign-ins, for as long as there are any."""
@@ -134,7 +138,7 @@ class Links:
         except PinExpired:
             self._end(link, "expired", None)
         except TokenUnreadable:
-            self._end(link, "failed", "TOKEN_ENCRYPTION_KEY was changed during this sign-in. Start another one.")
+            self._end(link, "failed", _KEY_CHANGED)
         except Invalid:
             self._end(link, "failed", "Plex does not accept the token that it gave. Start another sign-in.")
         except (Conflict, NotFound) as error:
