@@ -35,6 +35,7 @@ ALLOWED = {
         "sync",
         "sync_user",
         "tokens",
+        "watchlists",
         "api.health",
         "api.parts",
         "api.problems",

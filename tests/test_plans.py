@@ -146,7 +146,7 @@ def test_no_page_looks_through_a_table(plans: Plans, name: str, sort: str, order
         (metrics.get_numbers, {}),
         (users.list_users, {"active": True, "limit": 50, "offset": 0}),
         (users.get_user, {"user_id": 7}),
-        (merging.list_present_uids, {"user_id": 7}),
+        (merging.list_present_wishes, {"user_id": 7}),
         (sync_users.record_not_modified, {"user_id": 7, "due_again_in": timedelta(hours=6)}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -6,26 +6,34 @@ from collections.abc import Collection
 from wishlist_service.models import Change, Watchlist
 
 
-def decide(present: Collection[str], read: Watchlist, *, held_removals: str | None) -> Change:
+def decide(
+    present: Collection[str],
+    read: Watchlist,
+    *,
+    held_removals: str | None,
+    kept: Collection[str] = frozenset[str](),
+) -> Change:
     """What to add to and remove from the `present` uids so that they are what was read.
 
     A read that takes too much away is not believed at once: its removals wait until the next
     complete read takes away the very same. `held_removals` is what the last read left waiting.
+    Those of the present ones that are `kept` stay, whatever was read: this service took them off the list.
     """
     wanted = {entry.uid for entry in read.entries}
     add = frozenset(wanted - set(present))
+    listed = [uid for uid in present if uid not in kept]
     missing = frozenset(
-        uid for uid in present if uid not in wanted and uid.rpartition("/")[2] not in read.unreadable_keys
+        uid for uid in listed if uid not in wanted and uid.rpartition("/")[2] not in read.unreadable_keys
     )
 
     if missing and read.unidentified:
         return Change(add=add, remove=frozenset(), held=_unidentified_sentence(read.unidentified, len(missing)))
-    if not _takes_too_much(len(present), len(missing), nothing_read=not read.entries):
+    if not _takes_too_much(len(listed), len(missing), nothing_read=not read.entries):
         return Change(add=add, remove=missing)
     digest = hashlib.sha256("\n".join(sorted(missing)).encode()).hexdigest()
     if digest == held_removals:
         return Change(add=add, remove=missing)
-    return Change(add=add, remove=frozenset(), held=_held_sentence(len(present), len(missing)), held_removals=digest)
+    return Change(add=add, remove=frozenset(), held=_held_sentence(len(listed), len(missing)), held_removals=digest)
 
 
 def _takes_too_much(present: int, missing: int, *, nothing_read: bool) -> bool:

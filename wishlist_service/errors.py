@@ -87,6 +87,10 @@ class Unreachable(PlexError):
     state = "unreachable"
 
 
+class MediaServerError(WishlistError):
+    """The household's media server did not give a complete answer; str() names the cure."""
+
+
 class PlexChanged(PlexError):
     """Plex answered something this version does not understand."""
 

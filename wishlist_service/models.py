@@ -121,6 +121,18 @@ class SyncUser:
     list_read_at: datetime | None
     list_size: int
     held_removals: str | None
+    list_changes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wisher:
+    """A person and a title: the encrypted token, and whether they want it at present."""
+
+    id: int
+    name: str
+    plex_token: str = field(repr=False)
+    uid: str
+    wants: bool
 
 
 @dataclass(frozen=True, kw_only=True)

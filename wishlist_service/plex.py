@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 PAGE_SIZE: Final = 100  # Plex answers 400 to more
 LIST_PATH: Final = "/library/sections/watchlist/all"
+REMOVE_PATH: Final = "/actions/removeFromWatchlist"
 USER_PATH: Final = "/api/v2/user"
 
 Progress = Callable[[int, int], None]
@@ -33,6 +34,7 @@ class PlexClient:
         self, config: Config, *, client_identifier: Callable[[], str], stop: threading.Event, retry_seconds: float = 1
     ) -> None:
         self._list_url = f"{config.plex_discover_url}{LIST_PATH}"
+        self._remove_url = f"{config.plex_discover_url}{REMOVE_PATH}"
         self._user_url = f"{config.plex_tv_url}{USER_PATH}"
         self._ping_url = f"{config.plex_tv_url}/api/v2/ping"
         self._page_pause_seconds = config.page_pause_seconds
@@ -77,6 +79,16 @@ class PlexClient:
         # a managed user has a title but no username
         name = clean_text(body.get("username"), longest=200) or clean_text(body.get("title"), longest=200)
         return PlexAccount(uuid=uuid, username=name or uuid)
+
+    def remove_from_watchlist(self, token: str, uid: str, *, tries: int = TRIES) -> None:
+        """Take the title off the person's watchlist; one that is not on it is no matter. Raises a PlexError."""
+        query = {"ratingKey": uid.rpartition("/")[2]}
+        reply = self._http.ask("PUT", self._remove_url, headers={"X-Plex-Token": token}, query=query, tries=tries)
+        if reply.status in (401, 403):
+            self._explain_refusal(token, reply.status)
+        if reply.status == 404:
+            raise PlexChanged("Plex does not know this title any longer, so it cannot be taken off the list.")
+        _expect_ok(reply, "that the title is off the list")
 
     def ping(self, token: str) -> None:
         """Use the token, so that Plex does not let it lapse. Raises a PlexError."""

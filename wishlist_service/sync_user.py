@@ -134,7 +134,7 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int, due_aga
     with conn.transaction():
         if read.watchlist is not None:
             db.lock_wishlist(conn)
-        if not sync_users.lock_unchanged_user(conn, user_id=user.id, plex_token=user.plex_token):
+        if not sync_users.lock_unchanged_user(conn, user=user):
             return UserResult(user_id=user.id, name=user.name, outcome="skipped")
         if read.account:
             refuse_other_account(conn, user, read.account)
@@ -174,12 +174,15 @@ def refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount)
 
 
 def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_in: timedelta) -> UserResult:
-    present = merging.list_present_uids(conn, user_id=user.id)
-    change = decide(present, read, held_removals=user.held_removals)
+    wishes = merging.list_present_wishes(conn, user_id=user.id)
+    kept = frozenset(uid for uid, is_kept in wishes if is_kept)
+    change = decide([uid for uid, _ in wishes], read, kept=kept, held_removals=user.held_removals)
 
     updated = merging.upsert_items(conn, entries=read.entries)
     added = [entry for entry in read.entries if entry.uid in change.add]
     joined = merging.add_wishes(conn, user_id=user.id, entries=added) if added else 0
+    if back := [entry.uid for entry in read.entries if entry.uid in kept]:
+        merging.end_keeping(conn, user_id=user.id, uids=back)
     left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
     sync_users.record_read(
         conn,

@@ -25,7 +25,7 @@ def list_items() -> ResponseReturnValue:
 @bp.get("/<uid:uids>")
 def get_item(uids: list[str]) -> ResponseReturnValue:
     """One item, with everybody who wants or wanted it."""
-    return reply(partial(_item, uids))
+    return reply(partial(item_json, uids))
 
 
 @bp.get("/stats/summary")
@@ -54,7 +54,7 @@ def _list() -> str:
     after = read_cursor(query, "after", sort=sort, order=order)
     limit = query.integer("limit", least=1, most=500, default=50)
     offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
-    for user_id in _missing_users(filters.user_ids):
+    for user_id in missing_users(filters.user_ids):
         query.fault("user", f"{user_id} is nobody's id.")
     if after and offset:
         query.fault("offset", "cannot be given together with after.")
@@ -72,11 +72,13 @@ def _list() -> str:
     return f'{{"items":{page.items_json},{json.dumps(rest)[1:]}\n'
 
 
-def _missing_users(user_ids: list[int] | None) -> list[int]:
+def missing_users(user_ids: list[int] | None) -> list[int]:
+    """Those of the ids that nobody has."""
     return read(users.list_missing_user_ids, user_ids=user_ids) if user_ids else []
 
 
-def _item(uids: list[str]) -> str:
+def item_json(uids: list[str]) -> str:
+    """The item with one of these uids. Raises NotFound if nobody active ever wished for it."""
     item = read(wishlist.find_item, uids=uids)
     if item is None:
         raise NotFound(f"Nobody ever wished for {' or '.join(uids)}.")

@@ -66,7 +66,8 @@ def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUs
         return cur.execute(
             """
             SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals
+                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+                   list_changes
               FROM plex_users
              WHERE id = %(user_id)s
                AND active

@@ -10,19 +10,38 @@ from psycopg.types.json import Jsonb
 from wishlist_service.models import WatchlistEntry
 
 
-def list_present_uids(conn: Connection, *, user_id: int) -> list[str]:
-    """The uids this person wants at present."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT item.uid
-              FROM wishlist_item_sources AS source
-              JOIN wishlist_items AS item ON item.id = source.item_id
-             WHERE source.user_id = %(user_id)s
-               AND source.removed_at IS NULL
-            """,
-            {"user_id": user_id},
-        ).fetchall()
+def list_present_wishes(conn: Connection, *, user_id: int) -> list[tuple[str, bool]]:
+    """The uids this person wants at present, each with whether it is kept: off their list because we took it off."""
+    return conn.execute(
+        """
+        SELECT item.uid, source.kept_at IS NOT NULL
+          FROM wishlist_item_sources AS source
+          JOIN wishlist_items AS item ON item.id = source.item_id
+         WHERE source.user_id = %(user_id)s
+           AND source.removed_at IS NULL
+        """,
+        {"user_id": user_id},
+    ).fetchall()
+
+
+def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> None:
+    """These titles are on the person's list: keep them no longer than that.
+
+    They came back to it, or Plex could not take them off. What was kept within the hour stays so, since
+    the list may have been read before Plex took the title off.
+    """
+    conn.execute(
+        """
+        UPDATE wishlist_item_sources AS source
+           SET kept_at = NULL
+          FROM wishlist_items AS item
+         WHERE item.id = source.item_id
+           AND source.user_id = %(user_id)s
+           AND source.kept_at < now() - interval '1 hour'
+           AND item.uid = ANY (%(uids)s)
+        """,
+        {"user_id": user_id, "uids": list(uids)},
+    )
 
 
 def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
@@ -128,7 +147,8 @@ def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> i
             WITH removed AS (
                 UPDATE wishlist_item_sources AS source
                    SET removed_at = now(),
-                       last_seen_at = greatest(source.first_added_at, person.last_success_at)
+                       last_seen_at = greatest(source.first_added_at, person.last_success_at),
+                       kept_at = NULL
                   FROM wishlist_items AS item,
                        plex_users AS person
                  WHERE item.id = source.item_id

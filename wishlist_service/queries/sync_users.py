@@ -15,7 +15,8 @@ def list_active_users(conn: Connection) -> list[SyncUser]:
         return cur.execute(
             """
             SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals
+                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+                   list_changes
               FROM plex_users
              WHERE active
           ORDER BY id
@@ -29,7 +30,8 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
         user = cur.execute(
             """
             SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals
+                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+                   list_changes
               FROM plex_users
              WHERE id = %(user_id)s
             """,
@@ -40,8 +42,11 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     return user
 
 
-def lock_unchanged_user(conn: Connection, *, user_id: int, plex_token: str) -> bool:
-    """Lock the person's row for this transaction; False if they left, paused or changed the token meanwhile."""
+def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
+    """Lock the person's row for this transaction; False if what was read of them is out of date.
+
+    That is if they left, paused or changed the token meanwhile, or if this service changed their list.
+    """
     with conn.cursor() as cur:
         row = cur.execute(
             """
@@ -50,9 +55,10 @@ def lock_unchanged_user(conn: Connection, *, user_id: int, plex_token: str) -> b
              WHERE id = %(user_id)s
                AND active
                AND plex_token = %(plex_token)s
+               AND list_changes = %(list_changes)s
                FOR NO KEY UPDATE
             """,
-            {"user_id": user_id, "plex_token": plex_token},
+            {"user_id": user.id, "plex_token": user.plex_token, "list_changes": user.list_changes},
         ).fetchone()
     return row is not None
 
@@ -143,6 +149,31 @@ def record_not_tried(conn: Connection, *, user_id: int, plex_token: str, due_aga
            AND plex_token = %(plex_token)s
         """,
         {"user_id": user_id, "plex_token": plex_token, "due_again_in": due_again_in},
+    )
+
+
+def record_list_change(conn: Connection, *, user_id: int) -> None:
+    """This service has changed the person's list at Plex: what is being read of it now must not be stored."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET list_changes = list_changes + 1,
+               list_etag = NULL
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id},
+    )
+
+
+def make_due(conn: Connection, *, user_id: int) -> None:
+    """Have the person's list be read soon."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET next_sync_at = now()
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id},
     )
 
 

@@ -1,0 +1,68 @@
+"""What the household decides about a title, beside what the watchlists say."""
+
+from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from wishlist_service import db, watchlists
+from wishlist_service.api.fields import LARGEST_ID, Fields
+from wishlist_service.api.parts import parts, read
+from wishlist_service.api.problems import problem
+from wishlist_service.api.wishlist import item_json, missing_users
+from wishlist_service.errors import Conflict, NotFound
+from wishlist_service.queries import merging, wishes
+
+bp = Blueprint("decisions", __name__, url_prefix="/api/wishlist")
+
+
+@bp.patch("/<uid:uids>")
+def change_item(uids: list[str]) -> ResponseReturnValue:
+    """Dismiss a title, or undo it."""
+    fields = Fields.from_json(request)
+    dismissed = fields.flag("dismissed")
+    if dismissed is None and "dismissed" not in fields:
+        fields.fault("dismissed", "is missing.")
+    fields.done()
+
+    with parts().pool.connection() as conn, conn.transaction():
+        db.lock_wishlist(conn)
+        wishes.set_dismissed(conn, uids=uids, dismissed=bool(dismissed))
+    return Response(item_json(uids), content_type="application/json")
+
+
+@bp.delete("/<uid:uids>/watchlists")
+def take_off_watchlists(uids: list[str]) -> ResponseReturnValue:
+    """Take a title off the watchlists of those who have it, or of some of them."""
+    query = Fields.from_query(request, repeatable="user")
+    user_ids = query.integers("user", least=1, most=LARGEST_ID)
+    dry_run = bool(query.flag("dry_run"))
+    for user_id in missing_users(user_ids):
+        query.fault("user", f"{user_id} is nobody's id.")
+    query.done()
+
+    item_json(uids)  # there is such a title, or NotFound
+    shared = parts()
+    wishers = read(wishes.list_wishers, uids=uids, user_ids=user_ids)
+    outcomes = watchlists.take_off(shared.pool.connection, shared.plex, shared.cipher, wishers, dry_run=dry_run)
+    if outcomes and all(outcome.outcome == "failed" for outcome in outcomes):
+        return problem(502, "The title is still on every one of these watchlists.", items=outcomes)
+    return jsonify({"items": outcomes})
+
+
+@bp.delete("/<uid:uids>/sources/<id:user_id>")
+def remove_kept_wish(uids: list[str], user_id: int) -> ResponseReturnValue:
+    """End a wish that is kept although it is no longer on its person's watchlist."""
+    Fields.from_query(request).done()
+
+    with parts().pool.connection() as conn, conn.transaction():
+        db.lock_wishlist(conn)
+        wish = wishes.find_wish(conn, uids=uids, user_id=user_id)
+        if wish is None:
+            raise NotFound(f"User {user_id} does not want {' or '.join(uids)}.")
+        uid, kept, name = wish
+        if not kept:
+            raise Conflict(
+                f"The title is on the watchlist of {name}, so the next sync would bring the wish back. Take it off "
+                f"there, or have it taken off: DELETE /api/wishlist/{uid}/watchlists?user={user_id}"
+            )
+        merging.remove_wishes(conn, user_id=user_id, uids=[uid])
+    return "", 204

@@ -1,0 +1,94 @@
+"""What the household decides about titles and wishes, beside what the watchlists say."""
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from wishlist_service.models import Wisher
+
+
+def set_dismissed(conn: Connection, *, uids: list[str], dismissed: bool) -> None:
+    """Dismiss the title, or undo it; one that already is what it shall be keeps its time."""
+    conn.execute(
+        """
+        UPDATE wishlist_items
+           SET dismissed_at = CASE WHEN %(dismissed)s THEN now() END
+         WHERE uid = ANY (%(uids)s)
+           AND wish_count > 0
+           AND (dismissed_at IS NOT NULL) <> %(dismissed)s
+        """,
+        {"uids": uids, "dismissed": dismissed},
+    )
+
+
+def list_wishers(conn: Connection, *, uids: list[str], user_ids: list[int] | None) -> list[Wisher]:
+    """The active people who want the title at present, or all of `user_ids`, whether they want it or not."""
+    with conn.cursor(row_factory=class_row(Wisher)) as cur:
+        return cur.execute(
+            """
+            SELECT person.id, person.name, person.plex_token, item.uid,
+                   source.item_id IS NOT NULL AS wants
+              FROM wishlist_items AS item
+             CROSS JOIN plex_users AS person
+         LEFT JOIN wishlist_item_sources AS source
+                ON source.item_id = item.id
+               AND source.user_id = person.id
+               AND source.removed_at IS NULL
+             WHERE item.uid = ANY (%(uids)s)
+               AND item.wish_count > 0
+               AND CASE WHEN %(user_ids)s::integer[] IS NULL
+                        THEN person.active AND source.item_id IS NOT NULL
+                        ELSE person.id = ANY (%(user_ids)s)
+                    END
+          ORDER BY person.id
+            """,
+            {"uids": uids, "user_ids": user_ids},
+        ).fetchall()
+
+
+def find_wish(conn: Connection, *, uids: list[str], user_id: int) -> tuple[str, bool, str] | None:
+    """The uid, whether the wish is kept, and the person's name; None if they do not want the title at present."""
+    return conn.execute(
+        """
+        SELECT item.uid, source.kept_at IS NOT NULL, person.name
+          FROM wishlist_items AS item
+          JOIN wishlist_item_sources AS source ON source.item_id = item.id
+          JOIN plex_users AS person ON person.id = source.user_id
+         WHERE item.uid = ANY (%(uids)s)
+           AND source.user_id = %(user_id)s
+           AND source.removed_at IS NULL
+        """,
+        {"uids": uids, "user_id": user_id},
+    ).fetchone()
+
+
+def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:
+    """A wish that is on its person's list, of nobody in `but`; from now on it is kept, whatever the list says.
+
+    Only of people whose list was read and who are not due: a sync that reads it now would do so in vain.
+    """
+    with conn.cursor(row_factory=class_row(Wisher)) as cur:
+        return cur.execute(
+            """
+            WITH chosen AS (
+                SELECT source.item_id, source.user_id
+                  FROM plex_users AS person
+                  JOIN wishlist_item_sources AS source ON source.user_id = person.id
+                 WHERE person.active
+                   AND person.sync_state = 'ok'
+                   AND person.next_sync_at > now()
+                   AND person.id <> ALL (%(but)s::integer[])
+                   AND source.removed_at IS NULL
+                   AND source.kept_at IS NULL
+              ORDER BY source.user_id, source.first_added_at, source.item_id
+                 LIMIT 1)
+            UPDATE wishlist_item_sources AS source
+               SET kept_at = now()
+              FROM chosen
+              JOIN plex_users AS person ON person.id = chosen.user_id
+              JOIN wishlist_items AS item ON item.id = chosen.item_id
+             WHERE source.item_id = chosen.item_id
+               AND source.user_id = chosen.user_id
+         RETURNING person.id, person.name, person.plex_token, item.uid, true AS wants
+            """,
+            {"but": but},
+        ).fetchone()
