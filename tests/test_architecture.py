@@ -27,6 +27,7 @@ ALLOWED = {
         "backup",
         "claims",
         "doctor_database",
+        "giving_back",
         "links",
         "migrate",
         "restore",

@@ -87,11 +87,15 @@ class Unreachable(PlexError):
     state = "unreachable"
 
 
-class MediaServerError(WishlistError):
-    """The household's media server did not give a complete answer; str() names the cure."""
-
-
 class PlexChanged(PlexError):
     """Plex answered something this version does not understand."""
 
     state = "plex_changed"
+
+
+class TitleUnknown(PlexChanged):
+    """Plex has no such title any longer."""
+
+
+class MediaServerError(WishlistError):
+    """The household's media server did not give a complete answer; str() names the cure."""

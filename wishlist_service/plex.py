@@ -12,7 +12,7 @@ from typing import Final
 
 from wishlist_service.config import Config
 from wishlist_service.entries import clean_text
-from wishlist_service.errors import PlexChanged, TokenRejected, Unreachable
+from wishlist_service.errors import PlexChanged, TitleUnknown, TokenRejected, Unreachable
 from wishlist_service.models import PlexAccount, Watchlist
 from wishlist_service.pages import ListChanged, Page, PageReader
 from wishlist_service.plex_http import TRIES, PlexHttp, Reply
@@ -86,9 +86,11 @@ class PlexClient:
         reply = self._http.ask("PUT", self._remove_url, headers={"X-Plex-Token": token}, query=query, tries=tries)
         if reply.status in (401, 403):
             self._explain_refusal(token, reply.status)
-        if reply.status == 404:
-            raise PlexChanged("Plex does not know this title any longer, so it cannot be taken off the list.")
-        _expect_ok(reply, "that the title is off the list")
+        # any other 404 is about the path, as when Plex moved its watchlists
+        if reply.status == 404 and b"MetadataItem" in reply.body:
+            raise TitleUnknown("Plex does not know this title any longer, so it cannot be taken off the list.")
+        # a login page of some network says 200, too
+        _expect_ok(reply, "that the title is off the list").decoded()
 
     def ping(self, token: str) -> None:
         """Use the token, so that Plex does not let it lapse. Raises a PlexError."""

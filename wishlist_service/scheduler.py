@@ -18,6 +18,7 @@ from schedule import Scheduler
 from wishlist_service import claims, db, sync
 from wishlist_service.config import Config, load_config
 from wishlist_service.errors import SyncFailure, SyncRunning
+from wishlist_service.giving_back import GivingBack
 from wishlist_service.logs import configure_logging
 from wishlist_service.memory import give_memory_back
 from wishlist_service.plex import PlexClient
@@ -57,6 +58,7 @@ class Sidecar:
     def loop(self) -> None:
         """Run until `stop` is set: at once when idle, after the person being synced otherwise."""
         warn_of_unreadable(self._url, self._cipher)
+        GivingBack(self._config, self._cipher, stop=self._stop).start()
         while not self._stop.is_set():
             self._show_alive()
             self._jobs.run_pending()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from wishlist_service import db
-from wishlist_service.errors import RateLimited, SyncFailure, Unreachable
+from wishlist_service.errors import RateLimited, SyncFailure, TitleUnknown, Unreachable
 from wishlist_service.models import Wisher
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries import merging, sync_users, wishes
@@ -90,7 +90,8 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: se
     except (RateLimited, Unreachable):
         raise
     except SyncFailure as failure:
-        but.add(wisher.id)
+        if not isinstance(failure, TitleUnknown):
+            but.add(wisher.id)
         logger.warning("wish kept but still on its watchlist user=%s uid=%s reason=%s", wisher.id, wisher.uid, failure)
         if failure.state in ("token_rejected", "token_unreadable"):
             sync_users.make_due(conn, user_id=wisher.id)  # which will say so to everybody

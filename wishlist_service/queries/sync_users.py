@@ -153,7 +153,7 @@ def record_not_tried(conn: Connection, *, user_id: int, plex_token: str, due_aga
 
 
 def record_list_change(conn: Connection, *, user_id: int) -> None:
-    """This service has changed the person's list at Plex: what is being read of it now must not be stored."""
+    """Note that this service changed the person's list at Plex: what is being read of it now must not be stored."""
     conn.execute(
         """
         UPDATE plex_users

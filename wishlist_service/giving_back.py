@@ -1,0 +1,102 @@
+"""What the scheduler gives back to Plex if it is asked for, in a thread that no sync waits for.
+
+It has connections of its own: when Plex asks it to slow down, the sync goes on. Several schedulers share the work.
+"""
+
+import logging
+import threading
+import time
+from datetime import timedelta
+from functools import partial
+from itertools import groupby
+from typing import Final
+
+from psycopg import OperationalError
+from psycopg.errors import UndefinedTable
+
+from wishlist_service import availability, db, watchlists
+from wishlist_service.config import Config
+from wishlist_service.errors import MediaServerError, RateLimited, Unreachable
+from wishlist_service.library import MediaServer
+from wishlist_service.plex import PlexClient
+from wishlist_service.queries import library, sync_runs, sync_users
+from wishlist_service.tokens import TokenCipher
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 60
+KEEPING_SECONDS: Final = 3600  # then the media server has its turn
+LIBRARY_EVERY: Final = timedelta(hours=1)
+GRACE: Final = timedelta(days=1)  # from a title's arrival in a library until it leaves the watchlists
+
+
+class GivingBack:
+    """The work of one scheduler; a turn never raises."""
+
+    def __init__(self, config: Config, cipher: TokenCipher, *, stop: threading.Event, retry_seconds: float = 1) -> None:
+        self._config = config
+        self._url = config.database_url
+        self._cipher = cipher
+        self._stop = stop
+        identify = partial(db.ask, self._url, sync_users.get_client_identifier)
+        self._plex = PlexClient(config, client_identifier=identify, stop=stop, retry_seconds=retry_seconds)
+        self._server = MediaServer(config, client_identifier=identify, stop=stop, retry_seconds=retry_seconds)
+
+    def start(self) -> None:
+        """Take a turn every minute from now on, in the background, if anything is asked for."""
+        if self._config.remove_after_sync or self._config.plex_server_url:
+            # a daemon: whatever it is doing may break off at any moment
+            threading.Thread(target=self._loop, daemon=True, name="giving-back").start()
+
+    def turn(self) -> None:
+        """Do what is due."""
+        try:
+            if self._config.remove_after_sync:
+                self._keep()
+            if self._config.plex_server_url and db.ask(self._url, library.claim_look, interval=LIBRARY_EVERY):
+                self._look_through()
+        except MediaServerError as error:
+            logger.error("media server not looked through, what is known stays reason=%r", str(error))
+        except (RateLimited, Unreachable) as error:
+            logger.warning("taking titles off watchlists put off reason=%r", str(error))
+        except (OperationalError, UndefinedTable) as error:
+            logger.error("giving back put off, the database is away reason=%r", str(error).strip())
+        except Exception:
+            logger.exception("giving back put off, unexpected error")
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            self.turn()
+            self._stop.wait(LOOK_SECONDS)
+
+    def _keep(self) -> None:
+        """Take stored wishes off their watchlists, one after the other."""
+        until = time.monotonic() + KEEPING_SECONDS
+        failed: set[int] = set()
+        with db.connect(self._url, role="give-back") as conn:
+            while not self._stop.is_set() and time.monotonic() < until:
+                running = sync_runs.find_running_run(conn)
+                if running and running.trigger != "scheduled":  # it reads people who are not due, too
+                    return
+                if not watchlists.keep_one(conn, self._plex, self._cipher, but=failed):
+                    return
+                self._stop.wait(self._config.page_pause_seconds)
+
+    def _look_through(self) -> None:
+        found = availability.check(self._url, self._server)
+        if self._config.plex_collection:
+            availability.show_in_collections(self._server, self._config.plex_collection, found)
+        if self._config.remove_when_available:
+            self._remove_available()
+
+    def _remove_available(self) -> None:
+        connect = partial(db.connect, self._url, role="give-back")
+        wishers = db.ask(self._url, library.list_wishers_of_available, grace=GRACE)
+        refused: set[int] = set()
+        for _uid, of_title in groupby(wishers, key=lambda wisher: wisher.uid):
+            able = [wisher for wisher in of_title if wisher.id not in refused]
+            outcomes = watchlists.take_off(connect, self._plex, self._cipher, able)
+            states = {outcome.state for outcome in outcomes}
+            refused |= {outcome.id for outcome in outcomes if outcome.state in ("token_rejected", "token_unreadable")}
+            if states & {"rate_limited", "unreachable"} or self._stop.wait(self._config.page_pause_seconds):
+                return

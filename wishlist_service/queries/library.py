@@ -1,0 +1,71 @@
+"""Which of the wanted titles the media server has."""
+
+from datetime import timedelta
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from wishlist_service.models import Wisher
+
+Wanted = tuple[int, str, str, str | None, int | None, int | None, bool]
+
+
+def claim_look(conn: Connection, *, interval: timedelta) -> bool:
+    """Whether it is time to look through the media server; of several who ask, one is told so in an interval."""
+    return bool(
+        conn.execute(
+            """
+            UPDATE sync_state
+               SET library_due_at = now() + %(interval)s
+             WHERE library_due_at <= now()
+            """,
+            {"interval": interval},
+        ).rowcount
+    )
+
+
+def list_wanted(conn: Connection) -> list[Wanted]:
+    """Id, uid, media type, imdb, tmdb and tvdb id of each wanted title, and whether it is dismissed."""
+    return conn.execute(
+        """
+        SELECT id, uid, media_type, imdb_id, tmdb_id, tvdb_id, dismissed_at IS NOT NULL
+          FROM wishlist_items
+         WHERE wanted_count > 0
+        """
+    ).fetchall()
+
+
+def store_available(conn: Connection, *, item_ids: list[int], available: list[bool]) -> int:
+    """Note for each of the titles whether it is there; returns of how many that is news."""
+    return conn.execute(
+        """
+        UPDATE wishlist_items AS item
+           SET available = looked.available,
+               available_since = CASE WHEN looked.available THEN now() END
+          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[]) AS looked (id, available)
+         WHERE item.id = looked.id
+           AND item.available IS DISTINCT FROM looked.available
+        """,
+        {"item_ids": item_ids, "available": available},
+    ).rowcount
+
+
+def list_wishers_of_available(conn: Connection, *, grace: timedelta) -> list[Wisher]:
+    """Who wants titles that have been there for longer than `grace`, and has a token that is accepted."""
+    with conn.cursor(row_factory=class_row(Wisher)) as cur:
+        return cur.execute(
+            """
+            SELECT person.id, person.name, person.plex_token, item.uid, true AS wants
+              FROM wishlist_items AS item
+              JOIN wishlist_item_sources AS source ON source.item_id = item.id
+              JOIN plex_users AS person ON person.id = source.user_id
+             WHERE item.available
+               AND item.available_since <= now() - %(grace)s
+               AND item.wanted_count > 0
+               AND source.removed_at IS NULL
+               AND person.active
+               AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
+          ORDER BY item.id, person.id
+            """,
+            {"grace": grace},
+        ).fetchall()
