@@ -68,7 +68,13 @@ class FakeMediaServer(FakePlex):
         """Add a title with this guid and these external ids; returns its key."""
         key = str(next(self._keys))
         library.rows.append(
-            {"ratingKey": key, "guid": guid, "type": library.type, "title": guid, "Guid": [{"id": known} for known in ids]}
+            {
+                "ratingKey": key,
+                "guid": guid,
+                "type": library.type,
+                "title": guid,
+                "Guid": [{"id": known} for known in ids],
+            }
         )
         return key
 
