@@ -181,13 +181,14 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     updated = merging.upsert_items(conn, entries=read.entries)
     added = [entry for entry in read.entries if entry.uid in change.add]
     joined = merging.add_wishes(conn, user_id=user.id, entries=added) if added else 0
-    if back := [entry.uid for entry in read.entries if entry.uid in kept]:
-        merging.end_keeping(conn, user_id=user.id, uids=back)
+    listed_again = [entry.uid for entry in read.entries if entry.uid in kept]
+    if listed_again:
+        merging.end_keeping(conn, user_id=user.id, uids=listed_again)
     left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
     sync_users.record_read(
         conn,
         user_id=user.id,
-        list_etag=None if change.held else read.etag,
+        list_etag=None if change.held or listed_again else read.etag,
         list_size=read.size,
         held=change.held,
         held_removals=change.held_removals,

@@ -82,8 +82,9 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: se
     with conn.transaction():
         db.lock_wishlist(conn)
         wisher = wishes.claim_to_keep(conn, but=sorted(but))
-    if wisher is None:
-        return False
+        if wisher is None:
+            return False
+        sync_users.record_list_change(conn, user_id=wisher.id)  # killed from here on, the next read is a full one
     try:
         plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid)
         logger.info("wish kept and taken off its watchlist user=%s uid=%s", wisher.id, wisher.uid)
@@ -95,6 +96,6 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: se
         logger.warning("wish kept but still on its watchlist user=%s uid=%s reason=%s", wisher.id, wisher.uid, failure)
         if failure.state in ("token_rejected", "token_unreadable"):
             sync_users.make_due(conn, user_id=wisher.id)  # which will say so to everybody
-    finally:
+    finally:  # and what was read of the list meanwhile is out of date
         sync_users.record_list_change(conn, user_id=wisher.id)
     return True
