@@ -4,12 +4,16 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 
+import examinations
 import pytest
 from conftest import Household
 from fake_media_server import OWNER, FakeMediaServer
 from fake_plex import Handler
 from media_servers import EVERYTHING_BUT, WANTED, available, fill, look, running
 from plex_faults import cut_off, reset, status
+from processes import free_port
+
+from wishlist_service.findings import Kind
 
 SECTIONS, FILMS = "/library/sections", "/library/sections/1/all"
 PARTS = b'{"MediaContainer": {"size": 3, "totalSize": 127, "offset": 0, "Metadata": [{"ratingKey": "1"}]}}'
@@ -121,3 +125,19 @@ def test_token_of_somebody_else_is_refused(
     assert "refuses PLEX_SERVER_TOKEN (HTTP 401). Set the token of its owner." in caplog.text
     assert "somebody-elses-token" not in caplog.text
     assert set(available(wishful).values()) == {None}
+
+
+def test_doctor_says_what_it_meets(wishful: Household, server: FakeMediaServer) -> None:
+    env = examinations.settings_for(wishful, PLEX_SERVER_URL=server.url, PLEX_SERVER_TOKEN=OWNER)
+
+    well = examinations.examine(env)
+    refused = examinations.examine(env | {"PLEX_SERVER_TOKEN": "somebody-elses-token"})
+    silent = examinations.examine(env | {"PLEX_SERVER_URL": f"http://127.0.0.1:{free_port()}"})
+    none = examinations.examine(examinations.settings_for(wishful))
+
+    assert "ok     server      The media server shows 3 libraries: Films, Shows, Empty." in well[1]
+    assert (well[0], none[0], "media server" in none[1]) == (0, 0, False)
+    examinations.assert_only_fault(refused, Kind.MEDIA_SERVER, "refuses PLEX_SERVER_TOKEN")
+    examinations.assert_only_fault(silent, Kind.MEDIA_SERVER, "does not answer")
+    assert OWNER not in well[1] + silent[1]
+    assert "somebody-elses" not in refused[1]

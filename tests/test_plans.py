@@ -11,7 +11,7 @@ from psycopg.errors import Diagnostic
 
 from wishlist_service import db
 from wishlist_service.models import Place, WatchlistEntry, WishlistFilter
-from wishlist_service.queries import merging, metrics, sync_users, users, wishlist
+from wishlist_service.queries import merging, metrics, sync_users, users, wishes, wishlist
 
 LARGE = {"wishlist_items", "wishlist_item_sources"}
 ITEMS = 60_000
@@ -147,6 +147,10 @@ def test_no_page_looks_through_a_table(plans: Plans, name: str, sort: str, order
         (users.list_users, {"active": True, "limit": 50, "offset": 0}),
         (users.get_user, {"user_id": 7}),
         (merging.list_present_wishes, {"user_id": 7}),
+        (wishes.list_wishers, {"uids": [f"plex://movie/{777:024x}"], "user_ids": None}),
+        (wishes.list_wishers, {"uids": [f"plex://movie/{777:024x}"], "user_ids": [7, 8]}),
+        (wishes.find_wish, {"uids": [f"plex://movie/{777:024x}"], "user_id": 7}),
+        (wishes.set_dismissed, {"uids": [f"plex://movie/{777:024x}"], "dismissed": True}),
         (sync_users.record_not_modified, {"user_id": 7, "due_again_in": timedelta(hours=6)}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -1,6 +1,6 @@
 """python -m wishlist_service.doctor: tell whether everything is in order, and if not, what to do.
 
-Looks at settings, database, the way to Plex, clock, everybody's token, scheduler, API and disk.
+Looks at settings, database, the way to Plex, clock, everybody's token, media server, scheduler, API and disk.
 Changes nothing. Exit status 1 if anything is wrong.
 """
 
@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from wishlist_service import doctor_database, doctor_plex
+from wishlist_service import doctor_database, doctor_library, doctor_plex
 from wishlist_service.config import Config, ConfigError, environment
 from wishlist_service.deadline import within
 from wishlist_service.findings import Finding, Kind
@@ -112,6 +112,10 @@ def _checks(config: Config) -> Iterator[Check]:
     yield Check("clock", (), partial(doctor_plex.check_clock, seconds_ahead))
     needs = (*migrated, "TOKEN_ENCRYPTION_KEY", "PLEX_TV_URL", config.plex_tv_url)
     yield Check("token", needs, partial(doctor_plex.check_tokens, config), seconds=None)
+
+    if config.plex_server_url:
+        needs = (*migrated, "PLEX_SERVER_URL", "PLEX_SERVER_TOKEN")
+        yield Check("server", needs, partial(doctor_library.check_media_server, config))
 
     yield Check("scheduler", migrated, partial(doctor_database.check_scheduler, url))
     yield Check("api", ("settings", "PORT", "URL_BASE"), partial(check_api, config.port, config.url_base))

@@ -62,6 +62,10 @@ class Kind(Enum):
         "A token is of another account",
         "Save a token of the right account, or remove one of two people with the same account.",
     )
+    MEDIA_SERVER = (
+        "The media server cannot be looked through",
+        "Check that it runs, PLEX_SERVER_URL as seen from here, and that PLEX_SERVER_TOKEN is its owner's.",
+    )
     SCHEDULER = (
         "The scheduler is not running",
         "Start it: python -m wishlist_service.scheduler, or docker compose up -d scheduler.",

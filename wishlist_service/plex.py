@@ -85,7 +85,7 @@ class PlexClient:
         query = {"ratingKey": uid.rpartition("/")[2]}
         reply = self._http.ask("PUT", self._remove_url, headers={"X-Plex-Token": token}, query=query, tries=tries)
         if reply.status in (401, 403):
-            self._explain_refusal(token, reply.status)
+            self._explain_refusal(token, reply.status, tries=tries)
         # any other 404 is about the path, as when Plex moved its watchlists
         if reply.status == 404 and b"MetadataItem" in reply.body:
             raise TitleUnknown("Plex does not know this title any longer, so it cannot be taken off the list.")
@@ -127,10 +127,10 @@ class PlexClient:
             self._explain_refusal(token, reply.status)
         return reply
 
-    def _explain_refusal(self, token: str, status: int) -> None:
+    def _explain_refusal(self, token: str, status: int, *, tries: int = TRIES) -> None:
         # Only the account says whether a token is dead; a refused list alone does not.
         try:
-            self.account(token)
+            self.account(token, tries=tries)
         except PlexChanged as error:
             raise Unreachable(
                 f"Plex refused the list (HTTP {status}) and did not say whether the token is valid. "

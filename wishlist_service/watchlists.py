@@ -60,8 +60,9 @@ def take_off(
                 Outcome(id=wisher.id, name=wisher.name, outcome="failed", state=failure.state, detail=str(failure))
             )
             logger.warning(
-                "title not taken off a watchlist user=%s uid=%s state=%s", wisher.id, wisher.uid, failure.state
-            )
+                'title not taken off a watchlist user=%s uid=%s state=%s reason="%s"',
+                wisher.id, wisher.uid, failure.state, failure,
+            )  # fmt: skip
             continue
         with connect() as conn, conn.transaction():
             db.lock_wishlist(conn)
@@ -93,7 +94,9 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: se
     except SyncFailure as failure:
         if not isinstance(failure, TitleUnknown):
             but.add(wisher.id)
-        logger.warning("wish kept but still on its watchlist user=%s uid=%s reason=%s", wisher.id, wisher.uid, failure)
+        logger.warning(
+            'wish kept but still on its watchlist user=%s uid=%s reason="%s"', wisher.id, wisher.uid, failure
+        )
         if failure.state in ("token_rejected", "token_unreadable"):
             sync_users.make_due(conn, user_id=wisher.id)  # which will say so to everybody
     finally:  # and what was read of the list meanwhile is out of date

@@ -44,7 +44,7 @@ def take_off_watchlists(uids: list[str]) -> ResponseReturnValue:
     wishers = read(wishes.list_wishers, uids=uids, user_ids=user_ids)
     outcomes = watchlists.take_off(shared.pool.connection, shared.plex, shared.cipher, wishers, dry_run=dry_run)
     if outcomes and all(outcome.outcome == "failed" for outcome in outcomes):
-        return problem(502, "The title is still on every one of these watchlists.", items=outcomes)
+        return problem(502, "Plex did not confirm it for anybody; each row tells why.", items=outcomes)
     return jsonify({"items": outcomes})
 
 

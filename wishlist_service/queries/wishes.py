@@ -28,17 +28,18 @@ def list_wishers(conn: Connection, *, uids: list[str], user_ids: list[int] | Non
             SELECT person.id, person.name, person.plex_token, item.uid,
                    source.item_id IS NOT NULL AS wants
               FROM wishlist_items AS item
-             CROSS JOIN plex_users AS person
+             CROSS JOIN unnest(coalesce(%(user_ids)s::integer[], ARRAY(
+                       SELECT wishes.user_id
+                         FROM wishes
+                        WHERE wishes.item_id = item.id
+                          AND wishes.removed_at IS NULL))) AS chosen (user_id)
+              JOIN plex_users AS person ON person.id = chosen.user_id
          LEFT JOIN wishlist_item_sources AS source
                 ON source.item_id = item.id
                AND source.user_id = person.id
                AND source.removed_at IS NULL
              WHERE item.uid = ANY (%(uids)s)
                AND item.wish_count > 0
-               AND CASE WHEN %(user_ids)s::integer[] IS NULL
-                        THEN person.active AND source.item_id IS NOT NULL
-                        ELSE person.id = ANY (%(user_ids)s)
-                    END
           ORDER BY person.id
             """,
             {"uids": uids, "user_ids": user_ids},
