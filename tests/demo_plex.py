@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from threading import Timer
 
+from fake_actions import Actions
 from fake_pins import Pin, Pins
 from fake_plex import FakePlex, row
 
@@ -33,6 +34,7 @@ def main() -> None:
         timer.start()
 
     pins = Pins(plex, on_made=agree_soon)
+    Actions(plex)
     print(json.dumps({"url": plex.url, "people": people}), flush=True)
     with suppress(KeyboardInterrupt):
         plex.serve_forever()

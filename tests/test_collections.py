@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from conftest import Household
+from fake_actions import Actions
 from fake_media_server import Collection, FakeMediaServer, Library
 from fake_plex import Handler, row
 from flask.testing import FlaskClient
@@ -148,6 +149,17 @@ def test_smart_collection_of_the_name_is_left_alone(
     assert "The library Films has a smart collection named as PLEX_COLLECTION" in caplog.text
     assert [one.keys for one in ours(server)] == [[]]
     assert available(wishful)["Alpha"] is True
+
+
+def test_collection_that_fails_holds_up_nothing_else(wishful: Household, server: FakeMediaServer) -> None:
+    actions = Actions(wishful.plex)
+    server.collect(server.libraries["1"], NAME, smart=True)
+    look(wishful, server)
+    wishful.conn.execute("UPDATE wishlist_items SET available_since = '2026-01-01' WHERE available")
+
+    look(wishful, server, plex_collection=NAME, remove_when_available=True)
+
+    assert len(actions.done) == 2
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,23 @@ def test_new_title_is_unknown_until_the_next_look(wishful: Household, server: Fa
     assert available(wishful)["Newcomer"] is False
 
 
+def test_first_look_waits_for_the_first_title(household: Household, server: FakeMediaServer) -> None:
+    look_again(household, server)
+    household.add("Ann", WANTED)
+    household.sync()
+
+    look_again(household, server)
+
+    assert available(household) == EVERYTHING_BUT
+
+
+def test_token_travels_in_a_header_only(wishful: Household, server: FakeMediaServer) -> None:
+    look(wishful, server, plex_collection="Wanted")
+
+    assert {asked.headers.get("X-Plex-Token") for asked in server.asked} == {OWNER}
+    assert [asked for asked in server.asked if OWNER in str(asked.query) + asked.path] == []
+
+
 def test_one_look_an_hour_whoever_asks(wishful: Household, server: FakeMediaServer) -> None:
     together = threading.Barrier(2, timeout=30)
 

@@ -159,6 +159,7 @@ def test_nothing_that_is_printed_shows_a_token(old: TokenCipher, new: TokenCiphe
         list_read_at=None,
         list_size=0,
         held_removals=None,
+        list_changes=0,
     )
 
     with pytest.raises(TokenUnreadable) as caught:

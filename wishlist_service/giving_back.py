@@ -6,6 +6,7 @@ It has connections of its own: when Plex asks it to slow down, the sync goes on.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from itertools import groupby
@@ -50,15 +51,17 @@ class GivingBack:
 
     def turn(self) -> None:
         """Do what is due."""
+        self._attempt(self._keep)
+        self._attempt(self._look_through)
+
+    def _attempt(self, job: Callable[[], None]) -> None:
+        """One job; what stops it must not stop the others."""
         try:
-            if self._config.remove_after_sync:
-                self._keep()
-            if self._config.plex_server_url and db.ask(self._url, library.claim_look, interval=LIBRARY_EVERY):
-                self._look_through()
+            job()
         except MediaServerError as error:
-            logger.error("media server not looked through, what is known stays reason=%r", str(error))
+            logger.error('media server not done with, tried again in an hour reason="%s"', error)
         except (RateLimited, Unreachable) as error:
-            logger.warning("taking titles off watchlists put off reason=%r", str(error))
+            logger.warning('taking titles off watchlists put off reason="%s"', error)
         except (OperationalError, UndefinedTable) as error:
             logger.error("giving back put off, the database is away reason=%r", str(error).strip())
         except Exception:
@@ -71,6 +74,8 @@ class GivingBack:
 
     def _keep(self) -> None:
         """Take stored wishes off their watchlists, one after the other."""
+        if not self._config.remove_after_sync:
+            return
         until = time.monotonic() + KEEPING_SECONDS
         failed: set[int] = set()
         with db.connect(self._url, role="give-back") as conn:
@@ -83,13 +88,20 @@ class GivingBack:
                 self._stop.wait(self._config.page_pause_seconds)
 
     def _look_through(self) -> None:
+        """Find out what the media server has, and do what follows from it."""
+        if not (self._config.plex_server_url and db.ask(self._url, library.claim_look, interval=LIBRARY_EVERY)):
+            return
         found = availability.check(self._url, self._server)
+        self._attempt(partial(self._collect, found))
+        self._attempt(self._remove_available)
+
+    def _collect(self, found: availability.Found) -> None:
         if self._config.plex_collection:
             availability.show_in_collections(self._server, self._config.plex_collection, found)
-        if self._config.remove_when_available:
-            self._remove_available()
 
     def _remove_available(self) -> None:
+        if not self._config.remove_when_available:
+            return
         connect = partial(db.connect, self._url, role="give-back")
         wishers = db.ask(self._url, library.list_wishers_of_available, grace=GRACE)
         refused: set[int] = set()

@@ -121,7 +121,7 @@ class SyncUser:
     list_read_at: datetime | None
     list_size: int
     held_removals: str | None
-    list_changes: int = 0
+    list_changes: int
 
 
 @dataclass(frozen=True, kw_only=True)

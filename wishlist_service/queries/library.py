@@ -11,13 +11,17 @@ Wanted = tuple[int, str, str, str | None, int | None, int | None, bool]
 
 
 def claim_look(conn: Connection, *, interval: timedelta) -> bool:
-    """Whether it is time to look through the media server; of several who ask, one is told so in an interval."""
+    """Whether it is time to look through the media server; of several who ask, one is told so in an interval.
+
+    Nobody is as long as there are no titles: the first ones shall not wait for the next interval.
+    """
     return bool(
         conn.execute(
             """
             UPDATE sync_state
                SET library_due_at = now() + %(interval)s
              WHERE library_due_at <= now()
+               AND EXISTS (SELECT FROM wishlist_items)
             """,
             {"interval": interval},
         ).rowcount
