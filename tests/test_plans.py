@@ -170,6 +170,7 @@ def test_merging_a_list_looks_through_no_table(plans: Plans) -> None:
 
     assert plans.looked_through(merging.upsert_items, entries=entries) == set()
     assert plans.looked_through(merging.add_wishes, user_id=7, entries=entries) == set()
+    assert plans.looked_through(merging.end_keeping, user_id=7, uids=uids) == set()
     assert plans.looked_through(merging.remove_wishes, user_id=7, uids=uids) == set()
     assert plans.looked_through(users.update_user, user_id=7, name=None, active=False) == set()
     assert plans.looked_through(users.update_user, user_id=7, name=None, active=True) == set()
