@@ -1,5 +1,6 @@
-UPDATE wishlist_items SET dismissed_at = NULL WHERE dismissed_at IS NOT NULL;
+UPDATE wishlist_items SET dismissed_at = NULL, available = NULL WHERE num_nonnulls(dismissed_at, available) > 0;
 
+DROP VIEW IF EXISTS wishlist_event_documents;
 DROP VIEW IF EXISTS wishlist_documents;
 DROP VIEW IF EXISTS wishes;
 
@@ -133,7 +134,8 @@ BEGIN
 END
 $$;
 
-DELETE FROM wishlist_tallies WHERE dismissed;
+DELETE FROM wishlist_tallies WHERE dismissed OR available IS NOT NULL;
+ALTER TABLE wishlist_tallies DROP COLUMN IF EXISTS available;
 ALTER TABLE wishlist_tallies DROP COLUMN IF EXISTS dismissed;
 ALTER TABLE wishlist_tallies DROP CONSTRAINT IF EXISTS wishlist_tallies_key;
 ALTER TABLE wishlist_tallies ADD CONSTRAINT wishlist_tallies_key

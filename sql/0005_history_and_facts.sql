@@ -1,8 +1,9 @@
 -- What changed and when, what Plex tells of a title, and what the household decided about it.
 
--- Append-only. Whoever changes wishes holds lock_wishlist() (db.py) until the commit, so ids become visible in
--- their order: who has read up to one has missed none before it. No foreign keys: they would cost a first sync
--- a third more, and triggers erase the events of an erased person or title.
+-- Append-only. Ids become visible in their order: who has read up to one has missed none before it. For whoever
+-- changes wishes holds lock_wishlist() (db.py) until the commit; and by hand, without it, still takes turns: the
+-- trigger raises the one generation, whose row stays locked, before it draws ids. No foreign keys: they would cost
+-- a first sync a third more, and triggers erase the events of an erased person or title.
 CREATE TABLE IF NOT EXISTS wishlist_events (
     id           bigint GENERATED ALWAYS AS IDENTITY,
     kind         text NOT NULL,
@@ -18,6 +19,8 @@ CREATE TABLE IF NOT EXISTS wishlist_events (
 CREATE INDEX IF NOT EXISTS wishlist_events_item_idx ON wishlist_events (item_id, id);
 CREATE INDEX IF NOT EXISTS wishlist_events_user_idx ON wishlist_events (user_id, id);
 CREATE INDEX IF NOT EXISTS wishlist_events_time_idx ON wishlist_events USING brin (happened_at);
+-- What is rare among many additions; these are not in it.
+CREATE INDEX IF NOT EXISTS wishlist_events_kind_idx ON wishlist_events (kind, id) WHERE kind <> 'added';
 
 ALTER TABLE wishlist_items ADD COLUMN IF NOT EXISTS summary text;
 ALTER TABLE wishlist_items ADD COLUMN IF NOT EXISTS genres text[] NOT NULL DEFAULT '{}';
@@ -60,16 +63,17 @@ CREATE INDEX IF NOT EXISTS wishlist_items_dismissed_idx ON wishlist_items (added
     WHERE dismissed_at IS NOT NULL;
 
 ALTER TABLE wishlist_tallies ADD COLUMN IF NOT EXISTS dismissed boolean NOT NULL DEFAULT false;
+ALTER TABLE wishlist_tallies ADD COLUMN IF NOT EXISTS available boolean;
 ALTER TABLE wishlist_tallies DROP CONSTRAINT IF EXISTS wishlist_tallies_key;
 ALTER TABLE wishlist_tallies ADD CONSTRAINT wishlist_tallies_key
-    UNIQUE NULLS NOT DISTINCT (dismissed, media_type, year, wanted_count);
+    UNIQUE NULLS NOT DISTINCT (dismissed, available, media_type, year, wanted_count);
 
 -- Also writes the events. The setting wishlist.run is that of merging.name_run().
 CREATE OR REPLACE FUNCTION wishes_changed() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    moment CONSTANT timestamptz := clock_timestamp();
+    moment timestamptz;
     run CONSTANT bigint := nullif(current_setting('wishlist.run', true), '');
 BEGIN
     IF NOT EXISTS (SELECT FROM changed) THEN
@@ -77,7 +81,8 @@ BEGIN
     END IF;
     PERFORM recount_items(ARRAY(SELECT item_id FROM changed));
     PERFORM recount_people(ARRAY(SELECT DISTINCT user_id FROM changed));
-    PERFORM next_generation();
+    PERFORM next_generation();              -- from here on nobody else draws ids or moments: see above
+    moment := clock_timestamp();
     IF tg_op = 'INSERT' THEN
         INSERT INTO wishlist_events (kind, item_id, user_id, run_id, first_import, happened_at)
         SELECT 'added', changed.item_id, changed.user_id, run, person.last_success_at IS NULL, moment
@@ -105,20 +110,20 @@ CREATE OR REPLACE FUNCTION items_changed() RETURNS trigger
 AS $$
 BEGIN
     IF tg_op <> 'INSERT' THEN
-        INSERT INTO wishlist_tallies AS tally (dismissed, media_type, year, wanted_count, items)
-        SELECT dismissed_at IS NOT NULL, media_type, year, wanted_count, -count(*)
+        INSERT INTO wishlist_tallies AS tally (dismissed, available, media_type, year, wanted_count, items)
+        SELECT dismissed_at IS NOT NULL, available, media_type, year, wanted_count, -count(*)
           FROM before
          WHERE wish_count > 0
-      GROUP BY 1, media_type, year, wanted_count
+      GROUP BY 1, available, media_type, year, wanted_count
             ON CONFLICT ON CONSTRAINT wishlist_tallies_key DO UPDATE
            SET items = tally.items + excluded.items;
     END IF;
     IF tg_op <> 'DELETE' THEN
-        INSERT INTO wishlist_tallies AS tally (dismissed, media_type, year, wanted_count, items)
-        SELECT dismissed_at IS NOT NULL, media_type, year, wanted_count, count(*)
+        INSERT INTO wishlist_tallies AS tally (dismissed, available, media_type, year, wanted_count, items)
+        SELECT dismissed_at IS NOT NULL, available, media_type, year, wanted_count, count(*)
           FROM after
          WHERE wish_count > 0
-      GROUP BY 1, media_type, year, wanted_count
+      GROUP BY 1, available, media_type, year, wanted_count
             ON CONFLICT ON CONSTRAINT wishlist_tallies_key DO UPDATE
            SET items = tally.items + excluded.items;
     END IF;
@@ -139,12 +144,39 @@ CREATE OR REPLACE FUNCTION person_erased() RETURNS trigger
 AS $$
 BEGIN
     DELETE FROM wishlist_events WHERE user_id = old.id;
+    PERFORM next_generation();
     RETURN NULL;
 END
 $$;
 
 CREATE OR REPLACE TRIGGER person_erased AFTER DELETE ON plex_users
     FOR EACH ROW EXECUTE FUNCTION person_erased();
+
+-- An event as the API shows it.
+CREATE OR REPLACE VIEW wishlist_event_documents AS
+SELECT event.id,
+       row_to_json(shown) AS document
+  FROM wishlist_events AS event
+  JOIN wishlist_items AS listed ON listed.id = event.item_id
+  JOIN plex_users AS person ON person.id = event.user_id
+ CROSS JOIN LATERAL (
+       SELECT listed.id,
+              listed.uid,
+              listed.media_type,
+              listed.title,
+              listed.year,
+              listed.poster_url) AS item
+ CROSS JOIN LATERAL (
+       SELECT person.id,
+              shown_name(person.id, person.name) AS name) AS wisher
+ CROSS JOIN LATERAL (
+       SELECT event.id,
+              event.kind,
+              rfc3339(event.happened_at) AS happened_at,
+              event.run_id,
+              event.first_import,
+              row_to_json(item) AS item,
+              row_to_json(wisher) AS "user") AS shown;
 
 CREATE OR REPLACE VIEW wishes AS
 SELECT source.item_id,

@@ -12,7 +12,15 @@ from psycopg import Connection, connect
 
 from wishlist_service.app import close_app, create_app, open_app
 
-SHOWN = ("/api/wishlist", "/api/wishlist?status=all", "/api/wishlist/stats/summary", "/api/users", "/api/sync/runs")
+SHOWN = (
+    "/api/wishlist",
+    "/api/wishlist?status=all",
+    "/api/wishlist/stats/summary",
+    "/api/summary",
+    "/api/changes",
+    "/api/users",
+    "/api/sync/runs",
+)
 NewDatabase = Callable[[str | None], str]
 OLDER = [f"wishlist-2020-01-0{day}T033000Z.dump" for day in range(1, 10)]
 

@@ -16,6 +16,7 @@ from psycopg import Connection
 from sign_ins import add_pending_and_failed
 from werkzeug.test import TestResponse
 
+from wishlist_service.api.cursors import make_cursor
 from wishlist_service.api.docs import OPENAPI
 from wishlist_service.app import close_app, create_app, open_app
 
@@ -25,6 +26,7 @@ HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=None, Guid=[])
 MEANT_WRONG: dict[int, dict[str, Any]] = {
     400: {"data": "{", "content_type": "application/json"},
     401: {"headers": {}},
+    410: {"query_string": {"after": make_cursor("events", "asc", ["2026-01-01T00:00:00+00:00", 9000])}},
     413: {"data": " " * 70_000, "content_type": "application/json"},
     415: {"data": "{}"},
     422: {"query_string": {"nonsense": "1"}, "json": {"nonsense": 1}},
@@ -173,10 +175,12 @@ def test_each_error_in_the_document_happens_as_described(
     lived_in: Household, client: FlaskClient, op: Operation, status: int
 ) -> None:
     missing = {"path": {"id": 999, "uid": "0" * 24}} if "{" in op.path else {"query_string": {"user_id": 999}}
-    paused = {"query_string": {"user_id": lived_in.user("Cleo")["id"]}}
-    paused_or_second = {"path": {"id": 2}} if "{id}" in op.path else paused
+    cleo, second = lived_in.user("Cleo")["id"], {"path": {"id": 2}}
+    paused = {"path": {"id": cleo}, "query_string": {}}
+    others = {"query_string": {"user_id": cleo}} if "{" not in op.path else second
+    in_the_way = paused if op.path == "/api/users/{id}/wishlist" else others
     taken = {"json": next(iter(op.bodies.values()), {}) | {"name": "BEN"}}
-    wrong = MEANT_WRONG | {404: missing, 409: taken if op.bodies else paused_or_second}
+    wrong = MEANT_WRONG | {404: missing, 409: taken if op.bodies else in_the_way}
 
     op.ask(client, expect=status, **wrong[status])
 
@@ -228,6 +232,7 @@ def test_the_words_of_the_document_are_those_of_the_database(conn: Connection[di
     words = {found["conname"]: set(re.findall("'(.+?)'", found["rule"])) for found in rows}
 
     assert words["plex_users_state_check"] == set(schemas["SyncState"]["enum"])
+    assert words["wishlist_events_kind_check"] == set(schemas["EventKind"]["enum"])
     assert words["wishlist_items_media_type_check"] == set(schemas["MediaType"]["enum"])
     assert words["plex_links_status_check"] == {*schemas["Link"]["properties"]["status"]["enum"], "failed"}
     assert words["sync_runs_trigger_check"] == set(run["trigger"]["enum"])

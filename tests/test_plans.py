@@ -10,14 +10,15 @@ from psycopg import Connection, connect
 from psycopg.errors import Diagnostic
 
 from wishlist_service import db
-from wishlist_service.models import Place, WatchlistEntry, WishlistFilter
-from wishlist_service.queries import merging, metrics, sync_users, users, wishes, wishlist
+from wishlist_service.models import EventPlace, Place, WatchlistEntry, WishlistFilter
+from wishlist_service.queries import events, merging, metrics, summary, sync_users, users, wishes, wishlist
 
-LARGE = {"wishlist_items", "wishlist_item_sources"}
+LARGE = {"wishlist_items", "wishlist_item_sources", "wishlist_events"}
 ITEMS = 60_000
 PEOPLE = 400  # so that each wants as small a part of all titles as in a large installation
 
 # Titles of two words of 900 and sometimes a third; each is wanted by two people, every 50th is removed.
+# A year of events, one of 1000 a return.
 FILL = f"""
 SET session_replication_role = replica;                 -- no trigger for each row: counted at the end
 
@@ -39,6 +40,12 @@ SELECT n, 1 + (n * 31 + k * 7) % {PEOPLE}, gone.at, gone.at
   FROM generate_series(1, {ITEMS}) AS n
  CROSS JOIN generate_series(1, 2) AS k
  CROSS JOIN LATERAL (SELECT CASE WHEN n % 50 = 0 THEN now() END AS at) AS gone;
+
+INSERT INTO wishlist_events (kind, item_id, user_id, run_id, first_import, happened_at)
+SELECT CASE WHEN n % 1000 = 0 THEN 'came_back' WHEN n % 10 = 0 THEN 'removed' ELSE 'added' END,
+       1 + n * 7919 % {ITEMS}, 1 + n % {PEOPLE}, n / 100, n < 1000,
+       now() - ({2 * ITEMS} - n) * interval '5 minutes'
+  FROM generate_series(1, {2 * ITEMS}) AS n;
 
 SET session_replication_role = origin;
 SELECT recount_items(NULL), recount_people(NULL);
@@ -136,9 +143,38 @@ def test_no_page_looks_through_a_table(plans: Plans, name: str, sort: str, order
     assert plans.looked_through(wishlist.list_items, **arguments, after=middle) == set()
 
 
+HISTORY = {"user_ids": None, "uids": None, "kind": None, "since": None, "after": None, "limit": 50}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"after": EventPlace(happened_at=KEYS["added_at"], id=ITEMS)},
+        {"user_ids": [7]},
+        {"user_ids": [7, 14], "kind": "removed"},
+        {"uids": [f"plex://movie/{777:024x}", f"plex://show/{777:024x}"]},
+        {"uids": [f"plex://movie/{777:024x}"], "user_ids": [7], "kind": "came_back"},
+        {"kind": "added"},
+        {"kind": "came_back"},
+        {"since": datetime.now(UTC) - timedelta(hours=1)},
+        {"since": datetime.now(UTC) - timedelta(hours=1), "kind": "removed", "user_ids": [7]},
+    ],
+    ids=lambda filters: " ".join(filters) or "all",
+)
+def test_no_page_of_the_history_looks_through_a_table(plans: Plans, filters: dict[str, Any]) -> None:
+    assert plans.looked_through(events.list_history, **HISTORY | filters) == set()
+
+
 @pytest.mark.parametrize(
     ("query", "arguments"),
     [
+        (events.list_changes, {"after": EventPlace(happened_at=datetime(2026, 1, 1, tzinfo=UTC), id=0), "limit": 500}),
+        (
+            events.list_changes,
+            {"after": EventPlace(happened_at=datetime(9999, 1, 1, tzinfo=UTC), id=2 * ITEMS), "limit": 500},
+        ),
+        (summary.get_summary, {}),
         (wishlist.find_item, {"uids": [f"plex://movie/{777:024x}", f"plex://show/{777:024x}"]}),
         (wishlist.get_stats, {}),
         (wishlist.get_generation, {}),

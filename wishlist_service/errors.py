@@ -15,6 +15,10 @@ class Conflict(WishlistError):
     """The request contradicts what is stored."""
 
 
+class Gone(WishlistError):
+    """What a cursor refers to is no longer here."""
+
+
 class PlexAway(WishlistError):
     """What was asked for needs Plex, which cannot be asked just now."""
 

@@ -211,6 +211,23 @@ class Place:
 
 
 @dataclass(frozen=True)
+class EventPlace:
+    """A place in the history: that of the event with this id."""
+
+    happened_at: datetime
+    id: int
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """A page of events as JSON text, when its last one happened and that one's id, and whether there are more."""
+
+    items_json: str
+    last: list[Any] | None
+    more: bool
+
+
+@dataclass(frozen=True)
 class ItemPage:
     """A page of items as JSON text made by PostgreSQL, and how many match in all.
 

@@ -4,32 +4,55 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.models import Place
+from wishlist_service.models import EventPlace, Place
 
 _LONGEST: Final = 3000  # a title may have 500 characters
+_LARGEST: Final = 2**63 - 1
+
+AnyPlace = TypeVar("AnyPlace", Place, EventPlace)
 
 
 def make_cursor(sort: str, order: str, place: Sequence[Any]) -> str:
-    """The cursor of what follows this place: the sort key, added_at and id of an item, as JSON values."""
+    """The cursor of what follows this place, given as JSON values.
+
+    The sort key, added_at and id of an item; for the sort "events", when an event happened and its id.
+    """
     text = json.dumps([sort, order, *place], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def read_cursor(query: Fields, name: str, *, sort: str, order: str) -> Place | None:
     """The place that a parameter names; None if absent. It must come from a list sorted the same way."""
+
+    def place(key: Any, added_at: Any, item_id: Any) -> Place:
+        return Place(key=_KEYS[sort](key), added_at=datetime.fromisoformat(added_at), id=_integer(item_id, _LARGEST))
+
+    return _read(query, name, sort, order, place)
+
+
+def read_event_cursor(query: Fields, name: str, *, order: str) -> EventPlace | None:
+    """The place in the history that a parameter names; None if absent."""
+
+    def place(happened_at: Any, event_id: Any) -> EventPlace:
+        return EventPlace(happened_at=datetime.fromisoformat(happened_at), id=_integer(event_id, _LARGEST))
+
+    return _read(query, name, "events", order, place)
+
+
+def _read(query: Fields, name: str, sort: str, order: str, place: Callable[..., AnyPlace]) -> AnyPlace | None:
     cursor = query.text(name, most=_LONGEST, default=None) or ""
     if not 1 <= len(cursor) <= _LONGEST:
         return None
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-        made_for_sort, made_for_order, key, added_at, item_id = json.loads(text)
+        made_for_sort, made_for_order, *values = json.loads(text)
         if (made_for_sort, made_for_order) != (sort, order):
             query.fault(name, "comes from a list with another sort or order.")
             return None
-        return Place(key=_KEYS[sort](key), added_at=datetime.fromisoformat(added_at), id=_integer(item_id, 2**63 - 1))
+        return place(*values)
     except (ValueError, TypeError, RecursionError):
         query.fault(name, "must be the next of an earlier reply, as it stands there.")
         return None

@@ -4,10 +4,10 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from wishlist_service import db, watchlists
-from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import parts, read
+from wishlist_service.api.fields import Fields
+from wishlist_service.api.parts import parts, read, read_user_ids
 from wishlist_service.api.problems import problem
-from wishlist_service.api.wishlist import item_json, missing_users
+from wishlist_service.api.wishlist import item_json
 from wishlist_service.errors import Conflict, NotFound
 from wishlist_service.queries import merging, wishes
 
@@ -33,10 +33,8 @@ def change_item(uids: list[str]) -> ResponseReturnValue:
 def take_off_watchlists(uids: list[str]) -> ResponseReturnValue:
     """Take a title off the watchlists of those who have it, or of some of them."""
     query = Fields.from_query(request, repeatable="user")
-    user_ids = query.integers("user", least=1, most=LARGEST_ID)
+    user_ids = read_user_ids(query)
     dry_run = bool(query.flag("dry_run"))
-    for user_id in missing_users(user_ids):
-        query.fault("user", f"{user_id} is nobody's id.")
     query.done()
 
     item_json(uids)  # there is such a title, or NotFound

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final, overload
 
 from flask import Request
@@ -11,6 +12,8 @@ from werkzeug.exceptions import BadRequest, LengthRequired, UnsupportedMediaType
 from wishlist_service.errors import Fault, Invalid
 
 LARGEST_ID: Final = 2**31 - 1
+_DAY: Final = r"\d{4}-\d\d-\d\d"
+_MOMENT: Final = re.compile(rf"{_DAY}(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{{1,6}})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
 _REQUIRED: Final = object()
 
 
@@ -161,6 +164,21 @@ class Fields:
             self.fault(name, f"must be a number from {least:g} to {most:g}.")
             return default
         return value
+
+    def moment(self, name: str) -> datetime | None:
+        """A moment as RFC 3339 writes it, or the beginning of a day in UTC; None if absent."""
+        if not self._has(name):
+            return None
+        text = str(self._values[name])
+        try:
+            # fromisoformat() alone would take weeks, and moments of an unknown zone
+            moment = datetime.fromisoformat(text.upper()) if _MOMENT.fullmatch(text) else None
+        except ValueError:
+            moment = None
+        if moment is None:
+            self.fault(name, "must be a day like 2026-11-24 or a moment like 2026-11-24T19:26:09Z.")
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def _parse_integer(self, name: str, value: object, *, least: int, most: int) -> int | None:
         text = str(value)

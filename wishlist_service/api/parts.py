@@ -12,11 +12,13 @@ from flask import Response, current_app, g, request
 from psycopg import Connection
 
 from wishlist_service import __version__, db
+from wishlist_service.api.fields import LARGEST_ID, Fields
 from wishlist_service.api.replies import Replies
 from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
 from wishlist_service.links import Links
 from wishlist_service.plex import PlexClient
+from wishlist_service.queries.users import list_missing_user_ids
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
 
@@ -60,6 +62,14 @@ def read(
     return db.read(parts().pool, read_without_names)
 
 
+def read_user_ids(query: Fields) -> list[int] | None:
+    """The people named by the parameter `user`, a fault for each that is nobody; None if it was not given."""
+    user_ids = query.integers("user", least=1, most=LARGEST_ID)
+    for user_id in read(list_missing_user_ids, user_ids=user_ids) if user_ids else []:
+        query.fault("user", f"{user_id} is nobody's id.")
+    return user_ids
+
+
 def reply(make_body: Callable[[], str]) -> Response:
     """The reply to a question about the wishlist, as JSON: 304, the body kept, or what `make_body` gives.
 
@@ -80,7 +90,12 @@ def reply(make_body: Callable[[], str]) -> Response:
 def reply_of_this_second(make_body: Callable[[], str]) -> Response:
     """The same where the reply also changes by the clock: the ETag is of what it says."""
     question = f"{int(time.time())} {_question()}"
-    response = Response(_body(_generation(), question, make_body), content_type="application/json")
+    return reply_with(_body(_generation(), question, make_body))
+
+
+def reply_with(body: bytes) -> Response:
+    """The same where more than the wishlist changes it: the ETag is of what it says, nothing is kept."""
+    response = Response(body, content_type="application/json")
     response.add_etag(weak=True)
     response.make_conditional(request)
     return response

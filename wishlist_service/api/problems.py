@@ -10,7 +10,7 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from wishlist_service.errors import Conflict, Invalid, NotFound, PlexAway, SyncRunning
+from wishlist_service.errors import Conflict, Gone, Invalid, NotFound, PlexAway, SyncRunning
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ def register_problems(app: Flask) -> None:
     """Make the app answer every error with a problem document."""
     app.register_error_handler(NotFound, lambda error: problem(404, str(error)))
     app.register_error_handler(Conflict, lambda error: problem(409, str(error)))
+    app.register_error_handler(Gone, lambda error: problem(410, str(error)))
     app.register_error_handler(SyncRunning, lambda error: problem(409, str(error), run_id=error.run_id))
     app.register_error_handler(PlexAway, lambda error: problem(502, str(error)))
     app.register_error_handler(Invalid, _invalid)

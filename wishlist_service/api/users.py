@@ -1,11 +1,15 @@
 """People whose watchlists make up the wishlist."""
 
+from functools import partial
+
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service import accounts
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import parts, read
+from wishlist_service.api.parts import parts, read, reply
+from wishlist_service.api.wishlist import list_page
+from wishlist_service.errors import Conflict
 from wishlist_service.queries import users
 
 bp = Blueprint("users", __name__, url_prefix="/api/users")
@@ -79,3 +83,19 @@ def remove_user(user_id: int) -> ResponseReturnValue:
             shared.pool, shared.plex, shared.cipher, user_id=user_id, name=None, token=None, active=False
         )
     return "", 204
+
+
+@bp.get(f"{USER_PATH}/wishlist")
+def list_wishes(user_id: int) -> ResponseReturnValue:
+    """A page of what one person wants."""
+    return reply(partial(_wishes, user_id))
+
+
+def _wishes(user_id: int) -> str:
+    user = read(users.get_user, user_id=user_id)
+    if not user.active:  # an empty list would say that they want nothing
+        raise Conflict(
+            f"{user.name} is paused: what they want is kept, but not shown. "
+            f'To resume, send {{"active": true}} with PATCH /api/users/{user_id}.'
+        )
+    return list_page(user_id=user_id)
