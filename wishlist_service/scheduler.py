@@ -1,6 +1,6 @@
-"""python -m wishlist_service.scheduler: the sidecar that syncs who is due and keeps tokens alive.
+"""python -m wishlist_service.scheduler: the sidecar that syncs who is due, asks for details and keeps tokens alive.
 
-Several may share one database: each person is read, and each token pinged, by one of them.
+Several may share one database: each person is read, each title asked about and each token pinged by one of them.
 """
 
 import argparse
@@ -17,10 +17,12 @@ from schedule import Scheduler
 
 from wishlist_service import claims, db, sync
 from wishlist_service.config import Config, load_config
+from wishlist_service.details import Details
 from wishlist_service.errors import SyncFailure, SyncRunning
 from wishlist_service.logs import configure_logging
 from wishlist_service.memory import give_memory_back
 from wishlist_service.plex import PlexClient
+from wishlist_service.plex_titles import PlexTitles
 from wishlist_service.queries import claims as claim_queries
 from wishlist_service.queries import sync_users
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
@@ -46,12 +48,13 @@ class Sidecar:
         self._interval_known = False
         self._put_off_since: float | None = None
         self._cipher = TokenCipher(config.token_encryption_keys)
-        self._plex = PlexClient(
-            config, client_identifier=lambda: db.ask(self._url, sync_users.get_client_identifier), stop=stop
-        )
+        self._plex = PlexClient(config, client_identifier=self._client_identifier, stop=stop)
+        titles = PlexTitles(config, client_identifier=self._client_identifier, stop=stop)
+        self._details = Details(config, titles, self._cipher, stop=stop, on_asked=self._show_alive)
         self._jobs = Scheduler()
         look_seconds = max(1, int(min(LOOK_SECONDS, config.sync_interval_hours * 3600 / 10)))
         self._jobs.every(look_seconds).seconds.do(self._sync).next_run = datetime.now()
+        self._jobs.every(look_seconds).seconds.do(self._ask_details).next_run = datetime.now()
         self._jobs.every(1).hours.do(self._ping).next_run = datetime.now()
 
     def loop(self) -> None:
@@ -105,6 +108,18 @@ class Sidecar:
             on_page=lambda _name, _rows, _total: self._show_alive(),
         )
         return True
+
+    def _ask_details(self) -> None:
+        """Ask Plex what lists do not tell, as long as there is nobody to read."""
+        try:
+            self._details.look()
+        except (OperationalError, UndefinedTable) as error:
+            logger.warning("details put off reason=%s", str(error).strip())
+        except Exception:
+            logger.exception("details put off, unexpected error")
+
+    def _client_identifier(self) -> str:
+        return db.ask(self._url, sync_users.get_client_identifier)
 
     def _show_alive(self) -> None:
         """Touch the file that the container's health check looks at, unless the sync is overdue."""
