@@ -30,6 +30,7 @@ ALLOWED = {
         "doctor_database",
         "links",
         "migrate",
+        "notifications",
         "restore",
         "scheduler",
         "settings",
@@ -41,6 +42,7 @@ ALLOWED = {
         "api.problems",
         "api.sync",
     },
+    "apprise": {"notifiers"},
     "psycopg_pool": {"db", "api.problems"},
     "prometheus_client": {"api.metrics"},
     "yoyo": {"migrate"},
@@ -86,7 +88,7 @@ def test_library_is_imported_only_where_it_may_be(library: str) -> None:
 def test_queries_know_only_models_and_errors(module: str) -> None:
     ours = {found for found in imports(MODULES[module]) if found.startswith("wishlist_service")}
 
-    assert {found.split(".")[1] for found in ours} <= {"models", "title_models", "errors"}
+    assert {found.split(".")[1] for found in ours} <= {"models", "news_models", "title_models", "errors"}
 
 
 def test_nothing_below_the_api_imports_it() -> None:

@@ -18,6 +18,8 @@ _SYNC_LOCK = 1
 _MIGRATION_LOCK = 2
 _WISHLIST_LOCK = 3
 DETAILS_LOCK: Final = 4
+NEWS_LOCK: Final = 5
+# and 6: sync_state_changed() in sql/
 _RUN_LOCKS = 1464421201  # one for each run that goes on, by its id
 PERSON_LOCKS: Final = 1464421202  # one for each person whom a scheduled run has in hand, by their id
 
