@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from conftest import Household
-from fake_pins import Pins
+from fake_pins import Pin, Pins
 from fake_plex import row
 from plex_faults import status
 from processes import wait_until
@@ -86,8 +86,10 @@ def test_link_is_the_same_for_all_addresses(household: Household, webhook: Recei
 def test_link_that_runs_out_before_it_was_sent_is_made_anew(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
-    pins = Pins(household.plex)
-    pins.seconds_left = 60
+    def soon(pin: Pin) -> None:
+        pin.seconds_left = 60
+
+    pins = Pins(household.plex, on_made=soon)
     household.add("Ann")
     household.sync()
     refuse(household, "Ann")
