@@ -86,6 +86,7 @@ class Notifications:
 
     def _tell(self, conn: Connection, notifier: Notifier) -> None:
         fingerprint = self._fingerprint(notifier)
+        queries.add_address(conn, fingerprint=fingerprint)  # a restored backup may not have it
         told = queries.find_due_address(conn, fingerprint=fingerprint)
         present = queries.get_present(conn, told=told) if told else None
         if told is None or present is None or present == told:

@@ -108,7 +108,7 @@ def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
                     LIMIT 1) AS person
              WHERE item.details_due_at <= now()
                AND item.wanted_count > 0
-          ORDER BY item.details_due_at, item.id
+          ORDER BY item.details_due_at        -- and by nothing else: after a first sync all are due at once
              LIMIT %(limit)s
             """,
             {"limit": limit},
