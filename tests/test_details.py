@@ -11,10 +11,13 @@ from conftest import Household
 from fake_plex import Handler, row
 from fake_titles import Titles
 from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
 from plex_faults import status
 from questions import look
 
 from wishlist_service import details
+from wishlist_service.entries import parse_details, parse_watchlisted_at
 
 ANN, BEN = "token-of-ann-0123456789", "token-of-ben-0123456789"
 ALPHA, BETA, GAMMA = (row(key, title, Guid=[]) for key, title in (("a", "Alpha"), ("b", "Beta"), ("c", "Gamma")))
@@ -226,3 +229,17 @@ def test_questions_end_when_the_program_stops_and_what_was_told_is_kept(househol
     look(household, stop=stop)
 
     assert titles.asked() == titles.asked("/userState") == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["tag", "id", "watchlistedAt"]) | st.text(), inner),
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"summary": JSON, "Genre": JSON, "Guid": JSON, "watchlistedAt": JSON}))
+def test_nothing_that_plex_may_write_of_a_title_raises(raw: dict[str, Any]) -> None:
+    found = parse_details(raw)
+
+    assert len(found.genres) <= 20
+    assert parse_watchlisted_at(raw) == parse_watchlisted_at([raw])

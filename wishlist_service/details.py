@@ -6,6 +6,7 @@ for each title, until Plex tells.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 TIMES_A_RUN: Final = 20
 TITLES_A_LOOK: Final = 50
+ASKING_SECONDS: Final = 50  # then the scheduler's other jobs have their turn
 UNKNOWN_AGAIN_IN: Final = timedelta(days=3)  # Plex has no record of the title
 FAILED_AGAIN_IN: Final = timedelta(days=1)
 
@@ -46,12 +48,14 @@ class Details:
         self._cipher = cipher
         self._stop = stop
         self._on_asked = on_asked
+        self._until = 0.0
 
     def look(self) -> None:
         """Ask some of what is due; end early when a list is to be read, the program stops, or Plex says so.
 
         Raises OperationalError when the database goes away; what was not stored is asked again.
         """
+        self._until = time.monotonic() + ASKING_SECONDS
         with db.connect(self._url, role="details") as conn, db.giving_back_locks(conn):
             if not db.try_turn(conn, db.DETAILS_LOCK):
                 return
@@ -68,12 +72,12 @@ class Details:
         while left and not slow_down and self._may_ask(conn):
             question = left.pop(0)
             try:
-                time = self._titles.watchlisted_at(self._token(question), question.uid)
+                told = self._titles.watchlisted_at(self._token(question), question.uid)
             except SyncFailure as failure:
                 logger.info("time of a wish not told run=%s item=%s reason=%s", run_id, question.item_id, failure)
                 slow_down = isinstance(failure, RateLimited)
             else:
-                times += [(question, time)] if time else []
+                times += [(question, told)] if told else []
         with conn.transaction():
             if times:
                 db.lock_wishlist(conn)
@@ -105,7 +109,8 @@ class Details:
     def _may_ask(self, conn: Connection) -> bool:
         """After a pause: whether there is still time for a question."""
         self._on_asked()
-        return not self._stop.wait(self._pause_seconds) and not claims.is_anybody_due(conn)
+        in_time = time.monotonic() < self._until
+        return in_time and not self._stop.wait(self._pause_seconds) and not claims.is_anybody_due(conn)
 
     def _token(self, question: TitleQuestion) -> str:
         return self._cipher.decrypt(question.plex_token, owner=question.user_id)
