@@ -21,9 +21,9 @@ RUN for name in pg_dump pg_restore; do \
             >"/usr/local/bin/$name" && chmod 755 "/usr/local/bin/$name" && "$name" --version || exit 1; \
     done
 
-COPY requirements.txt .
+COPY requirements.txt requirements-notify.txt ./
 # 1777 as of /tmp: compose chooses who runs this, and new volumes take their rights from here
-RUN pip install --no-cache-dir -r requirements.txt \
+RUN pip install --no-cache-dir -r requirements-notify.txt \
  && useradd --system --uid 1026 --gid users --no-create-home wishlist \
  && mkdir -m 1777 /keys /backup
 

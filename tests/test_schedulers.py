@@ -5,7 +5,8 @@ import threading
 from contextlib import ExitStack
 
 from conftest import Household
-from fake_plex import row
+from fake_plex import Handler, row
+from fake_titles import Titles
 from processes import Program, call, gunicorn, kill_all, program, settings_for, wait_until
 
 SCHEDULER = ("-m", "wishlist_service.scheduler")
@@ -113,3 +114,30 @@ def test_sync_that_is_asked_for_waits_for_all_schedulers(household: Household) -
     assert (shown["running"], shown["current_run"]["id"]) == (True, 2)
     assert (asked_for[0], asked_for[1]["id"], asked_for[1]["users_processed"]) == (200, 3, 4)
     assert (after["running"], after["last_run"]["id"]) == (False, 3)
+
+
+def test_questions_about_titles_are_asked_by_one_scheduler_and_taken_over_by_another(household: Household) -> None:
+    titles = Titles(household.plex)
+    rows = [row(f"{number:x}", f"Film {number}") for number in range(1, 31)]
+    household.add("Ann", rows)
+    for each in rows:
+        titles.tell(each, summary=each["title"])
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hang(_handler: Handler) -> None:
+        asked.set()
+        go_on.wait(30)
+
+    titles.before_answer = hang
+    env = settings_for(household, PLEX_SYNC_INTERVAL_HOURS="0.3")
+    with program(*SCHEDULER, env=env) as killed:
+        assert asked.wait(30)
+        with program(*SCHEDULER, env=env) as other:
+            other.wait_for("scheduler started")
+            kill_all(killed.process.pid)
+            go_on.set()
+            wait_until(lambda: household.conn.execute("SELECT FROM wishlist_items WHERE summary IS NULL").rowcount == 0)
+            assert other.end() == 0
+
+    assert len(titles.asked()) == 30
+    assert len(titles.asked("/userState")) == 21

@@ -17,6 +17,9 @@ _LOCK_CLASS = 1464421200
 _SYNC_LOCK = 1
 _MIGRATION_LOCK = 2
 _WISHLIST_LOCK = 3
+DETAILS_LOCK: Final = 4
+NEWS_LOCK: Final = 5
+# and 6: sync_state_changed() in sql/
 _RUN_LOCKS = 1464421201  # one for each run that goes on, by its id
 PERSON_LOCKS: Final = 1464421202  # one for each person whom a scheduled run has in hand, by their id
 
@@ -157,6 +160,12 @@ def try_sync_lock(conn: Connection, *, shared: bool = False) -> bool:
     """
     query = "SELECT pg_try_advisory_lock_shared(%s, %s)" if shared else "SELECT pg_try_advisory_lock(%s, %s)"
     row = conn.execute(query, (_LOCK_CLASS, _SYNC_LOCK)).fetchone()
+    return bool(row and row[0])
+
+
+def try_turn(conn: Connection, lock: int) -> bool:
+    """Be the only scheduler that does this for as long as `conn` lives; False if another one does it."""
+    row = conn.execute("SELECT pg_try_advisory_lock(%s, %s)", (_LOCK_CLASS, lock)).fetchone()
     return bool(row and row[0])
 
 

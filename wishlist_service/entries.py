@@ -1,4 +1,4 @@
-"""One row of a Plex watchlist, as Plex writes it, into a WatchlistEntry. Pure functions.
+"""What Plex writes of a title, as a row of a watchlist or by itself, into our values. Pure functions.
 
 Field names and their reliability: Plex's Discover API gives every row a guid, a ratingKey
 (the guid's last 24 hex digits), a type and a title; all else may be missing.
@@ -7,19 +7,24 @@ Field names and their reliability: Plex's Discover API gives every row a guid, a
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from wishlist_service.models import WatchlistEntry
+from wishlist_service.title_models import TitleDetails
 
 _MEDIA_TYPES: Final = ("movie", "show")
 _RATING_KEY: Final = re.compile(r"[0-9a-f]{24}")
 _GUID: Final = re.compile(r"plex://([a-z]+)/([0-9a-f]{24})")
 _EXTERNAL_ID: Final = re.compile(r"(imdb)://(tt\d{1,12})|(tmdb|tvdb)://(\d{1,10})", re.ASCII)
 _LARGEST_ID: Final = 2**31 - 1
+_LAST_SECOND: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 LONGEST_TITLE: Final = 500
 LONGEST_URL: Final = 2000
+LONGEST_SUMMARY: Final = 5000
+LONGEST_GENRE: Final = 60
+MOST_GENRES: Final = 20
 
 
 def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
@@ -35,20 +40,42 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
     if key is None or media_type not in _MEDIA_TYPES or title is None:
         return None
 
-    external = _external_ids(raw.get("Guid"))
+    imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
     return WatchlistEntry(
         uid=f"plex://{media_type}/{key}",
         media_type=media_type,
         title=title,
         year=_year(raw.get("year")),
         released_on=_date(raw.get("originallyAvailableAt")),
-        imdb_id=external.get("imdb"),
-        tmdb_id=int(external["tmdb"]) if "tmdb" in external else None,
-        tvdb_id=int(external["tvdb"]) if "tvdb" in external else None,
+        imdb_id=imdb_id,
+        tmdb_id=tmdb_id,
+        tvdb_id=tvdb_id,
         poster_url=_url(raw.get("thumb")),
         plex_url=_url(raw.get("publicPagesURL")),
         content_rating=clean_text(raw.get("contentRating"), longest=40),
     )
+
+
+def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
+    """What a title's own page tells of it; what makes no sense is left out."""
+    imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
+    return TitleDetails(
+        summary=clean_text(raw.get("summary"), longest=LONGEST_SUMMARY),
+        genres=_genres(raw.get("Genre")),
+        imdb_id=imdb_id,
+        tmdb_id=tmdb_id,
+        tvdb_id=tvdb_id,
+    )
+
+
+def parse_watchlisted_at(state: object) -> datetime | None:
+    """When the person put the title on their list, from Plex's UserState, an object or a list with one in it."""
+    if isinstance(state, list):
+        state = state[0] if state else None
+    value = state.get("watchlistedAt") if isinstance(state, Mapping) else None
+    text = str(value)
+    plausible = text.isascii() and text.isdigit() and 0 < int(text[:12]) < _LAST_SECOND and len(text) < 12
+    return datetime.fromtimestamp(int(text), UTC) if plausible else None
 
 
 def rating_key(raw: Mapping[str, Any]) -> str | None:
@@ -95,11 +122,22 @@ def _url(value: object) -> str | None:
     return text if text and " " not in text and text.startswith(("https://", "http://")) else None
 
 
-def _external_ids(guids: object) -> dict[str, str]:
-    """{"imdb": "tt…", "tmdb": "…", "tvdb": "…"} as far as known; the first usable one of a kind counts."""
+def _genres(values: object) -> list[str]:
+    """Each once, whatever the case of its letters."""
+    found: dict[str, str] = {}
+    for value in values if isinstance(values, list) else ():
+        genre = clean_text(value.get("tag"), longest=LONGEST_GENRE) if isinstance(value, Mapping) else None
+        if genre:
+            found.setdefault(genre.lower(), genre)
+    return list(found.values())[:MOST_GENRES]
+
+
+def _external_ids(guids: object) -> tuple[str | None, int | None, int | None]:
+    """Those of IMDb, TMDB and TVDB as far as known; the first usable one of a kind counts."""
     found: dict[str, str] = {}
     for guid in guids if isinstance(guids, list) else ():
         match = _EXTERNAL_ID.fullmatch(str(guid.get("id"))) if isinstance(guid, Mapping) else None
         if match and (match[2] or 0 < int(match[4]) <= _LARGEST_ID):
             found.setdefault(match[1] or match[3], match[2] or match[4])
-    return found
+    tmdb, tvdb = found.get("tmdb"), found.get("tvdb")
+    return found.get("imdb"), int(tmdb) if tmdb else None, int(tvdb) if tvdb else None

@@ -1,6 +1,6 @@
-"""python -m wishlist_service.scheduler: the sidecar that syncs who is due and keeps tokens alive.
+"""python -m wishlist_service.scheduler: the sidecar that syncs, tells news, asks for details and keeps tokens alive.
 
-Several may share one database: each person is read, and each token pinged, by one of them.
+Several may share one database: each person is read, each message sent, each title asked about by one of them.
 """
 
 import argparse
@@ -17,11 +17,14 @@ from schedule import Scheduler
 
 from wishlist_service import claims, db, sync
 from wishlist_service.config import Config, load_config
+from wishlist_service.details import Details
 from wishlist_service.errors import SyncFailure, SyncRunning
 from wishlist_service.giving_back import GivingBack
 from wishlist_service.logs import configure_logging
 from wishlist_service.memory import give_memory_back
+from wishlist_service.notifications import Notifications
 from wishlist_service.plex import PlexClient
+from wishlist_service.plex_titles import PlexTitles
 from wishlist_service.queries import claims as claim_queries
 from wishlist_service.queries import sync_users
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
@@ -44,15 +47,18 @@ class Sidecar:
         self._stop = stop
         self._alive_file = alive_file
         self._interval = timedelta(hours=config.sync_interval_hours)
-        self._interval_known = False
+        self._prepared = False
         self._put_off_since: float | None = None
         self._cipher = TokenCipher(config.token_encryption_keys)
-        self._plex = PlexClient(
-            config, client_identifier=lambda: db.ask(self._url, sync_users.get_client_identifier), stop=stop
-        )
+        self._plex = PlexClient(config, client_identifier=self._client_identifier, stop=stop)
+        titles = PlexTitles(config, client_identifier=self._client_identifier, stop=stop)
+        self._details = Details(config, titles, self._cipher, stop=stop, on_asked=self._show_alive)
+        self._notifications = Notifications(config, self._plex, self._cipher, stop=stop, on_sent=self._show_alive)
         self._jobs = Scheduler()
         look_seconds = max(1, int(min(LOOK_SECONDS, config.sync_interval_hours * 3600 / 10)))
         self._jobs.every(look_seconds).seconds.do(self._sync).next_run = datetime.now()
+        self._jobs.every(look_seconds).seconds.do(self._tell_news).next_run = datetime.now()
+        self._jobs.every(look_seconds).seconds.do(self._ask_details).next_run = datetime.now()
         self._jobs.every(1).hours.do(self._ping).next_run = datetime.now()
 
     def loop(self) -> None:
@@ -64,12 +70,13 @@ class Sidecar:
             self._jobs.run_pending()
             idle = self._jobs.idle_seconds or 0
             self._stop.wait(min(max(idle, 0), LONGEST_WAIT_SECONDS))
+        self._notifications.close()
 
     def _sync(self) -> None:
         """Read who is due, run after run; another look at the next turn if that could not even begin."""
         until = time.monotonic() + SYNCING_SECONDS
         try:
-            self._make_interval_known()
+            self._prepare()
             while not self._stop.is_set() and time.monotonic() < until and self._run():
                 pass
             self._put_off_since = None
@@ -85,13 +92,14 @@ class Sidecar:
             logger.exception("sync put off, unexpected error")
         self._put_off_since = self._put_off_since or time.monotonic()
 
-    def _make_interval_known(self) -> None:
-        """Once: the due times in the database may stem from another interval."""
-        if self._interval_known:
+    def _prepare(self) -> None:
+        """Once: the due times in the database may stem from another interval, and what is here is no news."""
+        if self._prepared:
             return
         if people := db.ask(self._url, claim_queries.bring_forward, interval=self._interval):
             logger.info("interval was shortened, due times brought forward users=%s", people)
-        self._interval_known = True
+        self._notifications.start()
+        self._prepared = True
 
     def _run(self) -> bool:
         """One sync of some who are due; False if there was nobody to read."""
@@ -107,6 +115,27 @@ class Sidecar:
             on_page=lambda _name, _rows, _total: self._show_alive(),
         )
         return True
+
+    def _tell_news(self) -> None:
+        """Tell people what syncs have found, whoever started them."""
+        try:
+            self._notifications.look()
+        except (OperationalError, UndefinedTable) as error:
+            logger.warning("news put off reason=%s", str(error).strip())
+        except Exception:
+            logger.exception("news put off, unexpected error")
+
+    def _ask_details(self) -> None:
+        """Ask Plex what lists do not tell, as long as there is nobody to read."""
+        try:
+            self._details.look()
+        except (OperationalError, UndefinedTable) as error:
+            logger.warning("details put off reason=%s", str(error).strip())
+        except Exception:
+            logger.exception("details put off, unexpected error")
+
+    def _client_identifier(self) -> str:
+        return db.ask(self._url, sync_users.get_client_identifier)
 
     def _show_alive(self) -> None:
         """Touch the file that the container's health check looks at, unless the sync is overdue."""

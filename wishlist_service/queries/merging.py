@@ -115,7 +115,8 @@ def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEnt
               ORDER BY item.uid
                     ON CONFLICT (item_id, user_id) DO UPDATE
                    SET removed_at = NULL,
-                       last_seen_at = NULL
+                       last_seen_at = NULL,
+                       watchlisted_at = NULL          -- it was told of the time before
              RETURNING source.item_id)
             SELECT count(*)
               FROM added
