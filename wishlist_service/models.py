@@ -1,7 +1,7 @@
 """The values that travel between modules: frozen, without behaviour."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -188,6 +188,19 @@ class WishlistFilter:
     available: bool | None = None
     missing: str | None = None
 
+    def parameters(self) -> dict[str, Any]:
+        """What wishlist_matching() in sql/ is called with, by name."""
+        return asdict(self) | {
+            "title_pattern": _contains(self.search) if self.search else None,
+            "genre": self.genre and self.genre.lower(),
+        }
+
+
+def _contains(text: str) -> str:
+    """The ILIKE pattern for `text` anywhere, with %, _ and the backslash taken literally."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -210,6 +223,14 @@ class ItemPage:
     items_json: str
     next: list[Any] | None
     total_is_exact: bool = True
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A whole reply for another program, and how many of the titles asked for it cannot carry."""
+
+    body: str
+    skipped: int
 
 
 @dataclass(frozen=True, kw_only=True)
