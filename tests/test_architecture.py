@@ -35,6 +35,7 @@ ALLOWED = {
         "sync",
         "sync_user",
         "tokens",
+        "api.exports",
         "api.health",
         "api.parts",
         "api.problems",
@@ -42,6 +43,7 @@ ALLOWED = {
     },
     "psycopg_pool": {"db", "api.problems"},
     "prometheus_client": {"api.metrics"},
+    "icalendar": {"calendar_feed"},
     "yoyo": {"migrate"},
     "schedule": {"scheduler", "backup"},
     "cryptography": {"tokens"},
@@ -98,7 +100,7 @@ def test_nothing_below_the_api_imports_it() -> None:
     assert {user for user in users if not user.startswith("api")} == {"app"}
 
 
-@pytest.mark.parametrize("module", ["entries", "pages", "decide"])
+@pytest.mark.parametrize("module", ["entries", "pages", "decide", "feeds", "exports"])
 def test_deciding_modules_touch_no_clock_network_or_database(module: str) -> None:
     found = {name.partition(".")[0] for name in imports(PACKAGE / f"{module}.py")}
 

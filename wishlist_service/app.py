@@ -9,7 +9,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wishlist_service import db
-from wishlist_service.api import docs, health, links, metrics, sync, users, wishlist
+from wishlist_service.api import arr, docs, exports, feeds, health, links, metrics, sync, users, wishlist
 from wishlist_service.api.auth import check_key
 from wishlist_service.api.parts import Parts, hold_back
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
@@ -83,7 +83,7 @@ def create_app(config: Config) -> Flask:
 
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
-    for module in (users, links, wishlist, sync, health, metrics, docs):
+    for module in (users, links, wishlist, feeds, arr, exports, sync, health, metrics, docs):
         app.register_blueprint(module.bp)
     app.before_request(check_key)
     app.after_request(docs.add_headers)
