@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from psycopg.errors import Diagnostic
 
 from wishlist_service import db
 from wishlist_service.models import Place, WatchlistEntry, WishlistFilter
-from wishlist_service.queries import merging, metrics, sync_users, users, wishlist
+from wishlist_service.queries import feeds, merging, metrics, sync_users, users, wishlist
 
 LARGE = {"wishlist_items", "wishlist_item_sources"}
 ITEMS = 60_000
@@ -136,9 +137,22 @@ def test_no_page_looks_through_a_table(plans: Plans, name: str, sort: str, order
     assert plans.looked_through(wishlist.list_items, **arguments, after=middle) == set()
 
 
+@pytest.mark.parametrize("name", FILTERS)
+def test_no_feed_looks_through_a_table(plans: Plans, name: str) -> None:
+    filters = replace(FILTERS[name], status="current")
+
+    assert plans.looked_through(feeds.get_radarr_movies, filters=filters) == set()
+    assert plans.looked_through(feeds.get_sonarr_shows, filters=filters) == set()
+    assert plans.looked_through(feeds.get_movie_library, filters=filters, root="/x") == set()
+    assert plans.looked_through(feeds.get_series_library, filters=filters, root="/x") == set()
+    assert plans.looked_through(feeds.count_without_ids, filters=filters, ids=["imdb", "tmdb"]) == set()
+
+
 @pytest.mark.parametrize(
     ("query", "arguments"),
     [
+        (feeds.was_ever_synced, {}),
+        (feeds.list_people, {}),
         (wishlist.find_item, {"uids": [f"plex://movie/{777:024x}", f"plex://show/{777:024x}"]}),
         (wishlist.get_stats, {}),
         (wishlist.get_generation, {}),

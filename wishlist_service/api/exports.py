@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from itertools import chain
 
-from flask import Blueprint, Response, request, stream_with_context
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from psycopg import OperationalError
 
@@ -72,14 +72,13 @@ def _csv(name: str) -> Response:
 def _download(file_name: str, content_type: str, chunks: Iterator[str], *, skipped: int) -> Response:
     first = next(chunks)  # before the reply begins: a database that is away is still told with a status
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"', SKIPPED: str(skipped)}
-    body = stream_with_context(_to_the_end(chain([first], chunks)))
-    return Response(body, content_type=content_type, headers=headers)
+    return Response(_to_the_end(file_name, chain([first], chunks)), content_type=content_type, headers=headers)
 
 
-def _to_the_end(chunks: Iterator[str]) -> Iterator[bytes]:
+def _to_the_end(file_name: str, chunks: Iterator[str]) -> Iterator[bytes]:
     try:
         for chunk in chunks:
             yield chunk.encode()
     except OperationalError as error:
-        logger.error("download broke off, the database is away path=%r reason=%r", request.path, str(error).strip())
+        logger.error("download broke off, the database is away file=%s reason=%r", file_name, str(error).strip())
         raise BrokenTransfer("the database went away in the middle of a download") from error

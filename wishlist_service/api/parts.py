@@ -51,15 +51,26 @@ def read(
     query: Callable[Concatenate[Connection, Params], Result], *args: Params.args, **kwargs: Params.kwargs
 ) -> Result:
     """Run a reading query; people's names are hidden in what it gives if the one who asks may not see them."""
-    if g.names_shown:
-        return db.read(parts().pool, query, *args, **kwargs)
+    return read_for(parts().pool, g.names_shown, query, *args, **kwargs)
+
+
+def read_for(
+    pool: db.Pool,
+    names_shown: bool,
+    query: Callable[Concatenate[Connection, Params], Result],
+    *args: Params.args,
+    **kwargs: Params.kwargs,
+) -> Result:
+    """The same after the view has ended, while its reply is being sent."""
+    if names_shown:
+        return db.read(pool, query, *args, **kwargs)
 
     def read_without_names(conn: Connection) -> Result:
         with conn.transaction():
             db.hide_names(conn)
             return query(conn, *args, **kwargs)
 
-    return db.read(parts().pool, read_without_names)
+    return db.read(pool, read_without_names)
 
 
 def reply(make_body: Callable[[], str | Feed], *, content_type: str = "application/json") -> Response:

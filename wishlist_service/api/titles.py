@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from wishlist_service.api.parts import read
+from flask import g
+
+from wishlist_service.api.parts import parts, read, read_for
 from wishlist_service.errors import NeverSynced
 from wishlist_service.models import Place, WishlistFilter
 from wishlist_service.queries import feeds, wishlist
@@ -28,12 +30,16 @@ def refuse_before_first_sync() -> None:
 def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
     """All titles as GET /api/wishlist shows them, the oldest first, without ever holding them all.
 
+    To be begun in a view; it may go on after it.
+
     Each page is a statement of its own, so a client that takes its time holds no connection. What is there
     throughout comes once: the place of a title never changes.
     """
-    place = None
+    pool, names_shown, place = parts().pool, g.names_shown, None
     while True:
-        page = read(
+        page = read_for(
+            pool,
+            names_shown,
             wishlist.list_items,
             filters=filters,
             sort="added_at",
