@@ -1,5 +1,6 @@
 """The values that travel between modules: frozen, without behaviour."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
@@ -189,17 +190,9 @@ class WishlistFilter:
     missing: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """What wishlist_matching() in sql/ is called with, by name."""
-        return asdict(self) | {
-            "title_pattern": _contains(self.search) if self.search else None,
-            "genre": self.genre and self.genre.lower(),
-        }
-
-
-def _contains(text: str) -> str:
-    """The ILIKE pattern for `text` anywhere, with %, _ and the backslash taken literally."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
+        """What wishlist_matching() in sql/ is called with, by name: %, _ and the backslash are ordinary characters."""
+        text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
+        return asdict(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
 
 
 @dataclass(frozen=True)
