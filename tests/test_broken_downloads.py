@@ -5,10 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import Household
+from flask.testing import FlaskClient
 from own_server import Look, OwnServer, own_server
 from processes import gunicorn, settings_for
 from psycopg import connect
 from test_exports import fill
+
+from wishlist_service.errors import BrokenTransfer
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +52,15 @@ def test_download_breaks_visibly(household: Household, server: OwnServer, versio
 
     assert b" 200 OK" in begun
     assert "Traceback" not in api.output
+
+
+def test_any_other_error_breaks_it_too(client: FlaskClient, household: Household) -> None:
+    fill(household.conn, 2000)
+    chunks = client.get("/export/wishlist.json", buffered=False).iter_encoded()
+    begun = next(chunks)
+    household.conn.execute("ALTER TABLE wishlist_items RENAME TO wishlist_items_elsewhere")
+
+    with pytest.raises(BrokenTransfer):
+        [*chunks]
+
+    assert begun.startswith(b'{"items":[')

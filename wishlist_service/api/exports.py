@@ -82,3 +82,6 @@ def _to_the_end(file_name: str, chunks: Iterator[str]) -> Iterator[bytes]:
     except OperationalError as error:
         logger.error("download broke off, the database is away file=%s reason=%r", file_name, str(error).strip())
         raise BrokenTransfer("the database went away in the middle of a download") from error
+    except Exception as error:
+        logger.exception("unexpected error in the middle of a download file=%s", file_name)
+        raise BrokenTransfer("an error in the middle of a download") from error
