@@ -36,6 +36,7 @@ if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: P
     atexit.register(lambda: os.getpid() == master and shutil.rmtree(counts, ignore_errors=True))
 
 from wishlist_service.app import close_app, open_app, parts_of  # noqa: E402
+from wishlist_service.errors import BrokenTransfer  # noqa: E402
 from wishlist_service.tokens import warn_of_unreadable  # noqa: E402
 
 bind = f"0.0.0.0:{settings.port}"
@@ -86,7 +87,14 @@ class WebWorker(ThreadWorker):
     def handle_request(self, req, conn):
         """Called once line and headers are there; from here on the application sets the limits."""
         self.being_read.pop(conn, None)
-        return super().handle_request(req, conn)
+        try:
+            return super().handle_request(req, conn)
+        except BrokenTransfer:
+            # Reset, not closed: to a proxy that speaks HTTP/1.0 an ordinary end of the connection is that of the reply.
+            with contextlib.suppress(OSError):
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                conn.sock.close()
+            return False
 
     def _end_dripping_requests(self):
         while self.alive:

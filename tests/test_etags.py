@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from plex_faults import status
 from processes import call, gunicorn, request, settings_for
 
-from wishlist_service.api.replies import MOST_BYTES, Replies
+from wishlist_service.api.replies import MOST_BYTES, Kept, Replies
 from wishlist_service.app import close_app, create_app, open_app
 
 LIST = "/api/wishlist?sort=title"
@@ -204,12 +204,12 @@ def test_those_who_come_while_somebody_looks_share_the_next_look() -> None:
 def test_generation_seen_late_does_not_bring_back_old_replies() -> None:
     replies = Replies()
     assert replies.generation(lambda: 5) == 5
-    replies.keep(5, "question", b"new")
+    replies.keep(5, "question", Kept(b"new"))
 
     replies._see(4, float("-inf"))  # pyright: ignore[reportPrivateUsage]
-    replies.keep(4, "other", b"old")
+    replies.keep(4, "other", Kept(b"old"))
 
-    assert replies.find(5, "question") == b"new"
+    assert replies.find(5, "question") == Kept(b"new")
     assert replies.find(4, "question") is None
     assert replies.find(5, "other") is None
 
@@ -219,9 +219,9 @@ def test_kept_replies_take_a_bounded_amount_of_memory() -> None:
     replies.generation(lambda: 1)
 
     for number in range(100):
-        replies.keep(1, str(number), bytes(MOST_BYTES // 10))
-    replies.keep(1, "huge", bytes(2 * MOST_BYTES))
+        replies.keep(1, str(number), Kept(bytes(MOST_BYTES // 10)))
+    replies.keep(1, "huge", Kept(bytes(2 * MOST_BYTES)))
 
-    kept = [body for number in range(100) if (body := replies.find(1, str(number)))]
+    kept = [reply.body for number in range(100) if (reply := replies.find(1, str(number)))]
     assert replies.find(1, "huge") is None
     assert sum(map(len, kept)) <= MOST_BYTES

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +11,9 @@ from psycopg import Connection, connect
 from psycopg.errors import Diagnostic
 
 from wishlist_service import db
-from wishlist_service.models import EventPlace, Place, WatchlistEntry, WishlistFilter
-from wishlist_service.queries import events, merging, metrics, summary, sync_users, users, wishes, wishlist
+from wishlist_service.models import WatchlistEntry
+from wishlist_service.page_models import EventPlace, Place, WishlistFilter
+from wishlist_service.queries import events, feeds, merging, metrics, summary, sync_users, users, wishes, wishlist
 
 LARGE = {"wishlist_items", "wishlist_item_sources", "wishlist_events"}
 ITEMS = 60_000
@@ -166,6 +168,17 @@ def test_no_page_of_the_history_looks_through_a_table(plans: Plans, filters: dic
     assert plans.looked_through(events.list_history, **HISTORY | filters) == set()
 
 
+@pytest.mark.parametrize("name", FILTERS)
+def test_no_feed_looks_through_a_table(plans: Plans, name: str) -> None:
+    filters = replace(FILTERS[name], status="current")
+
+    assert plans.looked_through(feeds.get_radarr_movies, filters=filters) == set()
+    assert plans.looked_through(feeds.get_sonarr_shows, filters=filters) == set()
+    assert plans.looked_through(feeds.get_movie_library, filters=filters, root="/x") == set()
+    assert plans.looked_through(feeds.get_series_library, filters=filters, root="/x") == set()
+    assert plans.looked_through(feeds.count_without_ids, filters=filters, ids=["imdb", "tmdb"]) == set()
+
+
 @pytest.mark.parametrize(
     ("query", "arguments"),
     [
@@ -175,6 +188,8 @@ def test_no_page_of_the_history_looks_through_a_table(plans: Plans, filters: dic
             {"after": EventPlace(happened_at=datetime(9999, 1, 1, tzinfo=UTC), id=2 * ITEMS), "limit": 500},
         ),
         (summary.get_summary, {}),
+        (feeds.was_ever_synced, {}),
+        (feeds.list_people, {}),
         (wishlist.find_item, {"uids": [f"plex://movie/{777:024x}", f"plex://show/{777:024x}"]}),
         (wishlist.get_stats, {}),
         (wishlist.get_generation, {}),

@@ -162,6 +162,8 @@ def read_curl(command: str) -> tuple[str, str, dict[str, Any]]:
     words = iter(shlex.split(command.replace("$API_KEY", API_KEY), comments=True)[1:])
     method, path, headers, data = "GET", "", {}, None
     for word in words:
+        if word == "-OJ":  # into a file
+            continue
         if word == "-X":
             method = next(words)
         elif word == "-H":

@@ -9,7 +9,21 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wishlist_service import db
-from wishlist_service.api import decisions, docs, health, history, links, metrics, summary, sync, users, wishlist
+from wishlist_service.api import (
+    arr,
+    decisions,
+    docs,
+    exports,
+    feeds,
+    health,
+    history,
+    links,
+    metrics,
+    summary,
+    sync,
+    users,
+    wishlist,
+)
 from wishlist_service.api.auth import check_key
 from wishlist_service.api.parts import Parts, hold_back
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
@@ -83,7 +97,10 @@ def create_app(config: Config) -> Flask:
 
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
-    for module in (users, links, wishlist, decisions, history, summary, sync, health, metrics, docs):
+    for module in (
+        *(users, links, wishlist, decisions, history, summary),
+        *(feeds, arr, exports, sync, health, metrics, docs),
+    ):
         app.register_blueprint(module.bp)
     app.before_request(check_key)
     app.after_request(docs.add_headers)

@@ -27,6 +27,14 @@ class PinExpired(WishlistError):
     """Plex no longer knows the PIN of a sign-in, or it has expired."""
 
 
+class NeverSynced(WishlistError):
+    """No list was ever read completely: that nobody wants anything would be a guess."""
+
+
+class BrokenTransfer(ConnectionError):
+    """A reply that has begun cannot be finished: the server cuts the connection, so that it does not pass for whole."""
+
+
 class SyncRunning(Conflict):
     """Another sync holds the lock; run_id names it, or is None while it is being set up."""
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.models import EventPlace, Place
+from wishlist_service.page_models import EventPlace, Place
 
 _LONGEST: Final = 3000  # a title may have 500 characters
 _LARGEST: Final = 2**63 - 1

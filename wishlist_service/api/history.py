@@ -11,7 +11,7 @@ from wishlist_service.api.cursors import make_cursor, read_event_cursor
 from wishlist_service.api.fields import Fields
 from wishlist_service.api.parts import read, read_user_ids, reply
 from wishlist_service.api.paths import uids_meant
-from wishlist_service.models import EventPlace
+from wishlist_service.page_models import EventPlace
 from wishlist_service.queries import events
 
 bp = Blueprint("history", __name__, url_prefix="/api")

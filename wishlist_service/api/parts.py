@@ -13,16 +13,18 @@ from psycopg import Connection
 
 from wishlist_service import __version__, db
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.replies import Replies
+from wishlist_service.api.replies import Kept, Replies
 from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
 from wishlist_service.links import Links
+from wishlist_service.page_models import Feed
 from wishlist_service.plex import PlexClient
 from wishlist_service.queries.users import list_missing_user_ids
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
 
 READING: Final = ("GET", "HEAD", "OPTIONS")
+SKIPPED: Final = "X-Wishlist-Skipped"
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -51,15 +53,26 @@ def read(
     query: Callable[Concatenate[Connection, Params], Result], *args: Params.args, **kwargs: Params.kwargs
 ) -> Result:
     """Run a reading query; people's names are hidden in what it gives if the one who asks may not see them."""
-    if g.names_shown:
-        return db.read(parts().pool, query, *args, **kwargs)
+    return read_for(parts().pool, g.names_shown, query, *args, **kwargs)
+
+
+def read_for(
+    pool: db.Pool,
+    names_shown: bool,
+    query: Callable[Concatenate[Connection, Params], Result],
+    *args: Params.args,
+    **kwargs: Params.kwargs,
+) -> Result:
+    """The same after the view has ended, while its reply is being sent."""
+    if names_shown:
+        return db.read(pool, query, *args, **kwargs)
 
     def read_without_names(conn: Connection) -> Result:
         with conn.transaction():
             db.hide_names(conn)
             return query(conn, *args, **kwargs)
 
-    return db.read(parts().pool, read_without_names)
+    return db.read(pool, read_without_names)
 
 
 def read_user_ids(query: Fields) -> list[int] | None:
@@ -70,27 +83,30 @@ def read_user_ids(query: Fields) -> list[int] | None:
     return user_ids
 
 
-def reply(make_body: Callable[[], str]) -> Response:
-    """The reply to a question about the wishlist, as JSON: 304, the body kept, or what `make_body` gives.
+def reply(make_body: Callable[[], str | Feed], *, content_type: str = "application/json") -> Response:
+    """The reply to a question about the wishlist: 304, the body kept, or what `make_body` gives.
 
     `make_body` also looks whether the question is a valid one: only that has ever got an ETag.
     """
     generation = _generation()
     question = f"{__version__} {_question()}"
     etag = f"{generation:x}-{zlib.crc32(question.encode()):x}"
-    response = Response(content_type="application/json")
+    response = Response(content_type=content_type)
     response.set_etag(etag, weak=True)
     if request.if_none_match.contains_weak(etag) and not request.if_none_match.star_tag:
         response.status_code = 304
     else:
-        response.data = _body(generation, question, make_body)
+        kept = _kept(generation, question, make_body)
+        response.data = kept.body
+        if kept.skipped is not None:
+            response.headers[SKIPPED] = kept.skipped
     return response
 
 
 def reply_of_this_second(make_body: Callable[[], str]) -> Response:
     """The same where the reply also changes by the clock: the ETag is of what it says."""
     question = f"{int(time.time())} {_question()}"
-    return reply_with(_body(_generation(), question, make_body))
+    return reply_with(_kept(_generation(), question, make_body).body)
 
 
 def reply_with(body: bytes) -> Response:
@@ -111,16 +127,18 @@ def hold_back(response: Response) -> Response:
 def _question() -> str:
     # without the key: what an ETag is made of must not be guessed from it
     query = [part for part in request.query_string.decode("latin-1").split("&") if not part.startswith("apikey=")]
-    return f"{g.names_shown} {request.path}?{'&'.join(query)}"
+    # with the address we were reached under: feeds hold links, and those of a made-up one are for nobody else
+    return f"{g.names_shown} {request.root_url} {request.path}?{'&'.join(query)}"
 
 
 def _generation() -> int:
     return parts().replies.generation(partial(db.read, parts().pool, get_generation))
 
 
-def _body(generation: int, question: str, make_body: Callable[[], str]) -> bytes:
-    body = parts().replies.find(generation, question)
-    if body is None:
-        body = make_body().encode()
-        parts().replies.keep(generation, question, body)
-    return body
+def _kept(generation: int, question: str, make_body: Callable[[], str | Feed]) -> Kept:
+    kept = parts().replies.find(generation, question)
+    if kept is None:
+        made = make_body()
+        kept = Kept(made.body.encode(), made.skipped) if isinstance(made, Feed) else Kept(made.encode())
+        parts().replies.keep(generation, question, kept)
+    return kept

@@ -10,7 +10,7 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from wishlist_service.errors import Conflict, Gone, Invalid, NotFound, PlexAway, SyncRunning
+from wishlist_service.errors import Conflict, Gone, Invalid, NeverSynced, NotFound, PlexAway, SyncRunning
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,10 @@ _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
+# Radarr shows its user what it finds in a member `errors`, in these four fields
+_READ_BY_RADARR = "feeds.list_radarr_movies"
+
+
 def register_problems(app: Flask) -> None:
     """Make the app answer every error with a problem document."""
     app.register_error_handler(NotFound, lambda error: problem(404, str(error)))
@@ -40,6 +44,7 @@ def register_problems(app: Flask) -> None:
     app.register_error_handler(SyncRunning, lambda error: problem(409, str(error), run_id=error.run_id))
     app.register_error_handler(PlexAway, lambda error: problem(502, str(error)))
     app.register_error_handler(Invalid, _invalid)
+    app.register_error_handler(NeverSynced, _never_synced)
     app.register_error_handler(OperationalError, _database_fault)
     app.register_error_handler(UndefinedTable, _database_fault)
     app.register_error_handler(HTTPException, _http_error)
@@ -48,7 +53,10 @@ def register_problems(app: Flask) -> None:
 
 def problem(status: int, detail: str, **more: Any) -> Response:
     """A problem document; `more` are its extension members."""
-    body = {"type": "about:blank", "title": HTTP_STATUS_CODES[status], "status": status, "detail": detail} | more
+    title = HTTP_STATUS_CODES[status]
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
+    if request.endpoint == _READ_BY_RADARR:
+        body.setdefault("errors", [{"id": str(status), "status": status, "title": title, "detail": detail}])
     response = jsonify(body)
     response.status_code = status
     response.mimetype = "application/problem+json"
@@ -59,6 +67,12 @@ def _invalid(error: Invalid) -> Response:
     count = len(error.faults)
     detail = "One thing is wrong with the request." if count == 1 else f"{count} things are wrong with the request."
     return problem(422, detail, errors=[{"field": fault.field, "detail": fault.detail} for fault in error.faults])
+
+
+def _never_synced(error: NeverSynced) -> Response:
+    response = problem(503, str(error))
+    response.headers["Retry-After"] = "60"
+    return response
 
 
 def _database_fault(error: OperationalError | UndefinedTable) -> Response:

@@ -3,11 +3,20 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 MOST_BYTES: Final = 1_000_000
 PATIENCE_SECONDS: Final = 0.1
 SHARED_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A body, and how many titles it could not carry, if it is of a kind that tells."""
+
+    body: bytes
+    skipped: int | None = None
 
 
 class Replies:
@@ -23,7 +32,7 @@ class Replies:
         self._lock = threading.Lock()
         self._looked_at = float("-inf")
         self._generation = -1
-        self._bodies: dict[str, bytes] = {}
+        self._bodies: dict[str, Kept] = {}
         self._bytes = 0
 
     def generation(self, look: Callable[[], int]) -> int:
@@ -51,17 +60,17 @@ class Replies:
                     self._bodies.clear()
                     self._bytes = 0
 
-    def find(self, generation: int, question: str) -> bytes | None:
-        """The body kept for this question, if it is of this generation."""
+    def find(self, generation: int, question: str) -> Kept | None:
+        """What is kept for this question, if it is of this generation."""
         with self._lock:
             return self._bodies.get(question) if generation == self._generation else None
 
-    def keep(self, generation: int, question: str, body: bytes) -> None:
-        """Keep a body, the oldest ones making room for it."""
+    def keep(self, generation: int, question: str, reply: Kept) -> None:
+        """Keep a reply, the oldest ones making room for it."""
         with self._lock:
             if generation != self._generation or question in self._bodies:
                 return
-            self._bodies[question] = body
-            self._bytes += len(body)
+            self._bodies[question] = reply
+            self._bytes += len(reply.body)
             while self._bytes > MOST_BYTES:
-                self._bytes -= len(self._bodies.pop(next(iter(self._bodies))))
+                self._bytes -= len(self._bodies.pop(next(iter(self._bodies))).body)

@@ -1,6 +1,7 @@
 """The shared wishlist."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 from flask import Blueprint, request
@@ -8,9 +9,9 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.api.cursors import make_cursor, read_cursor
 from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import read, read_user_ids, reply, reply_of_this_second
+from wishlist_service.api.filters import REPEATABLE, read_filters
+from wishlist_service.api.parts import read, reply, reply_of_this_second
 from wishlist_service.errors import NotFound
-from wishlist_service.models import WishlistFilter
 from wishlist_service.queries import wishlist
 
 bp = Blueprint("wishlist", __name__, url_prefix="/api/wishlist")
@@ -36,18 +37,10 @@ def get_stats() -> ResponseReturnValue:
 
 def list_page(*, user_id: int | None = None) -> str:
     """The page of the wishlist, or of what this person wants, that the parameters of the request ask for."""
-    query = Fields.from_query(request, repeatable="user")
-    filters = WishlistFilter(
-        search=query.text("search", most=200, default=None),
-        year=query.integer("year", least=1, most=9999),
-        media_type=query.choice("media_type", ("movie", "show"), default=None),
-        user_ids=read_user_ids(query) if user_id is None else [user_id],
-        every_user=user_id is None and query.choice("match", ("any", "all"), default="any") == "all",
-        min_wanted=query.integer("min_wanted", least=1, most=LARGEST_ID),
+    query = Fields.from_query(request, repeatable=REPEATABLE)
+    filters = replace(
+        read_filters(query, user_id=user_id),
         status=query.choice("status", ("current", "removed", "all", "dismissed"), default=None) or "current",
-        genre=query.text("genre", most=100, default=None),
-        available=query.flag("available"),
-        missing=query.choice("missing", ("imdb", "tmdb", "tvdb"), default=None),
     )
     sort = query.choice("sort", ("added_at", "title", "year", "wanted_count", "released_on"), default=None)
     sort = sort or "added_at"

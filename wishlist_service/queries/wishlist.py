@@ -1,12 +1,12 @@
 """The shared wishlist, read. What an item shows is the view wishlist_documents, the filters are wishlist_matching()."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Final, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-from wishlist_service.models import ItemPage, Place, WishlistFilter
+from wishlist_service.page_models import ItemPage, Place, WishlistFilter
 
 MOST_COUNTED: Final = 1000
 
@@ -107,9 +107,7 @@ def list_items(
     """
     tallied = filters == replace(filters, search=None, genre=None, available=None, missing=None)
     most_counted = None if tallied or filters.user_ids else MOST_COUNTED
-    parameters = asdict(filters) | {
-        "title_pattern": _contains(filters.search) if filters.search else None,
-        "genre": filters.genre and filters.genre.lower(),
+    parameters = filters.parameters() | {
         "limit": limit,
         "offset": offset,
         "after_key": after and after.key,
@@ -214,9 +212,3 @@ def get_stats(conn: Connection) -> str:
             """
             )
         )
-
-
-def _contains(text: str) -> str:
-    """The ILIKE pattern for `text` anywhere, with %, _ and the backslash taken literally."""
-    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
