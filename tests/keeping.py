@@ -13,6 +13,16 @@ FILMS = [row(f"{n:x}", f"Film {n:02}") for n in range(16, 28)]
 
 
 def turn(household: Household) -> None:
+    """A turn of a scheduler that has just started, after Plex was asked when the new wishes were made."""
+    times_are_asked(household)
+    turn_at_once(household)
+
+
+def times_are_asked(household: Household) -> None:
+    household.conn.execute("UPDATE sync_runs SET times_due = false")
+
+
+def turn_at_once(household: Household) -> None:
     """A turn of a scheduler that has just started."""
     config = replace(household.config, remove_after_sync=True)
     GivingBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01).turn()

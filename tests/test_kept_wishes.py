@@ -7,7 +7,7 @@ from conftest import Household
 from fake_actions import Actions
 from fake_plex import FakePlex, row
 from flask.testing import FlaskClient
-from keeping import ALPHA, BETA, FILMS, events, kept, turn, two_hours_pass
+from keeping import ALPHA, BETA, FILMS, events, kept, turn, turn_at_once, two_hours_pass
 
 from wishlist_service.decide import decide
 from wishlist_service.giving_back import GivingBack
@@ -70,6 +70,19 @@ def test_later_additions_are_kept_too_and_not_before_they_are_stored(household: 
 
     assert ann.rows == []
     assert household.titles("Ann") == kept(household) == ["Alpha", "Beta"]
+
+
+def test_titles_stay_on_their_lists_until_plex_was_asked_when_they_came_there(
+    household: Household, actions: Actions
+) -> None:
+    household.add("Ann", [ALPHA])
+    household.sync()
+
+    turn_at_once(household)
+    before = list(actions.done)
+    turn(household)
+
+    assert (len(before), len(actions.done)) == (0, 1)
 
 
 def test_setting_turned_off_keeps_what_is_kept_and_nothing_else(household: Household, actions: Actions) -> None:

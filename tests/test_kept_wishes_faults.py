@@ -10,7 +10,7 @@ import pytest
 from conftest import Household
 from fake_actions import Actions
 from fake_plex import FakePlex, Handler
-from keeping import ALPHA, BETA, FILMS, GAMMA, events, kept, turn, two_hours_pass
+from keeping import ALPHA, BETA, FILMS, GAMMA, events, kept, times_are_asked, turn, two_hours_pass
 from plex_faults import reset, status
 from processes import kill_all, program, settings_for, wait_until
 
@@ -181,6 +181,7 @@ def test_scheduler_killed_while_plex_is_asked_loses_nothing(
         go_on.wait(60)
 
     household.sync()
+    times_are_asked(household)
     if answered:
         actions.after = hang
     else:
@@ -205,6 +206,7 @@ def test_scheduler_killed_while_plex_is_asked_loses_nothing(
 def test_scheduler_does_it_by_itself(household: Household, actions: Actions) -> None:
     ann = household.add("Ann", [ALPHA, BETA])
     household.sync()
+    times_are_asked(household)
 
     with program(
         "-m", "wishlist_service.scheduler", env=settings_for(household, REMOVE_AFTER_SYNC="true")

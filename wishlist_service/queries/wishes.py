@@ -65,7 +65,8 @@ def find_wish(conn: Connection, *, uids: list[str], user_id: int) -> tuple[str, 
 def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:
     """A wish that is on its person's list, of nobody in `but`; from now on it is kept, whatever the list says.
 
-    Only of people whose list was read and who are not due: a sync that reads it now would do so in vain.
+    Only of people whose list was read and who are not due: a sync that reads it now would do so in vain. And not
+    before Plex was asked when new wishes were made, which it knows only of titles that are on a list.
     """
     with conn.cursor(row_factory=class_row(Wisher)) as cur:
         return cur.execute(
@@ -80,6 +81,7 @@ def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:
                    AND person.id <> ALL (%(but)s::integer[])
                    AND source.removed_at IS NULL
                    AND source.kept_at IS NULL
+                   AND NOT EXISTS (SELECT FROM sync_runs WHERE times_due)
               ORDER BY source.user_id, source.first_added_at, source.item_id
                  LIMIT 1)
             UPDATE wishlist_item_sources AS source
