@@ -20,6 +20,7 @@ DORA = "demo-token-of-dora-0004"
 def main() -> None:
     lantern = row("a11e", "The Lantern Keeper", year=2024)
     harbour = row("4a2b", "Harbour Lights", media_type="show", year=2021)
+    harbour["Guid"].append({"id": "tvdb://81189"})
     orchard = row("0c4d", "An Orchard in Winter", year=1999)
     pier = row("51", "Café at the End of the Pier", year=2011)
     opera = row("77", "Untitled Space Opera", year=None)
