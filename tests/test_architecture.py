@@ -16,8 +16,8 @@ ENTRY_POINTS = {"__main__", "backup", "doctor", "migrate", "restore", "scheduler
 
 # library -> the modules (or packages, with a dot at the end) that may import it
 ALLOWED = {
-    "flask": {"app", "api."},
-    "werkzeug": {"app", "api."},
+    "flask": {"app", "api.", "site."},
+    "werkzeug": {"app", "api.", "site."},
     "flask_swagger_ui": {"api.docs"},
     "requests": {"plex_http", "doctor_plex"},
     "urllib3": {"plex_http"},
@@ -102,7 +102,17 @@ def test_nothing_below_the_api_imports_it() -> None:
         if any(found.startswith("wishlist_service.api") for found in imports(path))
     }
 
-    assert {user for user in users if not user.startswith("api")} == {"app"}
+    assert {user for user in users if not user.startswith(("api", "site"))} == {"app"}
+
+
+def test_the_api_knows_nothing_of_the_pages() -> None:
+    users = {
+        short(name)
+        for name, path in MODULES.items()
+        if any(found.startswith("wishlist_service.site") for found in imports(path))
+    }
+
+    assert {user for user in users if not user.startswith("site")} == {"app"}
 
 
 @pytest.mark.parametrize("module", ["entries", "pages", "decide", "feeds", "exports"])

@@ -29,12 +29,14 @@ from wishlist_service.api.parts import Parts, hold_back
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.api.problems import register_problems
 from wishlist_service.api.replies import Replies
+from wishlist_service.api.sessions import register_sessions
 from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
 from wishlist_service.links import Links
 from wishlist_service.plex import PlexClient
 from wishlist_service.plex_pins import PlexPins
 from wishlist_service.queries.sync_users import get_client_identifier
+from wishlist_service.site.registration import register_pages
 from wishlist_service.tokens import TokenCipher
 
 LARGEST_BODY = 64 * 1024
@@ -102,11 +104,13 @@ def create_app(config: Config) -> Flask:
         *(feeds, arr, exports, sync, health, metrics, docs),
     ):
         app.register_blueprint(module.bp)
+    register_sessions(app, config)
     app.before_request(check_key)
     app.after_request(docs.add_headers)
     app.after_request(metrics.count_request)
     app.after_request(hold_back)
     register_problems(app)
+    register_pages(app)
 
     wsgi_app = UrlBase(app.wsgi_app, config.url_base) if config.url_base else app.wsgi_app
     trusted = config.trusted_proxies

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import flask_swagger_ui
-from flask import Blueprint, Response, jsonify, redirect, render_template_string, request, send_from_directory, url_for
+from flask import Blueprint, Response, jsonify, render_template_string, request, send_from_directory
 from flask.typing import ResponseReturnValue
 
 from wishlist_service import __version__
@@ -37,9 +37,14 @@ _START: Final = """SwaggerUIBundle({
 });
 """
 
-_CONTENT_SECURITY_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-_PAGE_SECURITY_POLICY: Final = (
-    "script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+_NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action "
+_API_POLICY: Final = f"{_NOTHING} 'none'"
+_DOCS_POLICY: Final = (
+    f"{_API_POLICY}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
+)
+# posters come from other hosts
+_PAGE_POLICY: Final = (
+    f"{_NOTHING} 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'"
 )
 
 bp = Blueprint("docs", __name__)
@@ -50,12 +55,6 @@ def openapi() -> ResponseReturnValue:
     """The document, with the address the caller reached us under."""
     info = OPENAPI["info"] | {"version": __version__}
     return jsonify(OPENAPI | {"info": info, "servers": [{"url": request.script_root or "/"}]})
-
-
-@bp.get("/")
-def home() -> ResponseReturnValue:
-    """A person who types the bare address wants to see something."""
-    return redirect(url_for(".page"))
 
 
 @bp.get("/docs")
@@ -75,11 +74,11 @@ def asset(name: str) -> ResponseReturnValue:
 
 def add_headers(response: Response) -> Response:
     """What a browser needs to know about every reply."""
-    policy = _CONTENT_SECURITY_POLICY
-    if request.endpoint == "docs.page":
-        policy += f"; {_PAGE_SECURITY_POLICY}"
+    is_html = response.mimetype == "text/html"
+    policy = _DOCS_POLICY if request.endpoint == "docs.page" else _PAGE_POLICY if is_html else _API_POLICY
     response.headers["Content-Security-Policy"] = policy
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # a page that sends no referrer at all has its forms sent with "Origin: null"
+    response.headers["Referrer-Policy"] = "same-origin" if is_html else "no-referrer"
     response.headers.setdefault("Cache-Control", "private, no-cache")
     return response

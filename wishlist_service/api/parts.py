@@ -24,6 +24,8 @@ from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
 
 READING: Final = ("GET", "HEAD", "OPTIONS")
+PAGES: Final = "site."
+"""What the endpoints of pages begin with."""
 SKIPPED: Final = "X-Wishlist-Skipped"
 
 Params = ParamSpec("Params")
@@ -47,6 +49,11 @@ class Parts:
 def parts() -> Parts:
     """The parts of the app that handles this request."""
     return current_app.extensions["wishlist"]
+
+
+def is_page() -> bool:
+    """Whether the request is for a page, which speaks HTML and knows who is signed in; the API does neither."""
+    return (request.endpoint or "").startswith(PAGES)
 
 
 def read(
@@ -128,7 +135,7 @@ def _question() -> str:
     # without the key: what an ETag is made of must not be guessed from it
     query = [part for part in request.query_string.decode("latin-1").split("&") if not part.startswith("apikey=")]
     # with the address we were reached under: feeds hold links, and those of a made-up one are for nobody else
-    return f"{g.names_shown} {request.root_url} {request.path}?{'&'.join(query)}"
+    return f"{g.names_shown} {g.role} {request.root_url} {request.path}?{'&'.join(query)}"
 
 
 def _generation() -> int:

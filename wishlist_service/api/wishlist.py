@@ -1,15 +1,12 @@
 """The shared wishlist."""
 
 import json
-from dataclasses import replace
 from functools import partial
 
-from flask import Blueprint, request
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from wishlist_service.api.cursors import make_cursor, read_cursor
-from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.filters import REPEATABLE, read_filters
+from wishlist_service.api.listing import get_page, read_listing
 from wishlist_service.api.parts import read, reply, reply_of_this_second
 from wishlist_service.errors import NotFound
 from wishlist_service.queries import wishlist
@@ -37,28 +34,14 @@ def get_stats() -> ResponseReturnValue:
 
 def list_page(*, user_id: int | None = None) -> str:
     """The page of the wishlist, or of what this person wants, that the parameters of the request ask for."""
-    query = Fields.from_query(request, repeatable=REPEATABLE)
-    filters = replace(
-        read_filters(query, user_id=user_id),
-        status=query.choice("status", ("current", "removed", "all", "dismissed"), default=None) or "current",
-    )
-    sort = query.choice("sort", ("added_at", "title", "year", "wanted_count", "released_on"), default=None)
-    sort = sort or "added_at"
-    order = query.choice("order", ("asc", "desc"), default=None) or ("asc" if sort == "title" else "desc")
-    after = read_cursor(query, "after", sort=sort, order=order)
-    limit = query.integer("limit", least=1, most=500, default=50)
-    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
-    if after and offset:
-        query.fault("offset", "cannot be given together with after.")
-    query.done()
-
-    page = read(wishlist.list_items, filters=filters, sort=sort, order=order, limit=limit, offset=offset, after=after)
+    listing = read_listing(user_id=user_id)
+    page, following = get_page(listing)
     rest = {
         "total": page.total,
         "total_is_exact": page.total_is_exact,
-        "limit": limit,
-        "offset": offset,
-        "next": make_cursor(sort, order, page.next) if page.next else None,
+        "limit": listing.limit,
+        "offset": listing.offset,
+        "next": following,
     }
     # PostgreSQL made the JSON of the items: passing it through costs a third of building it here
     return f'{{"items":{page.items_json},{json.dumps(rest)[1:]}\n'

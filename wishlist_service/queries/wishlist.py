@@ -153,6 +153,24 @@ def find_item(conn: Connection, *, uids: list[str]) -> str | None:
         ).fetchone()
 
 
+def list_genres(conn: Connection, *, most_titles: int) -> list[str]:
+    """The genres of the titles added last that somebody wants."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT DISTINCT unnest(latest.genres) AS genre
+              FROM (SELECT genres
+                      FROM wishlist_items
+                     WHERE wanted_count > 0
+                       AND dismissed_at IS NULL
+                  ORDER BY added_at DESC, id DESC
+                     LIMIT %(most_titles)s) AS latest
+          ORDER BY genre
+            """,
+            {"most_titles": most_titles},
+        ).fetchall()
+
+
 def count_current_items(conn: Connection) -> int:
     """How many items somebody active wants at present."""
     with conn.cursor(row_factory=scalar_row) as cur:

@@ -1,0 +1,36 @@
+"""The one style sheet, the one script and the icon, by addresses that change with what is in them."""
+
+import zlib
+from pathlib import Path
+from typing import Final
+
+from flask import Blueprint, Response, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+
+_FILES: Final = Path(__file__).parent.parent / "static"
+_TYPES: Final = {
+    "style.css": "text/css; charset=utf-8",
+    "script.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_BODIES: Final = {name: (_FILES / name).read_bytes() for name in _TYPES}
+_VERSIONS: Final = {name: f"{zlib.crc32(body):08x}" for name, body in _BODIES.items()}
+
+bp = Blueprint("assets", __name__)
+
+
+@bp.get("/static/<name>")
+def asset(name: str) -> ResponseReturnValue:
+    """One of the files; kept by browsers for a year if it is asked for by its version."""
+    if name not in _TYPES:
+        raise NotFound
+    response = Response(_BODIES[name], content_type=_TYPES[name])
+    if request.args.get("v") == _VERSIONS[name]:
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+def asset_url(name: str) -> str:
+    """The address of a file."""
+    return url_for("site.assets.asset", name=name, v=_VERSIONS[name])

@@ -1,0 +1,142 @@
+// What the pages do beyond links and forms. Everything essential works without it.
+"use strict";
+
+const wait = 200; // milliseconds after the last key
+const form = document.getElementById("filters");
+let asking = null; // the request under way for other titles
+
+document.documentElement.classList.add("scripted");
+
+// ---- posters and times ----------------------------------------------------------------------------------------
+
+// Behind each poster is a drawn tile. A poster that does not load makes way for it.
+addEventListener("error", (event) => {
+  if (event.target instanceof HTMLImageElement) event.target.remove();
+}, true);
+
+// Moments in the viewer's zone; a day alone has none.
+function localise(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const isDay = time.dateTime.length === 10;
+    const moment = new Date(time.dateTime);
+    time.textContent = moment.toLocaleDateString(undefined, { dateStyle: "long", timeZone: isDay ? "UTC" : undefined });
+    if (!isDay) time.title = moment.toLocaleString();
+  }
+}
+
+function removeBroken(root) {
+  for (const image of root.querySelectorAll(".poster img")) {
+    if (image.complete && !image.naturalWidth && image.loading !== "lazy") image.remove();
+  }
+}
+
+localise(document);
+removeBroken(document);
+
+// ---- the wall -------------------------------------------------------------------------------------------------
+
+// The document at this address; null if a later request overtook it. A page that is no wall (the way to sign in) is gone to.
+async function fetchWall(address, signal) {
+  const reply = await fetch(address, { signal, headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+  if (page.getElementById("results") === null) {
+    location.assign(reply.url);
+    return null;
+  }
+  localise(page);
+  return page;
+}
+
+function addressOfFilters() {
+  const chosen = [...new FormData(form)].filter(([, value]) => value.trim() !== "");
+  const query = new URLSearchParams(chosen).toString();
+  return form.action + (query ? `?${query}` : "");
+}
+
+// Shows other titles in place of these; what is typed and focused stays.
+async function show(address) {
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  try {
+    const page = await fetchWall(address, signal);
+    if (page === null || signal.aborted) return false;
+    for (const id of ["results", "clear"]) {
+      document.getElementById(id).replaceWith(document.adoptNode(page.getElementById(id)));
+    }
+    document.getElementById("count").textContent = page.getElementById("count").textContent;
+    watchEnd();
+    return true;
+  } catch (error) {
+    if (error.name !== "AbortError") document.getElementById("count").textContent = "The service does not answer. Try again in a moment.";
+    return false;
+  }
+}
+
+// Adds the next page when its link comes near.
+const nearEnd = new IntersectionObserver(async ([entry]) => {
+  if (!entry.isIntersecting) return;
+  const link = entry.target;
+  nearEnd.unobserve(link);
+  link.setAttribute("aria-busy", "true");
+  const list = document.getElementById("titles");
+  const page = await fetchWall(link.href).catch(() => null);
+  if (!link.isConnected) return; // other titles are shown by now
+  link.removeAttribute("aria-busy");
+  if (page === null) return; // it stays a link
+  list.append(...page.querySelectorAll("#titles > li"));
+  const following = page.getElementById("more");
+  if (following) link.replaceWith(document.adoptNode(following));
+  else link.parentElement.remove();
+  watchEnd();
+}, { rootMargin: "1200px" });
+
+function watchEnd() {
+  const link = document.getElementById("more");
+  if (link) nearEnd.observe(link);
+}
+
+if (form) {
+  let timer = 0;
+  const typed = () => {
+    // each letter is no step to go back to
+    const address = addressOfFilters();
+    if (address === location.href) return;
+    history.replaceState(null, "", address);
+    show(address);
+  };
+  const chosen = () => {
+    clearTimeout(timer);
+    const address = addressOfFilters();
+    if (address === location.href) return;
+    history.pushState(null, "", address);
+    show(address);
+  };
+  form.addEventListener("input", (event) => {
+    if (!["search", "number"].includes(event.target.type)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => form.checkValidity() && typed(), wait);
+  });
+  form.addEventListener("change", (event) => {
+    if (!["search", "number"].includes(event.target.type)) chosen();
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    chosen();
+  });
+  addEventListener("popstate", () => location.reload());
+  watchEnd();
+}
+
+// ---- waiting for the first sync -------------------------------------------------------------------------------
+
+if (document.getElementById("waiting")) {
+  const look = setInterval(async () => {
+    const reply = await fetch(location.href).catch(() => null);
+    const text = reply?.ok ? await reply.text() : "";
+    if (text && !text.includes('id="waiting"')) {
+      clearInterval(look);
+      location.reload();
+    }
+  }, 3000);
+}
