@@ -15,10 +15,10 @@ run: $(VENV)/runs
 demo: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service demo
 
-test: $(VENV)/tests $(VENV)/nginx
+test: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: $(VENV)/tests $(VENV)/nginx
+check: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
@@ -54,9 +54,12 @@ $(VENV)/tests: requirements.txt requirements-notify.txt requirements-dev.txt | $
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/runs
 
-# nginx for the tests and wrk for the measurements are the system's, or else Debian's package unpacked here
+# nginx and chromium for the tests and wrk for the measurements are the system's, or else Debian's package unpacked here
 $(VENV)/nginx: | $(BIN)/python
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/unpack_debian.sh nginx $@
+
+$(VENV)/chromium: | $(BIN)/python
+	@command -v chromium >/dev/null || tests/unpack_debian.sh chromium $@
 
 $(VENV)/wrk: | $(BIN)/python
 	@command -v wrk >/dev/null || tests/unpack_debian.sh wrk $@

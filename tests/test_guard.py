@@ -15,6 +15,9 @@ EVERY = [
     "/openapi.json",
     "/nothing",
     "/metrics",
+    "/",
+    "/sign-in",
+    "/static/style.css",
 ]
 
 
@@ -76,7 +79,7 @@ def test_every_reply_says_how_a_browser_shall_treat_it(client: FlaskClient, path
         headers = reply.headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == ("same-origin" if path in ("/", "/sign-in") else "no-referrer")
     assert "no-cache" in headers["Cache-Control"]
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
 

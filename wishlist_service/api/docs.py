@@ -37,14 +37,15 @@ _START: Final = """SwaggerUIBundle({
 });
 """
 
-_NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action "
-_API_POLICY: Final = f"{_NOTHING} 'none'"
+_NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+_API_POLICY: Final = f"{_NOTHING}; form-action 'none'"
 _DOCS_POLICY: Final = (
     f"{_API_POLICY}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )
 # posters come from other hosts
 _PAGE_POLICY: Final = (
-    f"{_NOTHING} 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'"
+    f"{_NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:"
+    "; connect-src 'self'"
 )
 
 bp = Blueprint("docs", __name__)
@@ -74,11 +75,15 @@ def asset(name: str) -> ResponseReturnValue:
 
 def add_headers(response: Response) -> Response:
     """What a browser needs to know about every reply."""
-    is_html = response.mimetype == "text/html"
-    policy = _DOCS_POLICY if request.endpoint == "docs.page" else _PAGE_POLICY if is_html else _API_POLICY
+    if request.endpoint == "docs.page":
+        policy, referrer = _DOCS_POLICY, "no-referrer"
+    elif response.mimetype == "text/html":
+        # a page that never tells where somebody comes from has its own forms sent with "Origin: null"
+        policy, referrer = _PAGE_POLICY, "same-origin"
+    else:
+        policy, referrer = _API_POLICY, "no-referrer"
     response.headers["Content-Security-Policy"] = policy
+    response.headers["Referrer-Policy"] = referrer
     response.headers["X-Content-Type-Options"] = "nosniff"
-    # a page that sends no referrer at all has its forms sent with "Origin: null"
-    response.headers["Referrer-Policy"] = "same-origin" if is_html else "no-referrer"
     response.headers.setdefault("Cache-Control", "private, no-cache")
     return response

@@ -1,9 +1,10 @@
 """Problems, as a page shows them. Which problem it is, api/problems.py has decided."""
 
+from string import punctuation
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
-from flask import Response, redirect, render_template, request, url_for
+from flask import Response, render_template, request, url_for
 
 from wishlist_service.api.parts import READING, is_page
 
@@ -39,8 +40,9 @@ def _browser_is_lost() -> bool:
 
 
 def _sign_in_first() -> Response:
-    wanted = request.full_path.rstrip("?") if request.method in READING else "/"
-    address = f"{url_for('site.sign_in.form')}?{urlencode({'next': wanted})}"
+    wanted = f"{quote(request.path)}?{quote(request.query_string, safe=punctuation)}".rstrip("?")
+    if request.method not in READING:
+        wanted = "/"
     response = Response(status=303)
-    response.location = address
+    response.location = f"{url_for('site.sign_in.form')}?{urlencode({'next': wanted})}"
     return response

@@ -20,4 +20,5 @@ def register_pages(app: Flask) -> None:
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {"initials": initials, "colour": colour, "join_names": join_names, "web_url": web_url}
-    app.jinja_env.globals |= {"asset_url": assets.asset_url, "version": __version__}
+    app.add_template_global(assets.asset_url)
+    app.context_processor(lambda: {"version": __version__})

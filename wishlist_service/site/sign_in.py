@@ -1,6 +1,6 @@
 """Signing in with a key, and out."""
 
-from urllib.parse import urlsplit
+import re
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -20,7 +20,7 @@ def form() -> ResponseReturnValue:
         return redirect(request.script_root + wanted, 303)
     # A link in a message opens without the cookie, which is SameSite=Strict. The page that loads itself again has it.
     from_elsewhere = request.headers.get("Sec-Fetch-Site") == "cross-site"
-    return render_template("sign_in.html", wanted=wanted, fault="", from_elsewhere=from_elsewhere)
+    return _form(wanted, from_elsewhere=from_elsewhere)
 
 
 @bp.post("/sign-in")
@@ -36,7 +36,7 @@ def sign_in() -> ResponseReturnValue:
     if key:
         note_wrong_key(address, key)
     fault = "That is not the key." if key else "Type the key first."
-    return render_template("sign_in.html", wanted=wanted, fault=fault, from_elsewhere=False), 403
+    return _form(wanted, fault=fault), 403
 
 
 @bp.post("/sign-out")
@@ -46,8 +46,14 @@ def sign_out() -> ResponseReturnValue:
     return redirect(url_for("site.wall.show"), 303)
 
 
+def _form(wanted: str, *, fault: str = "", from_elsewhere: bool = False) -> str:
+    has_read_key = bool(parts().config.read_api_key)
+    return render_template(
+        "sign_in.html", wanted=wanted, fault=fault, from_elsewhere=from_elsewhere, has_read_key=has_read_key
+    )
+
+
 def _local_path(text: str) -> str:
     """The path on this service that the text is, or the wall's. A link to here must not lead elsewhere."""
-    parsed = urlsplit(text.replace("\\", "/"))
-    is_local = text.startswith("/") and text.isprintable() and not (parsed.scheme or parsed.netloc)
-    return text if is_local and not parsed.path.startswith("//") else "/"
+    # two slashes, or what a browser takes for them, would begin another host's address
+    return text if re.fullmatch(r"/(?![/\\])[!-~]*", text) else "/"

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from typing import Any
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
@@ -10,6 +11,7 @@ from wishlist_service.api.parts import read, reply
 from wishlist_service.errors import NotFound
 from wishlist_service.queries import wishlist
 from wishlist_service.site.wall import HTML
+from wishlist_service.site.wording import web_url
 
 bp = Blueprint("title", __name__)
 
@@ -28,13 +30,13 @@ def _page(uids: list[str]) -> str:
     return render_template("title.html", item=item, links=_links(item))
 
 
-def _links(item: dict[str, object]) -> list[tuple[str, str]]:
+def _links(item: dict[str, Any]) -> list[tuple[str, str]]:
     """Where else the title has a page: name and address."""
     show = item["media_type"] == "show"
     kinds = {
         "IMDb": ("https://www.imdb.com/title/{}/", item["imdb_id"]),
         "TMDB": (f"https://www.themoviedb.org/{'tv' if show else 'movie'}/{{}}", item["tmdb_id"]),
         "TheTVDB": (f"https://www.thetvdb.com/dereferrer/{'series' if show else 'movie'}/{{}}", item["tvdb_id"]),
-        "Plex": ("{}", item["plex_url"]),
+        "Plex": ("{}", web_url(item["plex_url"])),
     }
     return [(name, address.format(value)) for name, (address, value) in kinds.items() if value]

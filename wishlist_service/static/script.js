@@ -5,8 +5,6 @@ const wait = 200; // milliseconds after the last key
 const form = document.getElementById("filters");
 let asking = null; // the request under way for other titles
 
-document.documentElement.classList.add("scripted");
-
 // ---- posters and times ----------------------------------------------------------------------------------------
 
 // Behind each poster is a drawn tile. A poster that does not load makes way for it.
@@ -33,9 +31,16 @@ function removeBroken(root) {
 localise(document);
 removeBroken(document);
 
+// Back to the wall as it was left: filters, pages and place.
+document.querySelector(".back a")?.addEventListener("click", (event) => {
+  if (document.referrer.split("?")[0] !== event.currentTarget.href) return;
+  event.preventDefault();
+  history.back();
+});
+
 // ---- the wall -------------------------------------------------------------------------------------------------
 
-// The document at this address; null if a later request overtook it. A page that is no wall (the way to sign in) is gone to.
+// The wall at this address; null where there is none, but the way to sign in: then that is gone to.
 async function fetchWall(address, signal) {
   const reply = await fetch(address, { signal, headers: { Accept: "text/html" } });
   const page = new DOMParser().parseFromString(await reply.text(), "text/html");
@@ -74,9 +79,9 @@ async function show(address) {
 }
 
 // Adds the next page when its link comes near.
-const nearEnd = new IntersectionObserver(async ([entry]) => {
-  if (!entry.isIntersecting) return;
-  const link = entry.target;
+const nearEnd = new IntersectionObserver(async (entries) => {
+  const link = entries.find((entry) => entry.isIntersecting)?.target;
+  if (!link) return;
   nearEnd.unobserve(link);
   link.setAttribute("aria-busy", "true");
   const list = document.getElementById("titles");

@@ -1,0 +1,116 @@
+"""A real Chromium, without a window: what a person sees and does."""
+
+import os
+import shutil
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+UNPACKED = Path(sys.prefix, "chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+POSTERS = "https://image.example.test/**"
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser, with a profile of its own that goes with it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS, env=environment())
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def find_chromium() -> str:
+    """The system's Chromium, or the one `make test` unpacks into the virtual environment."""
+    found = shutil.which("chromium", path=os.pathsep.join([os.environ["PATH"], f"{UNPACKED}/usr/lib/chromium"]))
+    if found is None:
+        pytest.fail("There is no Chromium. `make test` fetches it; or, on Debian and Ubuntu: apt install chromium")
+    return found
+
+
+def environment() -> dict[str, str | float | bool]:
+    """Lets the unpacked Chromium find the libraries and fonts unpacked with it."""
+    libraries = {str(library.parent) for library in UNPACKED.rglob("lib*.so*")}
+    ours: dict[str, str | float | bool] = {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(sorted(libraries))}
+    if (UNPACKED / "etc/fonts/fonts.conf").exists():  # it was missing, then
+        ours["FONTCONFIG_SYSROOT"] = str(UNPACKED)
+    return ours
+
+
+@contextmanager
+def visit(browser: Browser, **options: Any) -> Iterator[Page]:
+    """A page of somebody who was never here. Posters are drawn; any other host, or fault of a script, fails."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+    context.set_default_timeout(15_000)
+    faults = watch(context)
+    context.route(POSTERS, draw_poster)
+    try:
+        yield context.new_page()
+        assert faults == []
+    finally:
+        context.close()
+
+
+def watch(context: BrowserContext) -> list[str]:
+    """What goes wrong in the pages of a context, as it happens."""
+    faults: list[str] = []
+
+    def see_request(url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "http://localhost:", "https://image.example.test/", "data:")):
+            faults.append(f"asked another host: {url}")
+
+    context.on("request", lambda request: see_request(request.url))
+    context.on("weberror", lambda error: faults.append(f"script: {error.error}"))
+    context.on("console", lambda message: _see_message(message.type, message.text, faults))
+    return faults
+
+
+def _see_message(kind: str, text: str, faults: list[str]) -> None:
+    if kind == "error" and "Failed to load resource" not in text:
+        faults.append(f"console: {text}")
+
+
+def draw_poster(route: Route) -> None:
+    """Answer for the host of posters; one whose name begins with dead has none."""
+    name = route.request.url.rpartition("/")[2]
+    if name.startswith("dead"):
+        route.fulfill(status=404)
+        return
+    hue = zlib.crc32(name.encode()) % 360
+    drawing = f"""<svg xmlns="http://www.w3.org/2000/svg" width="200" height="300">
+        <defs><linearGradient id="g" x2="0.4" y2="1"><stop stop-color="hsl({hue} 45% 58%)"/>
+        <stop offset="1" stop-color="hsl({(hue + 50) % 360} 50% 18%)"/></linearGradient></defs>
+        <rect width="200" height="300" fill="url(#g)"/>
+        <circle cx="{60 + hue % 80}" cy="{70 + hue % 60}" r="{24 + hue % 30}" fill="hsl({(hue + 180) % 360} 70% 80%)"/>
+        <path d="M0 {210 + hue % 30}q50-50 100-10t100-20V300H0Z" fill="hsl({hue} 40% 12%)"/></svg>"""
+    route.fulfill(body=drawing, content_type="image/svg+xml")
+
+
+def faults_of_access(page: Page) -> list[str]:
+    """What axe-core finds on the page: rule and place."""
+    page.evaluate(AXE)
+    found = page.evaluate("tags => axe.run({ runOnly: tags })", WCAG)
+    return [
+        f"{each['id']}: {node['html']} {node['failureSummary']}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]
