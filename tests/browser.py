@@ -32,7 +32,12 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 def chromium() -> Iterator[Browser]:
     """The browser, with a profile of its own that goes with it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS, env=environment())
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(),
+            args=FLAGS,
+            ignore_default_args=["--disable-back-forward-cache"],  # people have it
+            env=environment(),
+        )
         try:
             yield browser
         finally:
