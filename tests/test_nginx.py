@@ -138,9 +138,13 @@ def test_described_operations_are_where_the_document_says(door: Door) -> None:
         assert door.send(f"{door.setup.base}/api/wishlist").json["total"] == 2
 
 
-def test_bare_address_leads_to_the_docs(door: Door) -> None:
+def test_bare_address_leads_to_the_wall_and_on_to_a_title(door: Door) -> None:
     for path in {f"{prefix}/" for prefix in door.setup.prefixes} | {door.setup.base or "/"}:
-        assert b"swagger-ui" in door.follow(path).body
+        wall = door.follow(path).body.decode()
+        [address] = re.findall(f'href="(.*?/title/movie/{MOVIE})"', wall)
+        assert b"<h1>Alpha</h1>" in door.follow(address).body
+        for asset in re.findall('(?:href|src)="(/.*?/static/.*?)"', wall):
+            assert door.send(asset).status == 200
 
 
 def test_health_is_answered(door: Door) -> None:
