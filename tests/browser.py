@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 UNPACKED = Path(sys.prefix, "chromium")
 FLAGS = [
@@ -23,6 +23,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 30_000  # milliseconds, on a machine that is busy with other tests
 POSTERS = "https://image.example.test/**"
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -65,7 +66,8 @@ def environment() -> dict[str, str | float | bool]:
 def visit(browser: Browser, **options: Any) -> Iterator[Page]:
     """A page of somebody who was never here. Posters are drawn; any other host, or fault of a script, fails."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     faults = watch(context)
     context.route(POSTERS, draw_poster)
     try:

@@ -90,6 +90,7 @@ def test_person_finds_and_follows_a_title(browser: Browser, home: str) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("The Lantern Keeper")
         assert re.fullmatch(f"{re.escape(home)}title/movie/0+a11e", page.url)
         expect(page.locator(".wishes li")).to_have_count(2)
+        page.wait_for_load_state()
 
         page.get_by_role("link", name="All titles").click()
         expect(page).to_have_url(f"{home}?search=lantern")
@@ -136,6 +137,7 @@ def test_person_scrolls_through_all_titles_without_a_jump(browser: Browser, addr
 
         # back from a title to where one was
         page.get_by_role("link", name="Title 498").click()
+        page.wait_for_load_state()
         page.get_by_role("link", name="All titles").click()
         expect(page.get_by_role("link", name="Title 498")).to_be_visible()
 
@@ -178,6 +180,7 @@ def test_person_signs_in_by_keyboard_and_out(browser: Browser, home: str) -> Non
         page.keyboard.type("not the key")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_have_text("That is not the key.")
+        expect(page.get_by_label("Key")).to_be_focused()
         page.keyboard.type(API_KEY)
         page.keyboard.press("Enter")
         expect(page).to_have_url(home)
