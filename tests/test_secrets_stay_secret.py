@@ -65,11 +65,23 @@ def session(address: str) -> list[str]:
         ask("PATCH", "/api/users/1", read_key, {"token": TOKENS[2]}),
         ask("POST", "/api/sync?user_id=1", key),
     ]
-    for path in ("/api/users", "/api/wishlist", "/api/sync/status", "/api/sync/runs", "/metrics", "/docs", "/nothing"):
+    for path in (
+        "/api/users",
+        "/api/wishlist",
+        "/api/sync/status",
+        "/api/sync/runs",
+        "/metrics",
+        "/docs",
+        "/nothing",
+        "/",
+        "/sign-in",
+    ):
         replies += [
             ask("GET", path, read_key),
             ask("GET", f"{path}?{apikey}", {}),
             ask("GET", f"{path}?{apikey}&colour=red", {}),
+            ask("GET", f"{path}?{apikey}&search=", {}),
+            ask("GET", f"{path}?{apikey}&limit=1", key),
             ask("GET", f"{path}?apikey={SECRETS['API_KEY']}x", {}),
         ]
     return [*replies, ask("GET", "/openapi.json", {}), ask("GET", f"/{'x' * 5000}?{apikey}", {})]

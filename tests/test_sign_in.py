@@ -144,6 +144,12 @@ def test_reading_key_is_asked_for_and_leads_back(make_client: MakeClient, path: 
     assert client.get(path).status_code == 200
 
 
+def test_page_takes_no_key_from_the_address_and_does_not_hand_it_on(make_client: MakeClient) -> None:
+    asked = make_client(read_api_key=READ_KEY).get(f"/?apikey={READ_KEY}&search=%C3%A9")
+
+    assert (asked.status_code, asked.location) == (303, "/sign-in?next=%2F%3Fsearch%3D%25C3%25A9")
+
+
 @pytest.mark.parametrize("key", [API_KEY, READ_KEY])
 def test_the_api_takes_no_cookie(make_client: MakeClient, key: str) -> None:
     client = make_client(read_api_key=READ_KEY)

@@ -85,6 +85,19 @@ def test_form_shows_what_it_filtered_by(filled: Household, client: FlaskClient) 
     assert "hidden" not in page.one("a", id="clear").attributes
 
 
+def test_person_beyond_those_offered_stays_chosen(household: Household, client: FlaskClient) -> None:
+    for n in range(41):
+        household.add(f"Guest {n}", [row("1", "Alpha")])
+    household.sync()
+    last = str(household.user("Guest 40")["id"])
+
+    page = browse(client, f"/?user={last}")
+
+    assert len(page.all("input", name="user", type="checkbox")) == 40
+    assert page.fields("user") == {"user": [last]}
+    assert "+37" in page.one("p", class_="who").text
+
+
 def test_fields_left_empty_are_no_part_of_the_address(filled: Household, client: FlaskClient) -> None:
     reply = client.get("/?search=&media_type=&sort=title&year=&user=1&user=2&genre=")
     bare = client.get("/?search=&sort=")

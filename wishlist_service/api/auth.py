@@ -80,8 +80,9 @@ def _sent_key(*, reading: bool) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    # programs that know no headers put it into the address; never for what changes something
-    return request.args.get("apikey", "") if reading else ""
+    # programs that know no headers put it into the address; never for what changes something, nor for a page:
+    # a browser keeps addresses
+    return request.args.get("apikey", "") if reading and not is_page() else ""
 
 
 def _equal(sent: str, key: str) -> bool:

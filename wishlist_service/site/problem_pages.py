@@ -1,6 +1,5 @@
 """Problems, as a page shows them. Which problem it is, api/problems.py has decided."""
 
-from string import punctuation
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -40,9 +39,9 @@ def _browser_is_lost() -> bool:
 
 
 def _sign_in_first() -> Response:
-    wanted = f"{quote(request.path)}?{quote(request.query_string, safe=punctuation)}".rstrip("?")
-    if request.method not in READING:
-        wanted = "/"
+    # never with a key that somebody put into the address
+    query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != "apikey"])
+    wanted = f"{quote(request.path)}?{query}".rstrip("?") if request.method in READING else "/"
     response = Response(status=303)
     response.location = f"{url_for('site.sign_in.form')}?{urlencode({'next': wanted})}"
     return response

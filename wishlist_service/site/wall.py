@@ -21,7 +21,7 @@ bp = Blueprint("wall", __name__)
 @bp.get("/")
 def show() -> ResponseReturnValue:
     """The wall; its query string is that of GET /api/wishlist."""
-    given = list(request.args.items(multi=True))
+    given = [pair for pair in request.args.items(multi=True) if pair[0] != "apikey"]
     if any(value == "" for _, value in given):  # a form sent without the script has them
         filled = urlencode([(name, value) for name, value in given if value != ""])
         return redirect(f"{url_for('.show')}?{filled}".rstrip("?"))
