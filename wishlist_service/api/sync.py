@@ -29,14 +29,10 @@ def start_sync() -> ResponseReturnValue:
     wait = query.number("wait", least=0, most=50, default=25)
     query.done()
 
-    shared = parts()
-    claimed = claims.claim(shared.config, trigger="manual", user_id=user_id)
-    # no daemon: a worker that is told to end waits for the person being synced
-    thread = threading.Thread(target=_run, args=(claimed, shared), name=f"sync-run-{claimed.run_id}")
-    thread.start()
-    _await(thread, wait, shared.stop)
+    run_id, thread = begin_sync(user_id=user_id)
+    _await(thread, wait, parts().stop)
 
-    run = read(sync_runs.get_run, run_id=claimed.run_id)
+    run = read(sync_runs.get_run, run_id=run_id)
     if run.status == "running":
         return jsonify(run), 202, {"Location": url_for(".get_run", run_id=run.id)}
     return jsonify(run)
@@ -85,6 +81,16 @@ def list_runs() -> ResponseReturnValue:
 def get_run(run_id: int) -> ResponseReturnValue:
     """One run."""
     return jsonify(read(sync_runs.get_run, run_id=run_id))
+
+
+def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
+    """Begin a sync of everybody or one person: the run's id, and the thread that does it. Raises what claim() does."""
+    shared = parts()
+    claimed = claims.claim(shared.config, trigger="manual", user_id=user_id)
+    # no daemon: a worker that is told to end waits for the person being synced
+    thread = threading.Thread(target=_run, args=(claimed, shared), name=f"sync-run-{claimed.run_id}")
+    thread.start()
+    return claimed.run_id, thread
 
 
 def _await(thread: threading.Thread, seconds: float, stop: threading.Event) -> None:

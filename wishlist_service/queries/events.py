@@ -63,6 +63,61 @@ def list_history(
         )
 
 
+def list_diary(conn: Connection, *, user_id: int | None, before: int | None, limit: int) -> EventPage:
+    """A page of the history in which a first import is one line, the newest first; None does not filter.
+
+    Each item is an event and `titles`: how many a first import brought, whose last one the event then is; else null.
+    """
+    with conn.cursor(row_factory=class_row(EventPage)) as cur:
+        # line by line, and past an import in one step: its events were written by one statement, so they are of one
+        # moment and their ids follow each other
+        return next(
+            cur.execute(
+                """
+            WITH RECURSIVE line (number, id, happened_at, first_id, titles) AS (
+                 SELECT 0, NULL::bigint, NULL::timestamptz, coalesce(%(before)s::bigint, 9223372036854775807), 0::bigint
+              UNION ALL
+                 SELECT line.number + 1, newest.id, newest.happened_at, coalesce(import.first_id, newest.id),
+                        import.titles
+                   FROM line
+                  CROSS JOIN LATERAL (
+                        SELECT id, user_id, first_import, happened_at
+                          FROM wishlist_events
+                         WHERE id < line.first_id
+                           AND (%(user_id)s::integer IS NULL OR user_id = %(user_id)s)
+                      ORDER BY id DESC
+                         LIMIT 1) AS newest
+                  CROSS JOIN LATERAL (
+                        SELECT min(id) AS first_id, count(*) AS titles
+                          FROM wishlist_events
+                         WHERE newest.first_import
+                           AND user_id = newest.user_id
+                           AND id <= newest.id
+                           AND first_import
+                           AND happened_at = newest.happened_at) AS import
+                  WHERE line.number <= %(limit)s),     -- one more tells whether there is a next page
+                 shown AS (
+                 SELECT id, happened_at, first_id, titles
+                   FROM line
+                  WHERE number BETWEEN 1 AND %(limit)s)
+            SELECT (SELECT coalesce(
+                               json_agg(json_build_object('event', event.document, 'titles', nullif(shown.titles, 0))
+                                        ORDER BY shown.id DESC),
+                               '[]')::text
+                      FROM shown
+                      JOIN wishlist_event_documents AS event ON event.id = shown.id) AS items_json,
+                   (SELECT json_build_array(happened_at, first_id)
+                      FROM shown
+                  ORDER BY id
+                     LIMIT 1) AS last,
+                   (SELECT count(*) FROM line) > %(limit)s + 1 AS more
+            """,
+                {"user_id": user_id, "before": before, "limit": limit},
+                prepare=False,  # everybody's and one person's have a plan each
+            )
+        )
+
+
 def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPage:
     """A page of events, the oldest first.
 

@@ -1,7 +1,7 @@
 """What the household decides about titles and wishes, beside what the watchlists say."""
 
 from psycopg import Connection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from wishlist_service.models import Wisher
 
@@ -60,6 +60,23 @@ def find_wish(conn: Connection, *, uids: list[str], user_id: int) -> tuple[str, 
         """,
         {"uids": uids, "user_id": user_id},
     ).fetchone()
+
+
+def list_keepers(conn: Connection, *, uids: list[str]) -> list[int]:
+    """The ids of those whose wish for the title is kept although it was taken off their list."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT source.user_id
+              FROM wishlist_items AS item
+              JOIN wishlist_item_sources AS source ON source.item_id = item.id
+             WHERE item.uid = ANY (%(uids)s)
+               AND source.kept_at IS NOT NULL
+               AND source.removed_at IS NULL
+          ORDER BY source.user_id
+            """,
+            {"uids": uids},
+        ).fetchall()
 
 
 def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:

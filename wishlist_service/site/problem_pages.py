@@ -11,6 +11,7 @@ _HEADINGS: Final = {
     400: "That did not come through",
     403: "Not allowed",
     404: "Not here",
+    409: "Not just now",
     422: "That cannot be shown",
     429: "Too many tries",
     503: "Back in a moment",

@@ -1,17 +1,19 @@
-"""One title: what it is, and who wants it."""
+"""One title: what it is, who wants it, and what became of that."""
 
 import json
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from flask import Blueprint, render_template
+from flask import Blueprint, g, render_template
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.api.parts import read, reply
 from wishlist_service.errors import NotFound
-from wishlist_service.queries import wishlist
+from wishlist_service.queries import events, wishes, wishlist
 from wishlist_service.site.wall import HTML
 from wishlist_service.site.wording import web_url
+
+_MOST_EVENTS: Final = 100
 
 bp = Blueprint("title", __name__)
 
@@ -27,7 +29,16 @@ def _page(uids: list[str]) -> str:
     if document is None:
         raise NotFound("Nobody here ever wished for this title.")
     item = json.loads(document)
-    return render_template("title.html", item=item, links=_links(item))
+    history = read(
+        events.list_history, user_ids=None, uids=uids, kind=None, since=None, after=None, limit=_MOST_EVENTS
+    )
+    return render_template(
+        "title.html",
+        item=item,
+        links=_links(item),
+        history=json.loads(history.items_json),
+        keepers=read(wishes.list_keepers, uids=uids) if g.role == "keeper" else [],
+    )
 
 
 def _links(item: dict[str, Any]) -> list[tuple[str, str]]:

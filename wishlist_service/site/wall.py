@@ -12,7 +12,7 @@ from wishlist_service.api.parts import parts, read, reply
 from wishlist_service.queries import sync_runs, users, wishlist
 
 HTML: Final = "text/html; charset=utf-8"
-_MOST_PEOPLE: Final = 40  # to choose from; a page has an end
+MOST_PEOPLE: Final = 40  # to choose from; a page has an end
 _MOST_TITLES_LOOKED_AT: Final = 1000
 
 bp = Blueprint("wall", __name__)
@@ -55,7 +55,7 @@ def _page() -> str:
 def _people(listing: Listing) -> list[dict[str, object]]:
     """Whose wishes one can choose: those who have any, and those chosen."""
     chosen = listing.filters.user_ids or []
-    people = read(users.list_users, active=True, limit=_MOST_PEOPLE, offset=0)
+    people = read(users.list_users, active=True, limit=MOST_PEOPLE, offset=0)
     return [
         {"id": person.id, "name": person.name, "chosen": person.id in chosen}
         for person in people
@@ -71,7 +71,7 @@ def _genres(listing: Listing) -> list[str]:
 
 def _empty_page() -> str:
     """What to do, or what to wait for; never kept, since what it tells changes by itself."""
-    people = read(users.list_users, active=None, limit=_MOST_PEOPLE, offset=0)
+    people = read(users.list_users, active=None, limit=MOST_PEOPLE, offset=0)
     return render_template(
         "empty.html",
         people=people,

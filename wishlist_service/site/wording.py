@@ -1,7 +1,10 @@
-"""How names and addresses are shown: the templates' filters."""
+"""How names, addresses and moments are shown: the templates' filters."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
+
+from flask import request
 
 COLOURS: Final = 12
 """The classes c0 to c11 of the style sheet."""
@@ -28,3 +31,13 @@ def join_names(names: Sequence[str]) -> str:
 def web_url(address: str | None) -> str:
     """The address if a browser may be sent there or fetch it, or nothing: it came from Plex, so it may be anything."""
     return address if address and address.startswith("https://") else ""
+
+
+def title_address(uid: str) -> str:
+    """The address of a title's page."""
+    return f"{request.script_root}/title/{uid.removeprefix('plex://')}"
+
+
+def rfc3339(moment: datetime) -> str:
+    """The moment as the API writes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

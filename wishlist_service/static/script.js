@@ -13,13 +13,35 @@ addEventListener("error", (event) => {
 }, true);
 
 // Moments in the viewer's zone; a day alone has none.
+const shapes = { moment: { dateStyle: "medium", timeStyle: "short" }, clock: { timeStyle: "short" } };
+
 function localise(root) {
+  regroup(root);
   for (const time of root.querySelectorAll("time[datetime]")) {
     const isDay = time.dateTime.length === 10;
     const moment = new Date(time.dateTime);
-    time.textContent = moment.toLocaleDateString(undefined, { dateStyle: "long", timeZone: isDay ? "UTC" : undefined });
+    const shape = shapes[time.dataset.show] ?? { dateStyle: "long", timeZone: isDay ? "UTC" : undefined };
+    time.textContent = moment.toLocaleString(undefined, shape);
     if (!isDay) time.title = moment.toLocaleString();
   }
+}
+
+// The history's days begin at the viewer's midnight, not at that of UTC.
+function regroup(root) {
+  const list = root.querySelector("#days");
+  const sample = list?.querySelector(".day");
+  const days = new Map();
+  for (const line of list?.querySelectorAll("li") ?? []) {
+    const day = new Date(line.querySelector("time").dateTime).toLocaleDateString("sv"); // which is written 2026-11-24
+    if (!days.has(day)) {
+      const section = sample.cloneNode(true);
+      section.querySelector("time").dateTime = day;
+      section.querySelector("ol").replaceChildren();
+      days.set(day, section);
+    }
+    days.get(day).querySelector("ol").append(line);
+  }
+  list?.replaceChildren(...days.values());
 }
 
 function removeBroken(root) {
@@ -144,4 +166,44 @@ if (document.getElementById("waiting")) {
       location.reload();
     }
   }, 3000);
+}
+
+// ---- what goes on ---------------------------------------------------------------------------------------------
+
+// A part of the page that says data-live is shown anew every second until it no longer does, and with it the parts
+// that it names there.
+async function follow(id) {
+  const part = document.getElementById(id);
+  if (!part?.hasAttribute("data-live")) return;
+  const names = [id, ...part.dataset.live.split(" ")];
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const reply = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  const page = new DOMParser().parseFromString((await reply?.text()) ?? "", "text/html");
+  if (page.getElementById(id)) {
+    localise(page);
+    for (const name of names) {
+      const [here, fresh] = [document.getElementById(name), page.getElementById(name)];
+      if (here.innerHTML === fresh.innerHTML && here.dataset.live === fresh.dataset.live) continue;
+      if (fresh.getAttribute("role") === "status") here.textContent = fresh.textContent; // replaced, it is not read out
+      else here.replaceWith(document.adoptNode(fresh));
+    }
+  }
+  follow(id);
+}
+
+follow("sync");
+
+// ---- addresses to copy ----------------------------------------------------------------------------------------
+
+for (const button of document.querySelectorAll(".copy")) {
+  button.addEventListener("click", async () => {
+    const code = button.parentElement.querySelector("code");
+    getSelection().selectAllChildren(code);
+    // the clipboard is for pages that come by TLS; the old way works for the others
+    const copied = (await navigator.clipboard?.writeText(code.textContent).then(() => true, () => false)) || document.execCommand("copy");
+    const said = document.getElementById("copied");
+    said.textContent = copied ? "Copied." : "Selected: copy it with the keyboard.";
+    button.firstChild.data = copied ? "Copied" : "Selected";
+    setTimeout(() => { button.firstChild.data = "Copy"; said.textContent = ""; }, 3000);
+  });
 }

@@ -1,0 +1,88 @@
+"""Sync runs in words."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from wishlist_service.models import SyncRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToldRun:
+    """A run as the page tells it."""
+
+    id: int
+    status: str
+    word: str
+    sentence: str
+    trigger: str
+    started_at: datetime
+    duration: str
+    """Nothing while it runs, or if its end is not known."""
+    errors: list[dict[str, Any]]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether more is to come."""
+        return self.status == "running"
+
+
+_WORDS = {
+    "running": "Under way",
+    "succeeded": "Succeeded",
+    "partial": "Succeeded in part",
+    "failed": "Failed",
+    "interrupted": "Broken off",
+}
+_TRIGGERS = {"scheduled": "by itself", "manual": "asked for", "command": "by command"}
+
+
+def tell_run(run: SyncRun) -> ToldRun:
+    """The run in words."""
+    seconds = (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
+    return ToldRun(
+        id=run.id,
+        status=run.status,
+        word=_WORDS[run.status],
+        sentence=f"{_lists(run)}. {_titles(run)}".strip(),
+        trigger=_TRIGGERS[run.trigger],
+        started_at=run.started_at,
+        duration="" if seconds is None else _duration(seconds),
+        errors=run.errors,
+    )
+
+
+def amount(number: int, what: str) -> str:
+    """So many of them, in words: 1 title, 2 titles."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _lists(run: SyncRun) -> str:
+    failed = len(run.errors)
+    if not run.users_processed:
+        if run.status == "running":
+            return f"{amount(failed, 'list')} could not be read" if failed else "The lists are being read"
+        return "No list was read"
+    read = f"{amount(run.users_processed, 'list')} read"
+    return f"{read}, {failed} could not be" if failed else read
+
+
+def _titles(run: SyncRun) -> str:
+    if not run.users_processed:
+        return ""
+    changes = [
+        f"{number:,} {what}"
+        for number, what in ((run.new_items, "new"), (run.removed_items, "gone"), (run.updated_items, "updated"))
+        if number
+    ]
+    found = f"{amount(run.items_fetched, 'title')} in changed lists: " if run.items_fetched else ""
+    if not changes:
+        return "" if run.status == "running" else "Nothing changed on the wishlist."
+    return f"{found}{', '.join(changes)}."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
