@@ -1,13 +1,14 @@
 # make run    the whole service on this machine       make test   all tests
 # make demo   the same with a simulated Plex          make check  what CI runs
 # make bench  every goal of speed and memory, measured: takes a quarter of an hour
+# make screenshots  pictures of the pages, from the demo's data; renews the README's
 # make audit  known holes in what is installed, and in our own code; asks the internet
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench audit fmt clean
+.PHONY: run demo test check bench audit screenshots fmt clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service
@@ -33,6 +34,9 @@ audit: $(VENV)/tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 bandit==1.9.4
 	$(BIN)/pip-audit --requirement requirements-notify.txt
 	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml wishlist_service wsgi.py gunicorn.conf.py
+
+screenshots: $(VENV)/tests $(VENV)/chromium
+	@$(BIN)/python tests/screenshots.py
 
 fmt: $(VENV)/tests
 	$(BIN)/ruff format .

@@ -44,7 +44,7 @@ def tell_run(run: SyncRun) -> ToldRun:
         id=run.id,
         status=run.status,
         word=_WORDS[run.status],
-        sentence=f"{_lists(run)}. {_titles(run)}".strip(),
+        sentence=f"{_lists(run)} {_titles(run)}".strip(),
         trigger=_TRIGGERS[run.trigger],
         started_at=run.started_at,
         duration="" if seconds is None else _duration(seconds),
@@ -60,29 +60,24 @@ def amount(number: int, what: str) -> str:
 def _lists(run: SyncRun) -> str:
     failed = len(run.errors)
     if not run.users_processed:
-        if run.status == "running":
-            return f"{amount(failed, 'list')} could not be read" if failed else "The lists are being read"
-        return "No list was read"
-    read = f"{amount(run.users_processed, 'list')} read"
-    return f"{read}, {failed} could not be" if failed else read
+        if run.status != "running":
+            return "No list was read."
+        return f"{amount(failed, 'list')} could not be read." if failed else "The lists are being read."
+    so_far = " so far" if run.status == "running" else ""
+    return f"{amount(run.users_processed, 'list')} read{so_far}{f', {failed} could not be' if failed else ''}."
 
 
 def _titles(run: SyncRun) -> str:
-    if not run.users_processed:
-        return ""
-    changes = [
-        f"{number:,} {what}"
-        for number, what in ((run.new_items, "new"), (run.removed_items, "gone"), (run.updated_items, "updated"))
-        if number
-    ]
-    found = f"{amount(run.items_fetched, 'title')} in changed lists: " if run.items_fetched else ""
+    numbers = ((run.new_items, "new"), (run.removed_items, "gone"), (run.updated_items, "updated"))
+    changes = [(number, what) for number, what in numbers if number]
     if not changes:
-        return "" if run.status == "running" else "Nothing changed on the wishlist."
-    return f"{found}{', '.join(changes)}."
+        return "Nothing changed." if run.users_processed and run.status != "running" else ""
+    [(first, what), *others] = changes
+    return ", ".join([f"{amount(first, 'title')} {what}", *(f"{number:,} {what}" for number, what in others)]) + "."
 
 
 def _duration(seconds: float) -> str:
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes}\N{NO-BREAK SPACE}min {rest}\N{NO-BREAK SPACE}s" if minutes else f"{rest}\N{NO-BREAK SPACE}s"
