@@ -32,7 +32,14 @@ def test_what_people_and_plex_write_is_never_markup(household: Household, client
     household.conn.execute("UPDATE plex_users SET name = %s", [HOSTILE])
     household.conn.execute("UPDATE wishlist_items SET genres = %s, summary = %s", [[HOSTILE], HOSTILE])
 
-    for path in ("/", f"/title/{'0' * 23}1", "/activity", "/feeds", "/?search=%3Cscript%3E%22%27", "/?genre=%22%3E%3Cscript%3Ealert(1)"):
+    for path in (
+        "/",
+        f"/title/{'0' * 23}1",
+        "/activity",
+        "/feeds",
+        "/?search=%3Cscript%3E%22%27",
+        "/?genre=%22%3E%3Cscript%3Ealert(1)",
+    ):
         page = browse(client, path)
         assert [re.sub(r"\?.*", "", script["src"]) for script in page.all("script")] == ["/static/script.js"]
         assert [name for element in page.elements for name in element.attributes if name.startswith("on")] == []
