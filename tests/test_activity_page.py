@@ -11,6 +11,7 @@ from conftest import Household
 from fake_plex import row
 from flask.testing import FlaskClient
 from plex_faults import status
+from psycopg.types.json import Jsonb
 from seen import Seen, browse
 from visitors import HOSTILE, keeping, reading, visitor
 
@@ -159,7 +160,8 @@ def test_next_run_is_told_and_that_there_is_none(client: FlaskClient, household:
     [
         ({"users_processed": 2}, "2 lists read. Nothing changed."),
         ({"users_processed": 1, "new_items": 1, "removed_items": 2}, "1 list read. 1 title new, 2 gone."),
-        ({"users_processed": 3, "updated_items": 1200, "errors": [{}]}, "3 lists read, 1 could not be. 1,200 titles updated."),
+        ({"users_processed": 3, "errors": [{}]}, "3 lists read, 1 could not be. Nothing changed."),
+        ({"users_processed": 9, "updated_items": 1200}, "9 lists read. 1,200 titles updated."),
         ({"errors": [{}, {}]}, "No list was read."),
         ({"status": "running"}, "The lists are being read."),
         ({"status": "running", "errors": [{}]}, "1 list could not be read."),
@@ -222,8 +224,8 @@ def test_what_people_and_plex_write_is_text(client: FlaskClient, household: Hous
     household.sync()
     household.conn.execute("UPDATE plex_users SET name = %s", [HOSTILE])
     household.conn.execute(
-        "UPDATE sync_runs SET errors = jsonb_build_array(jsonb_build_object('user_id', 1, 'name', %s::text, 'detail', %s::text))",
-        [HOSTILE] * 2,
+        "UPDATE sync_runs SET errors = jsonb_build_array(%s::jsonb)",
+        [Jsonb({"user_id": 1, "name": HOSTILE, "state": "error", "detail": HOSTILE})],
     )
 
     page = browse(client, "/activity")

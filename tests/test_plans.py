@@ -168,6 +168,12 @@ def test_no_page_of_the_history_looks_through_a_table(plans: Plans, filters: dic
     assert plans.looked_through(events.list_history, **HISTORY | filters) == set()
 
 
+@pytest.mark.parametrize("user_id", [None, 7])
+@pytest.mark.parametrize("before", [None, ITEMS, 900])  # among the first imports, too
+def test_no_page_of_the_diary_looks_through_a_table(plans: Plans, user_id: int | None, before: int | None) -> None:
+    assert plans.looked_through(events.list_diary, user_id=user_id, before=before, limit=50) == set()
+
+
 @pytest.mark.parametrize("name", FILTERS)
 def test_no_feed_looks_through_a_table(plans: Plans, name: str) -> None:
     filters = replace(FILTERS[name], status="current")
@@ -201,6 +207,7 @@ def test_no_feed_looks_through_a_table(plans: Plans, name: str) -> None:
         (wishes.list_wishers, {"uids": [f"plex://movie/{777:024x}"], "user_ids": None}),
         (wishes.list_wishers, {"uids": [f"plex://movie/{777:024x}"], "user_ids": [7, 8]}),
         (wishes.find_wish, {"uids": [f"plex://movie/{777:024x}"], "user_id": 7}),
+        (wishes.list_keepers, {"uids": [f"plex://movie/{777:024x}", f"plex://show/{777:024x}"]}),
         (wishes.set_dismissed, {"uids": [f"plex://movie/{777:024x}"], "dismissed": True}),
         (sync_users.record_not_modified, {"user_id": 7, "due_again_in": timedelta(hours=6)}),
     ],

@@ -21,8 +21,13 @@ def register_pages(app: Flask) -> None:
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {
-        each.__name__: each
-        for each in (amount, colour, initials, join_names, rfc3339, title_address, web_url)
+        "amount": amount,
+        "colour": colour,
+        "initials": initials,
+        "join_names": join_names,
+        "rfc3339": rfc3339,
+        "title_address": title_address,
+        "web_url": web_url,
     }
     app.add_template_global(assets.asset_url)
     app.context_processor(lambda: {"version": __version__})

@@ -29,9 +29,7 @@ def _page(uids: list[str]) -> str:
     if document is None:
         raise NotFound("Nobody here ever wished for this title.")
     item = json.loads(document)
-    history = read(
-        events.list_history, user_ids=None, uids=uids, kind=None, since=None, after=None, limit=_MOST_EVENTS
-    )
+    history = read(events.list_history, user_ids=None, uids=uids, kind=None, since=None, after=None, limit=_MOST_EVENTS)
     return render_template(
         "title.html",
         item=item,
