@@ -20,14 +20,7 @@ def register_pages(app: Flask) -> None:
     app.after_request(problem_pages.show_problem)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters |= {
-        "amount": amount,
-        "colour": colour,
-        "initials": initials,
-        "join_names": join_names,
-        "rfc3339": rfc3339,
-        "title_address": title_address,
-        "web_url": web_url,
-    }
+    for each in (amount, colour, initials, join_names, rfc3339, title_address, web_url):
+        app.add_template_filter(each)
     app.add_template_global(assets.asset_url)
     app.context_processor(lambda: {"version": __version__})

@@ -178,6 +178,7 @@ async function follow(id) {
   const names = [id, ...part.dataset.live.split(" ")];
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const reply = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
+  if (reply?.redirected) return location.reload(); // to the way to sign in
   const page = new DOMParser().parseFromString((await reply?.text()) ?? "", "text/html");
   if (page.getElementById(id)) {
     localise(page);
