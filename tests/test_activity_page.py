@@ -40,11 +40,8 @@ def test_history_is_told_the_newest_first_and_a_first_import_in_one_line(
 
     assert set(told[:2]) == {"Cleo wants Gamma_Ray again: it came back", "Cleo added Zeta"}
     assert set(told[2:4]) == {"Cleo removed Gamma_Ray", "Cleo removed Epsilon"}
-    assert told[4:] == [
-        "Cleo’s list was read for the first time: 2 titles",
-        "Ben’s list was read for the first time: 2 titles",
-        "Ann’s list was read for the first time: 3 titles",
-    ]
+    assert set(told[4:6]) == {f"{name}’s list was read for the first time: 2 titles" for name in ("Ben", "Cleo")}
+    assert told[6:] == ["Ann’s list was read for the first time: 3 titles"]
 
 
 def test_history_is_grouped_by_day_and_leads_to_titles(client: FlaskClient, filled: Household) -> None:
