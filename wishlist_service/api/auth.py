@@ -21,8 +21,9 @@ _OPEN_ENDPOINTS: Final = (
     "docs.asset",
     *(PAGES + name for name in ("assets.asset", "sign_in.form", "sign_in.sign_in", "sign_in.sign_out")),
 )
-# reading them needs the API_KEY: with such an address a stranger could sign in under somebody's name
-_KEPT_ENDPOINTS: Final = ("links.get_link",)
+# reading them needs the API_KEY: with such an address a stranger could sign in under somebody's name, and who may
+# not erase need not be asked
+_KEPT_ENDPOINTS: Final = ("links.get_link", f"{PAGES}links.show", f"{PAGES}people.ask_to_erase")
 
 
 def check_key() -> None:

@@ -4,15 +4,15 @@ from flask import Blueprint, Flask
 
 from wishlist_service import __version__
 from wishlist_service.api.parts import PAGES
-from wishlist_service.site import assets, problem_pages, sign_in, title, wall
+from wishlist_service.site import assets, links, people, problem_pages, sign_in, title, wall
 from wishlist_service.site.origin import refuse_other_sites
-from wishlist_service.site.wording import colour, initials, join_names, web_url
+from wishlist_service.site.wording import colour, initials, join_names, state_of, web_url
 
 
 def register_pages(app: Flask) -> None:
     """Make the app show pages."""
     site = Blueprint(PAGES.rstrip("."), __name__)
-    for module in (wall, title, sign_in, assets):
+    for module in (wall, title, people, links, sign_in, assets):
         site.register_blueprint(module.bp)
     site.before_request(refuse_other_sites)
     app.register_blueprint(site)
@@ -20,5 +20,6 @@ def register_pages(app: Flask) -> None:
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters |= {"initials": initials, "colour": colour, "join_names": join_names, "web_url": web_url}
+    app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
     app.context_processor(lambda: {"version": __version__})

@@ -17,6 +17,10 @@ function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const isDay = time.dateTime.length === 10;
     const moment = new Date(time.dateTime);
+    if (time.className === "exact") {
+      time.textContent = moment.toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
+      continue;
+    }
     time.textContent = moment.toLocaleDateString(undefined, { dateStyle: "long", timeZone: isDay ? "UTC" : undefined });
     if (!isDay) time.title = moment.toLocaleString();
   }
@@ -133,7 +137,19 @@ if (form) {
   watchEnd();
 }
 
-// ---- waiting for the first sync -------------------------------------------------------------------------------
+// ---- people ---------------------------------------------------------------------------------------------------
+
+// navigator.clipboard is there by TLS only
+for (const button of document.querySelectorAll("[data-copies]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    document.getElementById(button.dataset.copies).select();
+    button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
+    button.focus();
+  });
+}
+
+// ---- waiting for the first sync, or for somebody to agree -----------------------------------------------------
 
 if (document.getElementById("waiting")) {
   const look = setInterval(async () => {
