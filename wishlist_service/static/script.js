@@ -154,7 +154,7 @@ for (const button of document.querySelectorAll("[data-copies]")) {
 if (document.getElementById("waiting")) {
   const look = setInterval(async () => {
     const reply = await fetch(location.href).catch(() => null);
-    const text = reply?.ok ? await reply.text() : "";
+    const text = reply?.ok || reply?.status === 404 ? await reply.text() : "";
     if (text && !text.includes('id="waiting"')) {
       clearInterval(look);
       location.reload();
