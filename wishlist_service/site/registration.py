@@ -6,7 +6,7 @@ from wishlist_service import __version__
 from wishlist_service.api.parts import PAGES
 from wishlist_service.site import assets, links, people, problem_pages, sign_in, title, wall
 from wishlist_service.site.origin import refuse_other_sites
-from wishlist_service.site.wording import colour, initials, join_names, state_of, web_url
+from wishlist_service.site.wording import colour, initials, join_names, rfc3339, state_of, web_url
 
 
 def register_pages(app: Flask) -> None:
@@ -19,7 +19,7 @@ def register_pages(app: Flask) -> None:
     app.after_request(problem_pages.show_problem)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters |= {"initials": initials, "colour": colour, "join_names": join_names, "web_url": web_url}
+    app.jinja_env.filters |= {each.__name__: each for each in (colour, initials, join_names, rfc3339, web_url)}
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
     app.context_processor(lambda: {"version": __version__})

@@ -1,6 +1,7 @@
-"""How names, addresses and states are shown: the templates' filters."""
+"""How names, addresses, moments and states are shown: the templates' filters."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from wishlist_service.models import PlexUser
@@ -99,3 +100,8 @@ def join_names(names: Sequence[str]) -> str:
 def web_url(address: str | None) -> str:
     """The address if a browser may be sent there or fetch it, or nothing: it came from Plex, so it may be anything."""
     return address if address and address.startswith("https://") else ""
+
+
+def rfc3339(moment: datetime) -> str:
+    """The moment as the API writes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

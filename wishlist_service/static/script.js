@@ -13,15 +13,14 @@ addEventListener("error", (event) => {
 }, true);
 
 // Moments in the viewer's zone; a day alone has none.
+const shapes = { moment: { dateStyle: "medium", timeStyle: "short" }, clock: { timeStyle: "short" } };
+
 function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const isDay = time.dateTime.length === 10;
     const moment = new Date(time.dateTime);
-    if (time.className === "exact") {
-      time.textContent = moment.toLocaleString(undefined, { dateStyle: "long", timeStyle: "short" });
-      continue;
-    }
-    time.textContent = moment.toLocaleDateString(undefined, { dateStyle: "long", timeZone: isDay ? "UTC" : undefined });
+    const shape = shapes[time.dataset.show] ?? { dateStyle: "long", timeZone: isDay ? "UTC" : undefined };
+    time.textContent = moment.toLocaleString(undefined, shape);
     if (!isDay) time.title = moment.toLocaleString();
   }
 }
@@ -137,18 +136,6 @@ if (form) {
   watchEnd();
 }
 
-// ---- people ---------------------------------------------------------------------------------------------------
-
-// navigator.clipboard is there by TLS only
-for (const button of document.querySelectorAll("[data-copies]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    document.getElementById(button.dataset.copies).select();
-    button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl+C";
-    button.focus();
-  });
-}
-
 // ---- waiting for the first sync, or for somebody to agree -----------------------------------------------------
 
 if (document.getElementById("waiting")) {
@@ -160,4 +147,19 @@ if (document.getElementById("waiting")) {
       location.reload();
     }
   }, 3000);
+}
+
+// ---- addresses to copy ----------------------------------------------------------------------------------------
+
+for (const button of document.querySelectorAll(".copy")) {
+  button.addEventListener("click", async () => {
+    const code = button.parentElement.querySelector("code");
+    getSelection().selectAllChildren(code);
+    // the clipboard is for pages that come by TLS; the old way works for the others
+    const copied = (await navigator.clipboard?.writeText(code.textContent).then(() => true, () => false)) || document.execCommand("copy");
+    const said = document.getElementById("copied");
+    said.textContent = copied ? "Copied." : "Selected: copy it with the keyboard.";
+    button.firstChild.data = copied ? "Copied" : "Selected";
+    setTimeout(() => { button.firstChild.data = "Copy"; said.textContent = ""; }, 3000);
+  });
 }
