@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
-from conftest import API_KEY
+from conftest import API_KEY, Household
 from fake_plex import FakePlex, Person
-from processes import CHECKOUT, Answer, Program, status_of, wait_until
+from processes import CHECKOUT, Answer, Program, free_ports, gunicorn, settings_for, status_of, wait_until
 
 BASE = "/plex-wishlist"
 UNPACKED = Path(sys.prefix, "nginx")
@@ -147,6 +147,17 @@ def nginx(ports: dict[Setup, int]) -> Iterator[None]:
             assert running.end() == 0, running.output
         finally:
             running.close()
+
+
+@contextmanager
+def under_a_path(household: Household) -> Iterator[str]:
+    """The service under BASE behind nginx, with the address of its wall."""
+    ports = dict(zip((*SERVICES, *SETUPS), free_ports(), strict=False))
+    behind = next(service for service in SERVICES if service.name == "direct with URL_BASE")
+    kept = next(setup for setup in SETUPS if setup.name == "sub-path kept, merge_slashes on")
+    env = settings_for(household, **SERVICES[behind]) | {"PORT": str(ports[behind])}
+    with gunicorn(env), nginx(ports):
+        yield f"http://127.0.0.1:{ports[kept]}{BASE}/"
 
 
 def find_nginx() -> str:

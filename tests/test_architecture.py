@@ -49,6 +49,7 @@ ALLOWED = {
     "psycopg_pool": {"db", "api.problems"},
     "prometheus_client": {"api.metrics"},
     "icalendar": {"calendar_feed"},
+    "segno": {"site.links"},
     "yoyo": {"migrate"},
     "schedule": {"scheduler", "backup"},
     "cryptography": {"tokens"},

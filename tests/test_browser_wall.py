@@ -7,9 +7,9 @@ import pytest
 from browser import chromium, faults_of_access, visit
 from conftest import API_KEY, Household
 from fake_plex import row
-from nginx import BASE, SERVICES, SETUPS, nginx
+from nginx import BASE, under_a_path
 from playwright.sync_api import Browser, Page, expect
-from processes import environment, free_ports, gunicorn, settings_for
+from processes import gunicorn, settings_for
 
 SOUGHT = row("a11e", "The Lantern Keeper", year=2024)
 SHARED = row("4a2b", "Harbour Lights", media_type="show", year=2021)
@@ -56,12 +56,8 @@ def home(crowd: Household, request: pytest.FixtureRequest) -> Iterator[str]:
         with gunicorn(settings_for(crowd)) as (_, address):
             yield f"{address}/"
         return
-    ports = dict(zip((*SERVICES, *SETUPS), free_ports(), strict=False))
-    behind = next(service for service in SERVICES if service.name == "direct with URL_BASE")
-    kept = next(setup for setup in SETUPS if setup.name == "sub-path kept, merge_slashes on")
-    env = environment(crowd.config.database_url, crowd.plex.url, PORT=str(ports[behind]), **SERVICES[behind])
-    with gunicorn(env), nginx(ports):
-        yield f"http://127.0.0.1:{ports[kept]}{BASE}/"
+    with under_a_path(crowd) as address:
+        yield address
 
 
 def titles(page: Page) -> list[str]:

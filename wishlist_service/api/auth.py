@@ -21,9 +21,12 @@ _OPEN_ENDPOINTS: Final = (
     "docs.asset",
     *(PAGES + name for name in ("assets.asset", "sign_in.form", "sign_in.sign_in", "sign_in.sign_out")),
 )
-# reading them needs the API_KEY: with a link's address a stranger could sign in under somebody's name; the page asks
-# for what only the API_KEY may do
-_KEPT_ENDPOINTS: Final = ("links.get_link", PAGES + "title_actions.ask")
+# reading them needs the API_KEY: with such an address a stranger could sign in under somebody's name, and who may
+# not erase or take off watchlists need not be asked
+_KEPT_ENDPOINTS: Final = (
+    "links.get_link",
+    *(PAGES + name for name in ("links.show", "people.ask_to_erase", "title_actions.ask")),
+)
 
 
 def check_key() -> None:

@@ -4,16 +4,35 @@ from flask import Blueprint, Flask
 
 from wishlist_service import __version__
 from wishlist_service.api.parts import PAGES
-from wishlist_service.site import activity, assets, feeds, problem_pages, sign_in, title, title_actions, wall
+from wishlist_service.site import (
+    activity,
+    assets,
+    feeds,
+    links,
+    people,
+    problem_pages,
+    sign_in,
+    title,
+    title_actions,
+    wall,
+)
 from wishlist_service.site.origin import refuse_other_sites
 from wishlist_service.site.runs import amount
-from wishlist_service.site.wording import colour, initials, join_names, rfc3339, title_address, web_url
+from wishlist_service.site.wording import (
+    colour,
+    initials,
+    join_names,
+    rfc3339,
+    state_of,
+    title_address,
+    web_url,
+)
 
 
 def register_pages(app: Flask) -> None:
     """Make the app show pages."""
     site = Blueprint(PAGES.rstrip("."), __name__)
-    for module in (wall, title, title_actions, activity, feeds, sign_in, assets):
+    for module in (wall, title, title_actions, people, links, activity, feeds, sign_in, assets):
         site.register_blueprint(module.bp)
     site.before_request(refuse_other_sites)
     app.register_blueprint(site)
@@ -22,5 +41,6 @@ def register_pages(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for each in (amount, colour, initials, join_names, rfc3339, title_address, web_url):
         app.add_template_filter(each)
+    app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
     app.context_processor(lambda: {"version": __version__})

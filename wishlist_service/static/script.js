@@ -155,12 +155,12 @@ if (form) {
   watchEnd();
 }
 
-// ---- waiting for the first sync -------------------------------------------------------------------------------
+// ---- waiting for the first sync, or for somebody to agree -----------------------------------------------------
 
 if (document.getElementById("waiting")) {
   const look = setInterval(async () => {
     const reply = await fetch(location.href).catch(() => null);
-    const text = reply?.ok ? await reply.text() : "";
+    const text = reply?.ok || reply?.status === 404 ? await reply.text() : "";
     if (text && !text.includes('id="waiting"')) {
       clearInterval(look);
       location.reload();
