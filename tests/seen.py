@@ -80,3 +80,9 @@ def browse(client: FlaskClient, path: str = "/") -> Seen:
     reply = client.get(path, follow_redirects=True)
     assert reply.status_code == 200, reply.text
     return Seen(reply)
+
+
+def follow(client: FlaskClient, reply: TestResponse) -> Seen:
+    """The page that a form has led to."""
+    assert reply.status_code == 303, reply.text
+    return browse(client, reply.location)

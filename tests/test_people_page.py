@@ -2,62 +2,33 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
+from contextlib import ExitStack
 
 import pytest
 from conftest import API_KEY, Household
 from fake_pins import Pins
 from fake_plex import row
 from flask.testing import FlaskClient
-from plex_faults import status
-from processes import wait_until
-from seen import Seen, browse
-from sign_ins import DORA
-from werkzeug.test import TestResponse
+from seen import Seen, browse, follow
+from visitors import HOSTILE, READ_KEY, visitor
 
-from wishlist_service import links
-from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.site.wording import STATES
 
-READ_KEY = "test-read-key-0123456789"
-NAME_TAKEN = "Somebody of that name is already here (upper and lower case count as the same)."
-HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 CHANGES = ["/people", "/people/1", "/people/1/link", "/people/1/erase"]
 MakeBrowser = Callable[..., FlaskClient]
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plex is asked many times a second, so that nobody has to wait."""
-    monkeypatch.setattr(links, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(links, "LOOK_SECONDS", 0.01)
-
-
 @pytest.fixture
 def pins(household: Household) -> Pins:
-    """The PINs of the simulated Plex, where Dora has an account."""
-    household.plex.add(DORA, username="dora", rows=[row("d", "Dora's film")])
+    """The PINs of the simulated Plex."""
     return Pins(household.plex)
 
 
 @pytest.fixture
 def browser(household: Household) -> Iterator[MakeBrowser]:
     """A browser before the service with these settings, signed in with this key."""
-    apps: list[Any] = []
-
-    def make(key: str = "", *, base: str = "", **settings: Any) -> FlaskClient:
-        apps.append(create_app(replace(household.config, url_base=base, **settings)))
-        open_app(apps[-1])
-        client = apps[-1].test_client()
-        client.environ_base["HTTP_ORIGIN"] = "http://localhost"
-        if key:
-            assert client.post(f"{base}/sign-in", data={"key": key}).status_code == 303
-        return client
-
-    yield make
-    for app in apps:
-        close_app(app)
+    with ExitStack() as stack:
+        yield lambda key="", **settings: stack.enter_context(visitor(household, key=key, **settings))
 
 
 @pytest.fixture
@@ -81,27 +52,6 @@ def facts(page: Seen) -> list[str]:
 
 def states(page: Seen) -> list[str]:
     return [element.text for element in page.all("p", class_="state")]
-
-
-def fault(reply: TestResponse) -> str:
-    """The only fault of the page, which must be told to belong to a field or stand by itself."""
-    assert reply.status_code == 422
-    page = Seen(reply)
-    text = page.one("p", role="alert").text
-    fields = [field for field in page.all("input") if field.attributes.get("aria-invalid")]
-    assert all(field["aria-describedby"] == "fault" for field in fields)
-    return text
-
-
-def follow(client: FlaskClient, reply: TestResponse) -> Seen:
-    """The page that a form has led to."""
-    assert reply.status_code == 303, reply.text
-    return browse(client, reply.location)
-
-
-def wait_until_ended(client: FlaskClient, path: str) -> Seen:
-    wait_until(lambda: browse(client, path).all("div", id="waiting") == [])
-    return browse(client, path)
 
 
 def test_each_person_is_told_of_with_state_last_read_titles_and_their_wall(ann: Household, client: FlaskClient) -> None:
@@ -203,101 +153,6 @@ def test_what_people_are_called_is_never_markup(household: Household, keeper: Fl
         assert HOSTILE in page.one("main").text
 
 
-def test_person_who_agrees_is_added_by_link(keeper: FlaskClient, pins: Pins) -> None:
-    started = keeper.post("/people", data={"name": " Dora "})
-    page = follow(keeper, started)
-    [pin] = pins.made.values()
-
-    assert page.one("h1").text == "A link for Dora"
-    address = page.all("code")[0].text
-    assert address.startswith(f"https://app.plex.tv/auth#?clientID={pin.client_identifier}&code={pin.code}")
-    assert page.one("a", href=address).text == "Open it here"
-    assert page.all("code")[1].text == pin.code
-    assert len(page.all("svg", class_="qr")) == 1
-    assert page.all("meta", **{"http-equiv": "refresh"}) == []
-    pins.agree(pin.code, DORA)
-    ended = wait_until_ended(keeper, started.location)
-    assert ended.one("h1").text == "Dora has signed in"
-    assert "of the account dora." in ended.one("main").text
-    assert pin.code not in keeper.get(started.location).text
-    assert ended.one("a", href="/?user=1").text == "What Dora wants"
-
-
-def test_refused_token_is_renewed_and_every_wish_kept(ann: Household, keeper: FlaskClient, pins: Pins) -> None:
-    ann.plex.people["new-token-of-ann-01234567"] = ann.plex.people.pop("token-of-ann-0123456789")
-    ann.sync()
-    assert states(browse(keeper, "/people"))[0].startswith("Has to sign in again.")
-
-    started = keeper.post("/people/1/link")
-    assert "with the same account as before" in follow(keeper, started).one("main").text
-    pins.agree(next(iter(pins.made)), "new-token-of-ann-01234567")
-    wait_until_ended(keeper, started.location)
-
-    assert states(browse(keeper, "/people"))[0].startswith("Waiting for the first read.")
-    assert ann.titles("Ann") == ["Alpha", "Beta"]
-
-
-@pytest.mark.parametrize("renewed", [True, False])
-@pytest.mark.parametrize("expired", [True, False])
-def test_sign_in_that_came_to_nothing_says_why_and_offers_another(
-    ann: Household, keeper: FlaskClient, pins: Pins, expired: bool, renewed: bool
-) -> None:
-    ann.plex.people["other-token-of-ann-012345"] = ann.plex.people["token-of-ann-0123456789"]
-    started = keeper.post("/people/1/link") if renewed else keeper.post("/people", data={"name": "Eli"})
-    code = next(iter(pins.made))
-    if expired:
-        pins.expire(code)
-    else:
-        pins.agree(code, DORA if renewed else "other-token-of-ann-012345")
-
-    page = wait_until_ended(keeper, started.location)
-
-    text = page.one("main").text
-    if expired:
-        assert "Nobody agreed at Plex in time." in text
-    else:
-        assert ("list is read from ann" if renewed else "is already here, it belongs to Ann") in text
-    form = page.all("form")[-1]
-    assert form["action"] == ("/people/1/link" if renewed else "/people")
-    sent = {field["name"]: field["value"] for field in page.all("input", type="hidden")}
-    assert sent == ({} if renewed else {"name": "Eli"})
-    assert follow(keeper, keeper.post(form["action"], data=sent)).one("div", id="waiting")
-    assert len(pins.made) == 2
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("ANN", NAME_TAKEN),
-        ("", "The name must have 1 to 100 characters."),
-        ("x" * 101, "The name must have 1 to 100 characters."),
-        ("a\x07b", "The name must not hold control characters or broken Unicode."),
-    ],
-)
-def test_name_that_cannot_be_is_told_beside_the_form(
-    ann: Household, keeper: FlaskClient, pins: Pins, name: str, sentence: str
-) -> None:
-    ann.add("Ben", [])
-    added = keeper.post("/people", data={"name": name})
-    renamed = keeper.post("/people/2", data={"name": name})
-
-    assert fault(added) == fault(renamed) == sentence
-    assert Seen(added).one("input", id="name")["value"] == name
-    assert [field["id"] for field in Seen(renamed).all("input", **{"aria-invalid": "true"})] == ["name-2"]
-    assert ["open" in part.attributes for part in Seen(renamed).all("details", class_="changes")] == [False, True]
-    assert [person["name"] for person in ann.conn.execute("SELECT name FROM plex_users ORDER BY id")] == ["Ann", "Ben"]
-    assert pins.made == {}
-
-
-@pytest.mark.parametrize("path", ["/people", "/people/1/link"])
-def test_sign_in_that_plex_does_not_start_says_why(ann: Household, keeper: FlaskClient, pins: Pins, path: str) -> None:
-    pins.making_faults.append(status(503))
-
-    reply = keeper.post(path, data={"name": "Dora"} if path == "/people" else {})
-
-    assert fault(reply) == "Plex does not answer, so no sign-in was started. Try again in a minute."
-
-
 def test_person_is_renamed_paused_and_resumed(ann: Household, keeper: FlaskClient) -> None:
     renamed = keeper.post("/people/1", data={"name": "Anna"})
     assert renamed.location == "/people#person-1"
@@ -363,7 +218,7 @@ def test_many_people_come_in_pages_that_changing_one_does_not_leave(household: H
 
 @pytest.mark.parametrize("base", ["", "/plex-wishlist"])
 def test_everything_stays_under_the_path(ann: Household, browser: MakeBrowser, pins: Pins, base: str) -> None:
-    client = browser(API_KEY, base=base)
+    client = browser(API_KEY, url_base=base)
     link = client.post(f"{base}/people", data={"name": "Dora"}).location
 
     assert link == f"{base}/people/link/1"
