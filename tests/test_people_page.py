@@ -182,6 +182,13 @@ def test_person_is_erased_once_asked_about(ann: Household, keeper: FlaskClient) 
     assert browse(keeper, "/").titles == ["Alpha"]
 
 
+def test_page_of_a_fault_can_be_loaded_again(ann: Household, keeper: FlaskClient) -> None:
+    faulty = keeper.post("/people/1", data={"name": ""})
+    again = keeper.get("/people/1")
+
+    assert (faulty.status_code, again.status_code, again.headers["Location"]) == (422, 303, "/people#person-1")
+
+
 def test_who_is_not_here_is_not_found(keeper: FlaskClient, pins: Pins) -> None:
     for path in ("/people/7", "/people/7/link", "/people/7/erase"):
         assert Seen(keeper.post(path)).one("h1").text == "Not here"

@@ -22,6 +22,12 @@ def show() -> ResponseReturnValue:
     return people_page()
 
 
+@bp.get("/<id:user_id>")
+def show_one(user_id: int) -> ResponseReturnValue:
+    """Who loads a page again that told a fault is back where its form was."""
+    return redirect(url_for(".show", _anchor=f"person-{user_id}"), 303)
+
+
 @bp.post("/<id:user_id>")
 def change(user_id: int) -> ResponseReturnValue:
     """Rename, pause or resume somebody; what is not sent stays."""
