@@ -117,6 +117,17 @@ def test_person_filters_by_two_people_both(browser: Browser, address: str) -> No
         expect(page.get_by_role("checkbox", name="Both of them")).to_be_checked()
 
 
+def test_wall_stays_when_the_service_stumbles(browser: Browser, address: str) -> None:
+    with visit(browser) as page:
+        page.goto(address)
+        page.route(lambda url: "search=" in url, lambda route: route.fulfill(status=503, body="<h1>Bad gateway</h1>"))
+
+        page.get_by_role("searchbox").fill("title 7")
+
+        expect(page.locator("#count")).to_have_text("The service does not answer. Try again in a moment.")
+        expect(page.locator("#titles li")).to_have_count(50)
+
+
 def test_person_scrolls_through_all_titles_without_a_jump(browser: Browser, address: str) -> None:
     with visit(browser) as page:
         page.add_init_script(COUNT_MOVED_POSTERS)

@@ -35,7 +35,7 @@ READERS: list[tuple[str, Any]] = [
 
 def routes(app: Flask) -> set[str]:
     """Every path below /feeds, /arr and /export."""
-    return {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/feeds", "/arr", "/export"))}
+    return {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/feeds/", "/arr/", "/export/"))}
 
 
 def test_every_feed_there_is_is_tried_here(client: FlaskClient) -> None:
@@ -152,6 +152,38 @@ def test_what_nobody_wants_or_the_household_dismissed_is_in_no_feed(client: Flas
         assert not any(title in text for title in ("Removed", "Dismissed", "Of the paused")), path
     assert radarr_custom_list(client.get("/feeds/radarr.json")) == [2]
     assert client.get("/feeds/radarr.json?status=all").status_code == 422
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("user=1&user=2", "The list of user 2 has not been read"),
+        ("user=3", "User 3 is paused"),
+        ("available=false", "The media server has not been looked through"),
+    ],
+)
+def test_no_feed_is_empty_of_what_is_not_known(
+    client: FlaskClient, household: Household, path: str, query: str, sentence: str
+) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+    household.add("Ben", [row("2", "Beta")]).list_faults.append(status(404))
+    household.add("Cleo", [row("3", "Gamma")])
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
+
+    reply = client.get(f"{path}?{query}")
+
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "60")
+    assert sentence in reply.json["detail"]
+
+
+def test_no_feed_is_empty_because_everybody_is_paused(client: FlaskClient, household: Household) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET active = false")
+
+    assert {client.get(path).status_code for path in PATHS} == {503}
 
 
 def test_questions_that_only_an_empty_list_could_answer_are_refused(client: FlaskClient, household: Household) -> None:

@@ -193,7 +193,7 @@ def test_feed_is_not_sent_again_while_it_is_the_same(client: FlaskClient, wanted
 def test_feeds_take_the_filters_of_the_wishlist(
     client: FlaskClient, wanted: Household, query: str, expected: list[int]
 ) -> None:
-    wanted.conn.execute("UPDATE wishlist_items SET genres = '{Drama}' WHERE tmdb_id = 27205")
+    wanted.conn.execute("UPDATE wishlist_items SET genres = '{Drama}', available = true WHERE tmdb_id = 27205")
 
     assert radarr_custom_list(client.get(f"/feeds/radarr.json?{query}")) == expected
 

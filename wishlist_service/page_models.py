@@ -73,3 +73,13 @@ class Feed:
 
     body: str
     skipped: int
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Whether any present person's list was ever read, and the library looked through; which people give no list."""
+
+    of_lists: bool
+    of_library: bool
+    paused: list[int]
+    unread: list[int]

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from wishlist_service.api.fields import Fields
 from wishlist_service.api.filters import REPEATABLE, read_filters
 from wishlist_service.api.parts import read, reply
-from wishlist_service.api.titles import refuse_before_first_sync
+from wishlist_service.api.titles import refuse_the_unknown
 from wishlist_service.feeds import tag_labels
 from wishlist_service.page_models import Feed
 from wishlist_service.queries.feeds import get_movie_library, get_series_library, list_people
@@ -18,7 +18,7 @@ _ANY: Final = f"{json.dumps([{'id': 1, 'name': 'Any'}])}\n"
 _ROOTS: Final = f"{json.dumps([{'id': 1, 'path': _ROOT}])}\n"
 
 bp = Blueprint("arr", __name__, url_prefix="/arr")
-bp.before_request(refuse_before_first_sync)
+bp.before_request(refuse_the_unknown)
 
 
 @bp.get("/radarr/api/v3/movie")

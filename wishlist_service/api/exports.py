@@ -11,7 +11,7 @@ from psycopg import OperationalError
 from wishlist_service.api.fields import Fields
 from wishlist_service.api.filters import IDS, REPEATABLE, read_filters
 from wishlist_service.api.parts import SKIPPED, read
-from wishlist_service.api.titles import every_title, refuse_before_first_sync
+from wishlist_service.api.titles import every_title, refuse_the_unknown
 from wishlist_service.errors import BrokenTransfer
 from wishlist_service.exports import TABLES, csv_chunks, json_chunks
 from wishlist_service.queries.feeds import count_without_ids
@@ -19,7 +19,7 @@ from wishlist_service.queries.feeds import count_without_ids
 logger = logging.getLogger(__name__)
 
 bp = Blueprint("exports", __name__, url_prefix="/export")
-bp.before_request(refuse_before_first_sync)
+bp.before_request(refuse_the_unknown)
 
 
 @bp.get("/letterboxd.csv")

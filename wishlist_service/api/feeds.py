@@ -10,7 +10,7 @@ from wishlist_service import feeds
 from wishlist_service.api.fields import Fields
 from wishlist_service.api.filters import REPEATABLE, read_filters
 from wishlist_service.api.parts import read, reply
-from wishlist_service.api.titles import every_title, newest_titles, refuse_before_first_sync
+from wishlist_service.api.titles import every_title, newest_titles, refuse_the_unknown
 from wishlist_service.page_models import Feed, WishlistFilter
 from wishlist_service.queries.feeds import get_radarr_movies, get_sonarr_shows
 
@@ -18,7 +18,7 @@ _RSS: Final = "application/rss+xml; charset=utf-8"
 _NEWS: Final = 50
 
 bp = Blueprint("feeds", __name__, url_prefix="/feeds")
-bp.before_request(refuse_before_first_sync)
+bp.before_request(refuse_the_unknown)
 
 
 @bp.get("/radarr.json")

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from flask import g
+from flask import g, request
 
+from wishlist_service.api.filters import REPEATABLE
 from wishlist_service.api.parts import parts, read, read_for
 from wishlist_service.errors import NeverSynced
 from wishlist_service.page_models import Place, WishlistFilter
@@ -15,16 +16,26 @@ from wishlist_service.queries import feeds, wishlist
 _AT_A_TIME: Final = 500
 
 
-def refuse_before_first_sync() -> None:
+def refuse_the_unknown() -> None:
     """To run before every view that tells other programs what is wanted. Raises NeverSynced.
 
     They delete what is no longer on a list. Asked before the titles are: a sync that ends in between adds some.
     """
-    if not read(feeds.was_ever_synced):
+    named = request.args.getlist(REPEATABLE)
+    # what is no id at all is the view's to refuse
+    user_ids = [int(user_id) for user_id in named if user_id.isascii() and user_id.isdecimal() and len(user_id) < 10]
+    known = read(feeds.get_knowledge, user_ids=user_ids)
+    if not known.of_lists:
         raise NeverSynced(
             "No watchlist has been read completely yet; there is a list after the first sync that ends well. "
             "/api/sync/status tells what is in the way."
         )
+    if known.paused:
+        raise NeverSynced(f"User {known.paused[0]} is paused: what they want is kept, but not shown.")
+    if known.unread:
+        raise NeverSynced(f"The list of user {known.unread[0]} has not been read completely yet.")
+    if "available" in request.args and not known.of_library:
+        raise NeverSynced("The media server has not been looked through yet, so what is available is not known.")
 
 
 def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:

@@ -7,20 +7,40 @@ program expects a number makes it refuse the whole list.
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row, tuple_row
 
-from wishlist_service.page_models import Feed, WishlistFilter
+from wishlist_service.page_models import Feed, Knowledge, WishlistFilter
 
 
-def was_ever_synced(conn: Connection) -> bool:
-    """Whether anybody's list was ever read completely."""
-    with conn.cursor(row_factory=scalar_row) as cur:
+def get_knowledge(conn: Connection, *, user_ids: list[int]) -> Knowledge:
+    """What there is to build lists on; of these people: who is paused, and whose list was never read."""
+    with conn.cursor(row_factory=class_row(Knowledge)) as cur:
         return next(
             cur.execute(
                 """
             SELECT EXISTS (
                        SELECT
                          FROM plex_users
-                        WHERE last_success_at IS NOT NULL)
-            """
+                        WHERE active
+                          AND last_success_at IS NOT NULL) AS of_lists,
+                   EXISTS (
+                       SELECT
+                         FROM wishlist_tallies
+                        WHERE available IS NOT NULL
+                          AND items > 0) AS of_library,
+                   ARRAY(
+                       SELECT id
+                         FROM plex_users
+                        WHERE id = ANY (%(user_ids)s)
+                          AND NOT active
+                     ORDER BY id) AS paused,
+                   ARRAY(
+                       SELECT id
+                         FROM plex_users
+                        WHERE id = ANY (%(user_ids)s)
+                          AND active
+                          AND last_success_at IS NULL
+                     ORDER BY id) AS unread
+            """,
+                {"user_ids": user_ids},
             )
         )
 

@@ -35,7 +35,7 @@ def _page() -> str:
     """The page, or nothing if nobody wants anything."""
     listing = read_listing()
     page, cursor = get_page(listing)
-    if page.total == 0 and not request.args:
+    if page.total == 0 and not request.args.keys() - {"apikey"}:
         return ""
     kept = [pair for pair in request.args.items(multi=True) if pair[0] not in ("after", "offset", "apikey")]
     return render_template(

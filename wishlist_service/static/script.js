@@ -65,6 +65,7 @@ document.querySelector(".back a")?.addEventListener("click", (event) => {
 // The wall at this address; null where there is none, but the way to sign in: then that is gone to.
 async function fetchWall(address, signal) {
   const reply = await fetch(address, { signal, headers: { Accept: "text/html" } });
+  if (reply.status === 429 || reply.status >= 500) throw new Error("not now"); // nobody is to lose the wall for it
   const page = new DOMParser().parseFromString(await reply.text(), "text/html");
   if (page.getElementById("results") === null) {
     location.assign(reply.url);
