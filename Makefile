@@ -17,7 +17,7 @@ demo: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service demo
 
 test: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
 	$(BIN)/ruff format --check .

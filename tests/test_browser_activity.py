@@ -9,6 +9,7 @@ from browser import chromium, faults_of_access, visit
 from conftest import API_KEY, Household
 from fake_actions import Actions
 from fake_plex import row
+from nginx import under_a_path
 from playwright.sync_api import Browser, Page, expect
 from plex_faults import status
 from processes import gunicorn, settings_for
@@ -27,15 +28,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def home(household: Household) -> Iterator[str]:
-    """Where the service is. Ann and Ben want the Lantern, and Ann has just added Harbour Lights."""
+    """Where the service is: under a path behind nginx. Both want the Lantern; Ann has just added Harbour Lights."""
     Actions(household.plex)
     ann = household.add("Ann", [LANTERN])
     household.add("Ben", [LANTERN])
     household.sync()
     ann.rows = [HARBOUR, LANTERN]
     household.sync()
-    with gunicorn(settings_for(household)) as (_, address):
-        yield address
+    with under_a_path(household) as address:
+        yield address.removesuffix("/")
 
 
 def sign_in(page: Page, address: str) -> None:
