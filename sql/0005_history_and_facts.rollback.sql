@@ -1,3 +1,12 @@
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM wishlist_item_sources WHERE kept_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'Wishes are kept here (REMOVE_AFTER_SYNC) whose titles are on no watchlist any longer; an older '
+            'version would take each for removed. End them, or have their people put them back and a sync find them.';
+    END IF;
+END
+$$;
+
 UPDATE wishlist_items SET dismissed_at = NULL, available = NULL WHERE num_nonnulls(dismissed_at, available) > 0;
 
 DROP VIEW IF EXISTS wishlist_event_documents;

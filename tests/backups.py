@@ -9,8 +9,10 @@ from conftest import make_config
 from flask.testing import FlaskClient
 from processes import Program, environment, program, wait_until
 from psycopg import Connection, connect
+from yoyo import get_backend, read_migrations
 
 from wishlist_service.app import close_app, create_app, open_app
+from wishlist_service.migrate import SQL_DIRECTORY
 
 SHOWN = (
     "/api/wishlist",
@@ -84,9 +86,10 @@ def dump_of(url: str, directory: Path) -> Path:
     return dump
 
 
-def restore(url: str, dump: Path, *arguments: str) -> tuple[int, str]:
+def restore(url: str, dump: Path, *arguments: str, **settings: str) -> tuple[int, str]:
     """Exit status and output."""
-    with program("-m", "wishlist_service.restore", str(dump), *arguments, env=environment(url)) as command:
+    env = environment(url, **settings)
+    with program("-m", "wishlist_service.restore", str(dump), *arguments, env=env) as command:
         return command.exit_status(), command.output
 
 
@@ -104,3 +107,14 @@ def shown(url: str) -> list[bytes]:
         return shown_by(app.test_client())
     finally:
         close_app(app)
+
+
+def undo_migrations(url: str, *, down_to: str) -> None:
+    """Undo the migrations from this number on, the newest first."""
+    backend = get_backend("postgresql+psycopg://" + url.partition("://")[2])
+    newer = read_migrations(str(SQL_DIRECTORY)).filter(lambda migration: migration.id >= down_to)
+    try:
+        with backend.lock():
+            backend.rollback_migrations(backend.to_rollback(newer))
+    finally:
+        backend.connection.close()

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from backups import undo_migrations
+from conftest import Household
+from keeping import ALPHA
 from processes import NO_SETTINGS, environment, wait_until, waiting_for_locks
 from psycopg import connect
-from yoyo import get_backend, read_migrations
+from psycopg.errors import RaiseException
 
 from wishlist_service.migrate import SQL_DIRECTORY, migrate
 
@@ -48,16 +51,24 @@ def test_second_migration_has_nothing_to_do(empty_url: str) -> None:
 def test_every_migration_can_be_undone_and_done_again(empty_url: str) -> None:
     migrate(empty_url)
     before = schema(empty_url)
-    backend = get_backend("postgresql+psycopg://" + empty_url.partition("://")[2])
-    migrations = read_migrations(str(SQL_DIRECTORY))
 
-    with backend.lock():
-        backend.rollback_migrations(backend.to_rollback(migrations))
-    backend.connection.close()
+    undo_migrations(empty_url, down_to="0001")
 
     assert schema(empty_url) == []
     migrate(empty_url)
     assert schema(empty_url) == before
+
+
+def test_kept_wishes_stop_the_way_back_to_a_version_that_would_lose_them(household: Household) -> None:
+    household.add("Ann", [ALPHA])
+    household.sync()
+    household.conn.execute("UPDATE wishlist_item_sources SET kept_at = now()")
+
+    with pytest.raises(RaiseException, match="an older version would take each for removed"):
+        undo_migrations(household.config.database_url, down_to="0005")
+
+    assert household.titles("Ann") == ["Alpha"]
+    migrate(household.config.database_url)
 
 
 def test_migration_whose_mark_was_lost_can_run_again(empty_url: str) -> None:

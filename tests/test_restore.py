@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backups import NewDatabase, dump_of, restore, shown, shown_by
+from backups import NewDatabase, dump_of, restore, shown, shown_by, undo_migrations
 from conftest import Household
 from fake_plex import row
 from flask.testing import FlaskClient
+from keeping import ALPHA, BETA, GAMMA, kept, two_hours_pass
 from processes import Program, environment, program, wait_until
 from psycopg import Connection, connect
 
@@ -174,3 +175,25 @@ def test_restore_tries_again_when_it_and_a_query_wait_for_each_other(
 
     assert command.output.startswith("Restored ")
     assert shown(url) == before
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["this version", "a version without the setting"])
+def test_restored_wishes_outlive_their_absence_and_follow_the_list_if_they_are_on_it(
+    household: Household, tmp_path: Path, older: bool
+) -> None:
+    ann = household.add("Ann", [ALPHA, BETA])
+    household.add("Ben", [GAMMA])
+    household.sync()
+    if older:
+        undo_migrations(household.config.database_url, down_to="0005")
+    dump = dump_of(household.config.database_url, tmp_path)
+    ann.rows = [BETA]  # as REMOVE_AFTER_SYNC took it off after the backup
+
+    assert restore(household.config.database_url, dump, "--replace", REMOVE_AFTER_SYNC="true")[0] == 0
+
+    assert [household.sync().removed_items for _ in range(2)] == [0, 0]
+    assert (kept(household), kept(household, "Ben")) == (["Alpha", "Beta"], ["Gamma"])
+    two_hours_pass(household)
+    assert [household.sync().removed_items for _ in range(2)] == [0, 0]
+    assert (kept(household), kept(household, "Ben")) == (["Alpha"], [])
+    assert household.titles("Ann") == ["Alpha", "Beta"]

@@ -18,7 +18,7 @@ from wishlist_service.db import ask, connect, migration_lock, try_sync_lock
 from wishlist_service.logs import configure_logging
 from wishlist_service.migrate import migrate
 from wishlist_service.postgres_programs import ProgramFailed, find_pg_restore, run
-from wishlist_service.queries import contents
+from wishlist_service.queries import contents, wishes
 
 TRIES: Final = 10
 
@@ -32,9 +32,10 @@ class RestoreRefused(Exception):
     """Nothing was changed; the message is a sentence that names the cure."""
 
 
-def restore(database_url: str, file: Path, *, replace: bool) -> str:
+def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
     """Put what is in the file in place of what is in the database, migrate, and return what is there now.
 
+    keep: whatever the lists say, no wish of the backup ends, since this service takes titles off (REMOVE_AFTER_SYNC).
     Raises RestoreRefused when nothing was done, ProgramFailed when there is no pg_restore, and OperationalError
     when the database is away.
     """
@@ -45,7 +46,7 @@ def restore(database_url: str, file: Path, *, replace: bool) -> str:
         with migration_lock(conn):
             if not replace:
                 _refuse_to_lose_anything(conn)
-            _load(conn, script)
+            _load(conn, script, keep=keep)
         migrated = migrate(database_url)
     held = ask(database_url, contents.count_contents)
     return (
@@ -86,7 +87,7 @@ def _refuse_to_lose_anything(conn: Connection) -> None:
         )
 
 
-def _load(conn: Connection, script: IO[bytes]) -> None:
+def _load(conn: Connection, script: IO[bytes], *, keep: bool) -> None:
     """Replace everything in one transaction; again if it and a query of the API wait for each other."""
     for tries_left in reversed(range(TRIES)):
         script.seek(0)
@@ -94,6 +95,8 @@ def _load(conn: Connection, script: IO[bytes]) -> None:
             with conn.transaction():
                 _drop_everything(conn)
                 _execute(conn, script)
+                if keep:
+                    _keep_all(conn)
             return
         except Error as error:
             if isinstance(error, DeadlockDetected) and tries_left:
@@ -133,6 +136,14 @@ def _execute(conn: Connection, script: IO[bytes]) -> None:
     conn.execute(b"".join(statements))
 
 
+def _keep_all(conn: Connection) -> None:
+    """Keep what may have been taken off its list since the backup; nobody else sees these tables, so without a lock."""
+    conn.execute("SET LOCAL search_path = public")  # the dump's is empty, and triggers name tables
+    # a backup of before 0005_history_and_facts, which comes next, is as old as any
+    conn.execute("ALTER TABLE wishlist_item_sources ADD COLUMN IF NOT EXISTS kept_at timestamptz")
+    wishes.keep_all(conn)
+
+
 def main() -> None:
     """Restore and say what is there now."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.restore", description=__doc__)
@@ -142,7 +153,8 @@ def main() -> None:
     config = load_config()
     configure_logging("ERROR", stream=sys.stderr)
     try:
-        print(restore(config.database_url, arguments.file, replace=arguments.replace))
+        keep = config.remove_after_sync
+        print(restore(config.database_url, arguments.file, replace=arguments.replace, keep=keep))
     except (RestoreRefused, ProgramFailed) as refused:
         sys.exit(str(refused))
     except OperationalError as error:

@@ -112,3 +112,20 @@ def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:
             """,
             {"but": but},
         ).fetchone()
+
+
+def keep_all(conn: Connection) -> None:
+    """Keep every present wish, whatever the lists say; full reads find out which are still on them."""
+    conn.execute(
+        """
+        WITH kept AS (
+            UPDATE wishlist_item_sources
+               SET kept_at = now()
+             WHERE removed_at IS NULL
+               AND kept_at IS NULL
+         RETURNING user_id)
+        UPDATE plex_users
+           SET list_etag = NULL
+         WHERE id IN (SELECT user_id FROM kept)
+        """
+    )
