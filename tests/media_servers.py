@@ -64,6 +64,12 @@ def look_again(household: Household, server: FakeMediaServer, **settings: Any) -
     GivingBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01).turn()
 
 
+def days_pass(household: Household) -> None:
+    """What is there, and what is wanted, is so for days."""
+    household.conn.execute("UPDATE wishlist_items SET available_since = '2026-01-01' WHERE available")
+    household.conn.execute("UPDATE wishlist_item_sources SET first_added_at = '2026-01-01'")
+
+
 def available(household: Household) -> dict[str, bool | None]:
     """Whether each title is in a library."""
     rows = household.conn.execute("SELECT title, available FROM wishlist_items ORDER BY title").fetchall()

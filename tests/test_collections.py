@@ -9,7 +9,7 @@ from fake_actions import Actions
 from fake_media_server import Collection, FakeMediaServer, Library
 from fake_plex import Handler, row
 from flask.testing import FlaskClient
-from media_servers import available, look, running
+from media_servers import available, days_pass, look, running
 from plex_faults import reset, status
 
 NAME = "Household wishlist"
@@ -155,7 +155,7 @@ def test_collection_that_fails_holds_up_nothing_else(wishful: Household, server:
     actions = Actions(wishful.plex)
     server.collect(server.libraries["1"], NAME, smart=True)
     look(wishful, server)
-    wishful.conn.execute("UPDATE wishlist_items SET available_since = '2026-01-01' WHERE available")
+    days_pass(wishful)
 
     look(wishful, server, plex_collection=NAME, remove_when_available=True)
 

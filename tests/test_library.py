@@ -11,7 +11,19 @@ from fake_actions import Actions
 from fake_media_server import OWNER, FakeMediaServer
 from fake_plex import row
 from flask.testing import FlaskClient
-from media_servers import ABSENT, EVERYTHING_BUT, PLAIN, SHOW, WANTED, available, fill, look, look_again, running
+from media_servers import (
+    ABSENT,
+    EVERYTHING_BUT,
+    PLAIN,
+    SHOW,
+    WANTED,
+    available,
+    days_pass,
+    fill,
+    look,
+    look_again,
+    running,
+)
 from plex_faults import status
 from processes import program, settings_for, wait_until
 
@@ -132,6 +144,7 @@ def test_titles_a_day_in_the_library_leave_the_watchlists_if_asked_for(
     wishful.sync()
     look(wishful, server, remove_when_available=True)
     assert actions.done == []
+    wishful.conn.execute("UPDATE wishlist_item_sources SET first_added_at = now() - interval '25 hours'")
     wishful.conn.execute(
         "UPDATE wishlist_items SET available_since = now() - interval '25 hours' WHERE title IN ('Plain', 'Show')"
     )
@@ -152,10 +165,34 @@ def test_titles_a_day_in_the_library_leave_the_watchlists_if_asked_for(
     assert len(actions.done) == 3
 
 
+def test_title_long_in_the_library_stays_on_a_list_for_a_day_after_it_came_there_or_came_back(
+    wishful: Household, server: FakeMediaServer
+) -> None:
+    actions = Actions(wishful.plex)
+    ben = wishful.add("Ben", [PLAIN])
+    wishful.sync()
+    look(wishful, server)
+    days_pass(wishful)
+    for rows in ([], [PLAIN]):
+        ben.rows = list(rows)
+        wishful.sync()
+    wishful.add("Cleo", [PLAIN])
+    wishful.sync()
+
+    look(wishful, server, remove_when_available=True)
+    assert ("ann", PLAIN["ratingKey"]) in actions.done
+    assert {name for name, _ in actions.done} == {"ann"}
+
+    wishful.conn.execute("UPDATE wishlist_events SET happened_at = happened_at - interval '25 hours'")
+    days_pass(wishful)
+    look(wishful, server, remove_when_available=True)
+    assert [name for name, _ in actions.done[-2:]] == ["ben", "cleo"]
+
+
 def test_nothing_leaves_the_watchlists_after_a_look_that_failed(wishful: Household, server: FakeMediaServer) -> None:
     actions = Actions(wishful.plex)
     look(wishful, server)
-    wishful.conn.execute("UPDATE wishlist_items SET available_since = '2026-01-01' WHERE available")
+    days_pass(wishful)
     server.faults["/library/sections"] = deque([status(401)])
 
     look(wishful, server, remove_when_available=True)
@@ -168,7 +205,7 @@ def test_dead_token_is_tried_once_and_plex_that_is_away_left_alone(wishful: Hous
     wishful.add("Ben", [PLAIN, SHOW])
     wishful.sync()
     look(wishful, server)
-    wishful.conn.execute("UPDATE wishlist_items SET available_since = '2026-01-01' WHERE available")
+    days_pass(wishful)
     ann = wishful.plex.people.pop("token-of-ann-0123456789")
 
     actions.faults.append(status(429, Retry_After="600"))

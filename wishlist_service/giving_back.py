@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 60
 KEEPING_SECONDS: Final = 3600  # then the media server has its turn
 LIBRARY_EVERY: Final = timedelta(hours=1)
-GRACE: Final = timedelta(days=1)  # from a title's arrival in a library until it leaves the watchlists
+GRACE: Final = timedelta(days=1)  # both the title in a library and the wish are this old before it is taken off
 
 
 class GivingBack:

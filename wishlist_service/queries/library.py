@@ -55,7 +55,7 @@ def store_available(conn: Connection, *, item_ids: list[int], available: list[bo
 
 
 def list_wishers_of_available(conn: Connection, *, grace: timedelta) -> list[Wisher]:
-    """Who wants titles that have been there for longer than `grace`, and has a token that is accepted."""
+    """Who has wanted titles, that have been there, for longer than `grace`, and has a token that is accepted."""
     with conn.cursor(row_factory=class_row(Wisher)) as cur:
         return cur.execute(
             """
@@ -67,6 +67,14 @@ def list_wishers_of_available(conn: Connection, *, grace: timedelta) -> list[Wis
                AND item.available_since <= now() - %(grace)s
                AND item.wanted_count > 0
                AND source.removed_at IS NULL
+               AND source.first_added_at <= now() - %(grace)s
+               AND NOT EXISTS (
+                       SELECT
+                         FROM wishlist_events AS event
+                        WHERE event.item_id = source.item_id
+                          AND event.user_id = source.user_id
+                          AND event.kind = 'came_back'
+                          AND event.happened_at > now() - %(grace)s)
                AND person.active
                AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
           ORDER BY item.id, person.id
