@@ -189,6 +189,22 @@ def test_title_long_in_the_library_stays_on_a_list_for_a_day_after_it_came_there
     assert [name for name, _ in actions.done[-2:]] == ["ben", "cleo"]
 
 
+def test_person_paused_meanwhile_keeps_what_is_still_on_their_list(
+    api: FlaskClient, wishful: Household, server: FakeMediaServer
+) -> None:
+    actions = Actions(wishful.plex)
+    look(wishful, server)
+    days_pass(wishful)
+
+    def pause(_key: str) -> None:
+        assert api.patch(f"/api/users/{wishful.user('Ann')['id']}", json={"active": False}).status_code == 200
+
+    actions.before = pause
+    look(wishful, server, remove_when_available=True)
+
+    assert len(actions.done) == 1
+
+
 def test_nothing_leaves_the_watchlists_after_a_look_that_failed(wishful: Household, server: FakeMediaServer) -> None:
     actions = Actions(wishful.plex)
     look(wishful, server)

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from itertools import groupby
 from typing import Final
 
 from psycopg import OperationalError
@@ -103,10 +102,11 @@ class GivingBack:
         if not self._config.remove_when_available:
             return
         connect = partial(db.connect, self._url, role="give-back")
-        wishers = db.ask(self._url, library.list_wishers_of_available, grace=GRACE)
+        ask = partial(db.ask, self._url, library.list_wishers_of_available)
         refused: set[int] = set()
-        for _uid, of_title in groupby(wishers, key=lambda wisher: wisher.uid):
-            able = [wisher for wisher in of_title if wisher.id not in refused]
+        for uid in dict.fromkeys(wisher.uid for wisher in ask(uid=None, grace=GRACE)):
+            # asked again: all of it takes an hour, and somebody may be paused, erased or have another token by now
+            able = [wisher for wisher in ask(uid=uid, grace=GRACE) if wisher.id not in refused]
             outcomes = watchlists.take_off(connect, self._plex, self._cipher, able)
             states = {outcome.state for outcome in outcomes}
             refused |= {outcome.id for outcome in outcomes if outcome.state in ("token_rejected", "token_unreadable")}

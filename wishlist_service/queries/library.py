@@ -54,8 +54,11 @@ def store_available(conn: Connection, *, item_ids: list[int], available: list[bo
     ).rowcount
 
 
-def list_wishers_of_available(conn: Connection, *, grace: timedelta) -> list[Wisher]:
-    """Who has wanted titles, that have been there, for longer than `grace`, and has a token that is accepted."""
+def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:
+    """Who has wanted titles, that have been there, for longer than `grace`, and has a token that is accepted.
+
+    uid: of this title only; None does not filter.
+    """
     with conn.cursor(row_factory=class_row(Wisher)) as cur:
         return cur.execute(
             """
@@ -64,6 +67,7 @@ def list_wishers_of_available(conn: Connection, *, grace: timedelta) -> list[Wis
               JOIN wishlist_item_sources AS source ON source.item_id = item.id
               JOIN plex_users AS person ON person.id = source.user_id
              WHERE item.available
+               AND (%(uid)s::text IS NULL OR item.uid = %(uid)s)
                AND item.available_since <= now() - %(grace)s
                AND item.wanted_count > 0
                AND source.removed_at IS NULL
@@ -79,5 +83,5 @@ def list_wishers_of_available(conn: Connection, *, grace: timedelta) -> list[Wis
                AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
           ORDER BY item.id, person.id
             """,
-            {"grace": grace},
+            {"uid": uid, "grace": grace},
         ).fetchall()
