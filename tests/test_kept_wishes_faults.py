@@ -15,6 +15,7 @@ from plex_faults import reset, status
 from processes import kill_all, program, settings_for, wait_until
 
 from wishlist_service import claims
+from wishlist_service.giving_back import GivingBack
 from wishlist_service.sync_user import read_user, store_user
 
 
@@ -66,17 +67,30 @@ def test_dead_token_stops_for_its_person_only_and_the_next_sync_says_so(househol
     assert household.titles("Ann") == ["Alpha", "Beta", "Gamma"]
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [[status(429, Retry_After="600")], [status(503)] * 3, [reset] * 3],
-    ids=["429", "503", "reset"],
-)
+def test_wish_is_not_kept_while_plex_asks_to_slow_down(household: Household, actions: Actions) -> None:
+    ann = household.add("Ann", [ALPHA, BETA, GAMMA])
+    household.sync()
+    times_are_asked(household)
+    config = replace(household.config, remove_after_sync=True)
+    giving_back = GivingBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01)
+    actions.faults.append(status(429, Retry_After="600"))
+
+    for _minute in range(3):
+        giving_back.turn()
+        assert kept(household) == []
+
+    assert len([asked for asked in household.plex.asked if asked.method == "PUT"]) == 1
+    turn(household)
+    assert (ann.rows, len(kept(household))) == ([], 3)
+
+
+@pytest.mark.parametrize("fault", [status(503), reset], ids=["503", "reset"])
 def test_plex_that_is_away_is_left_alone_until_the_next_turn(
-    household: Household, actions: Actions, faults: list[Callable[[Handler], None]]
+    household: Household, actions: Actions, fault: Callable[[Handler], None]
 ) -> None:
     ann = household.add("Ann", [ALPHA, BETA, GAMMA])
     household.sync()
-    actions.faults.extend(faults)
+    actions.faults.append(fault)
 
     turn(household)
     assert len(ann.rows) == 3

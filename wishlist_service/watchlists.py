@@ -77,7 +77,8 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: se
     """Take one title off its person's list and keep the wish; False if there is none, of nobody in `but`.
 
     The wish counts as kept before Plex is asked: whatever happens then, no sync takes its absence for a removal.
-    If it stays on the list after all, a later read finds it there and it is tried again.
+    If it stays on the list after all, a later read finds it there and it is tried again. Only if Plex asks to slow
+    down it is certain to be there still, and kept no longer.
     Somebody whose token fails joins `but`. Raises RateLimited and Unreachable.
     """
     with conn.transaction():
@@ -87,9 +88,15 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: se
             return False
         sync_users.record_list_change(conn, user_id=wisher.id)  # killed from here on, the next read is a full one
     try:
-        plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid)
+        # once: after a try without an answer, a 429 to the next one would not tell that the title is on the list
+        plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid, tries=1)
         logger.info("wish kept and taken off its watchlist user=%s uid=%s", wisher.id, wisher.uid)
-    except (RateLimited, Unreachable):
+    except RateLimited:
+        with conn.transaction():
+            db.lock_wishlist(conn)
+            wishes.give_up_keeping(conn, user_id=wisher.id, uid=wisher.uid)
+        raise
+    except Unreachable:
         raise
     except SyncFailure as failure:
         if not isinstance(failure, TitleUnknown):

@@ -114,6 +114,21 @@ def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:
         ).fetchone()
 
 
+def give_up_keeping(conn: Connection, *, user_id: int, uid: str) -> None:
+    """Take back what claim_to_keep() did: the title is on the person's list still."""
+    conn.execute(
+        """
+        UPDATE wishlist_item_sources AS source
+           SET kept_at = NULL
+          FROM wishlist_items AS item
+         WHERE item.id = source.item_id
+           AND item.uid = %(uid)s
+           AND source.user_id = %(user_id)s
+        """,
+        {"uid": uid, "user_id": user_id},
+    )
+
+
 def keep_all(conn: Connection) -> None:
     """Keep every present wish, whatever the lists say; full reads find out which are still on them."""
     conn.execute(
