@@ -138,6 +138,7 @@ def test_scheduled_runs_share_and_one_that_is_asked_for_excludes_them(household:
         with pytest.raises(SyncRunning) as refused:
             claims.claim(household.config, trigger="manual")
         assert refused.value.run_id == beside.run_id == scheduled.run_id + 1
+    wait_until(lambda: household.conn.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").rowcount == 0)
 
     with (asked_for := claims.claim(household.config, trigger="manual")).conn:
         with pytest.raises(SyncRunning) as refused:
