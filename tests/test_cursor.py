@@ -76,6 +76,26 @@ def test_filters_hold_on_every_page(client: FlaskClient, library: Household, fil
     assert whole["total"] == len(whole["items"]) > 2
 
 
+def test_searches_of_common_words_keep_the_order_of_the_list(client: FlaskClient, household: Household) -> None:
+    rows = [row(f"{n:x}", f"Lantern {'of ' * (n <= 1000)}{n * 7 % 1300}", year=2000 + n % 3) for n in range(1, 1301)]
+    household.add("Ann", rows)
+    household.add("Ben", rows[::3])
+    household.sync()
+
+    for sort, order in SORTS:
+        query = f"sort={sort}&order={order}"
+        everything = follow(client, query, limit=500)
+        beyond, within = (page(client, f"{query}&search={word}&limit=1") for word in ("lantern", "tern+of"))
+
+        assert (beyond["total"], beyond["total_is_exact"]) == (1000, False)
+        assert (within["total"], within["total_is_exact"]) == (1000, True)
+        assert follow(client, f"{query}&search=lantern", limit=490) == everything
+        assert page(client, f"{query}&search=lantern&offset=1150&limit=500")["items"] == everything[1150:]
+        assert follow(client, f"{query}&search=tern+of", limit=490) == [
+            item for item in everything if " of " in item["title"]
+        ]
+
+
 def test_total_is_of_the_whole_list_on_every_page(client: FlaskClient, library: Household) -> None:
     first = page(client, "limit=20")
 

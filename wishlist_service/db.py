@@ -28,7 +28,7 @@ STATEMENT_SECONDS: Final = 15
 SILENCE_SECONDS: Final = 30  # longer than any statement may take
 
 # A page is never worth going through a whole table, nor compiling its plan; and what is asked for is in memory.
-_READING: Final = "-c enable_seqscan=off -c jit=off -c random_page_cost=1.1"
+_READING: Final = "-c enable_seqscan=off -c jit=off -c seq_page_cost=0.2 -c random_page_cost=0.2"
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")

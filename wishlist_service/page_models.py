@@ -1,7 +1,7 @@
 """What is asked of the wishlist and its history, and what they answer: frozen values."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ class WishlistFilter:
     def parameters(self) -> dict[str, Any]:
         """What wishlist_matching() in sql/ is called with, by name: %, _ and the backslash are ordinary characters."""
         text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
-        return asdict(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
+        return vars(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from wishlist_service.api.fields import LARGEST_ID, Fields
 from wishlist_service.api.filters import REPEATABLE, read_filters
 from wishlist_service.api.parts import read
 from wishlist_service.page_models import ItemPage, Place, WishlistFilter
-from wishlist_service.queries import wishlist
+from wishlist_service.queries import item_pages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,5 +45,5 @@ def read_listing(*, user_id: int | None = None) -> Listing:
 
 def get_page(listing: Listing) -> tuple[ItemPage, str | None]:
     """The page, and the cursor of the next one; None at the end."""
-    page = read(wishlist.list_items, **vars(listing))
+    page = read(item_pages.list_items, **vars(listing))
     return page, make_cursor(listing.sort, listing.order, page.next) if page.next else None

@@ -11,7 +11,7 @@ from wishlist_service.api.filters import REPEATABLE
 from wishlist_service.api.parts import parts, read, read_for
 from wishlist_service.errors import NeverSynced
 from wishlist_service.page_models import Place, WishlistFilter
-from wishlist_service.queries import feeds, wishlist
+from wishlist_service.queries import feeds, item_pages
 
 _AT_A_TIME: Final = 500
 
@@ -51,7 +51,7 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
         page = read_for(
             pool,
             names_shown,
-            wishlist.list_items,
+            item_pages.list_items,
             filters=filters,
             sort="added_at",
             order="asc",
@@ -69,5 +69,5 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
 
 def newest_titles(filters: WishlistFilter, *, most: int) -> list[dict[str, Any]]:
     """The last that were added, the newest first."""
-    page = read(wishlist.list_items, filters=filters, sort="added_at", order="desc", limit=most, offset=0, after=None)
+    page = read(item_pages.list_items, filters=filters, sort="added_at", order="desc", limit=most, offset=0, after=None)
     return json.loads(page.items_json)

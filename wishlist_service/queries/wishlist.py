@@ -1,88 +1,7 @@
-"""The shared wishlist, read. What an item shows is the view wishlist_documents, the filters are wishlist_matching()."""
-
-from dataclasses import replace
-from typing import Final, LiteralString
+"""The shared wishlist, read: single items and numbers; the pages are in item_pages.py."""
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row
-
-from wishlist_service.page_models import ItemPage, Place, WishlistFilter
-
-MOST_COUNTED: Final = 1000
-
-# Page first, then the people of its rows only; all from one snapshot. What the tallies do not tell is
-# counted; matches of a search up to a limit, for a common word may be in half of all titles.
-_PAGE: Final[LiteralString] = """
-    WITH matching AS {materialized} (
-         SELECT item.id, item.added_at, {key} AS key
-           FROM wishlist_matching(
-                    %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item),
-         page AS (
-         SELECT id, added_at, key
-           FROM matching
-          WHERE %(after_id)s::bigint IS NULL
-             OR (key, added_at, id) {beyond} (%(after_key)s::{kind}, %(after_added_at)s::timestamptz, %(after_id)s)
-       ORDER BY key {onward}, added_at {onward}, id {onward}
-          LIMIT %(limit)s + 1                          -- one more tells whether there is a next page
-         OFFSET %(offset)s),
-         shown AS (
-         SELECT id, added_at, key
-           FROM page
-       ORDER BY key {onward}, added_at {onward}, id {onward}
-          LIMIT %(limit)s)
-    SELECT CASE WHEN num_nonnulls(%(title_pattern)s::text, %(user_ids)s::integer[], %(genre)s::text,
-                                  %(available)s::boolean, %(missing)s::text) = 0
-                THEN (SELECT coalesce(sum(items), 0)
-                        FROM wishlist_tallies
-                       WHERE dismissed = (%(status)s = 'dismissed')
-                         AND (%(year)s::integer IS NULL OR year = %(year)s)
-                         AND (%(media_type)s::text IS NULL OR media_type = %(media_type)s)
-                         AND (%(min_wanted)s::integer IS NULL OR wanted_count >= %(min_wanted)s)
-                         AND (%(status)s <> 'current' OR wanted_count > 0)
-                         AND (%(status)s <> 'removed' OR wanted_count = 0))
-                ELSE (SELECT count(*)
-                        FROM (SELECT FROM matching LIMIT %(most_counted)s::integer + 1) AS counted)
-            END AS total,
-           (SELECT coalesce(
-                       json_agg(item.document ORDER BY key {onward}, added_at {onward}, shown.id {onward}),
-                       '[]')::text
-              FROM shown
-              JOIN wishlist_documents AS item ON item.id = shown.id) AS items_json,
-           (SELECT json_build_array(key, added_at, id)
-              FROM shown
-             WHERE (SELECT count(*) FROM page) > %(limit)s
-          ORDER BY key {backward}, added_at {backward}, id {backward}
-             LIMIT 1) AS next
-    """
-
-# What a sort compares: what is unknown comes last in either direction. There is an index on each of these expressions.
-_KEYS: Final[dict[tuple[str, str], tuple[LiteralString, LiteralString]]] = {
-    ("added_at", "desc"): ("item.added_at", "timestamptz"),
-    ("added_at", "asc"): ("item.added_at", "timestamptz"),
-    ("title", "desc"): ("lower(item.title)", "text"),
-    ("title", "asc"): ("lower(item.title)", "text"),
-    ("year", "desc"): ("coalesce(item.year, 0)", "integer"),
-    ("year", "asc"): ("coalesce(item.year, 9999)", "integer"),
-    ("wanted_count", "desc"): ("item.wanted_count", "integer"),
-    ("wanted_count", "asc"): ("item.wanted_count", "integer"),
-    ("released_on", "desc"): ("coalesce(item.released_on, '0001-01-01')", "date"),
-    ("released_on", "asc"): ("coalesce(item.released_on, '9999-12-31')", "date"),
-}
-
-# The titles of some people are few: they are collected once, for the page and the total.
-_PAGES: Final[dict[tuple[str, str, bool], LiteralString]] = {
-    (sort, order, of_people): _PAGE.format(
-        materialized="MATERIALIZED" if of_people else "NOT MATERIALIZED",
-        key=key,
-        kind=kind,
-        beyond="<" if order == "desc" else ">",
-        onward="DESC" if order == "desc" else "ASC",
-        backward="ASC" if order == "desc" else "DESC",
-    )
-    for (sort, order), (key, kind) in _KEYS.items()
-    for of_people in (True, False)
-}
+from psycopg.rows import scalar_row
 
 
 def get_generation(conn: Connection) -> int:
@@ -96,31 +15,6 @@ def get_generation(conn: Connection) -> int:
             """
             )
         )
-
-
-def list_items(
-    conn: Connection, *, filters: WishlistFilter, sort: str, order: str, limit: int, offset: int, after: Place | None
-) -> ItemPage:
-    """A page of the wishlist, how many items match in all, and where the next page begins.
-
-    What the tallies do not tell is counted up to MOST_COUNTED, the titles of some people exactly.
-    """
-    tallied = filters == replace(filters, search=None, genre=None, available=None, missing=None)
-    most_counted = None if tallied or filters.user_ids else MOST_COUNTED
-    parameters = filters.parameters() | {
-        "limit": limit,
-        "offset": offset,
-        "after_key": after and after.key,
-        "after_added_at": after and after.added_at,
-        "after_id": after and after.id,
-        "most_counted": most_counted,
-    }
-    with conn.cursor(row_factory=class_row(ItemPage)) as cur:
-        # never prepared: a plan for any filters can turn a search of 1 ms into one of 1 s
-        page = next(cur.execute(_PAGES[sort, order, bool(filters.user_ids)], parameters, prepare=False))
-    if most_counted and page.total > most_counted:
-        return replace(page, total=most_counted, total_is_exact=False)
-    return page
 
 
 def find_item(conn: Connection, *, uids: list[str]) -> str | None:
