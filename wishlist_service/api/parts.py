@@ -134,8 +134,10 @@ def hold_back(response: Response) -> Response:
 def _question() -> str:
     # without the key: what an ETag is made of must not be guessed from it
     query = [part for part in request.query_string.decode("latin-1").split("&") if not part.startswith("apikey=")]
-    # with the address we were reached under: feeds hold links, and those of a made-up one are for nobody else
-    return f"{g.names_shown} {g.role} {request.root_url} {request.path}?{'&'.join(query)}"
+    # with what the address is made of that we were reached under: feeds hold links, and those of a made-up one are for
+    # nobody else
+    address = f"{request.scheme} {request.host} {request.root_path}"
+    return f"{g.names_shown} {g.role} {address} {request.path}?{'&'.join(query)}"
 
 
 def _generation() -> int:

@@ -8,7 +8,7 @@ from typing import Final
 
 MOST_BYTES: Final = 1_000_000
 PATIENCE_SECONDS: Final = 0.1
-SHARED_SECONDS: Final = 0.01
+SHARED_SECONDS: Final = 0.025
 
 
 @dataclass(frozen=True)
