@@ -23,6 +23,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from wishlist_service.config import load_config
 from wishlist_service.memory import give_memory_back
 
+gc.disable()  # until all is loaded: nothing of that is ever garbage
 settings = load_config()
 give_memory_back()
 SILENT_SECONDS = 10
@@ -140,6 +141,7 @@ def when_ready(server):
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
     gc.freeze()
+    gc.enable()
 
 
 def post_worker_init(worker):

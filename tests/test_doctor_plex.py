@@ -43,13 +43,11 @@ def test_certificate_nobody_vouches_for(household: Household, tmp_path: Path) ->
 
     with answering(certificate=certificate) as url:
         refused = examine(settings_for(household, **at(url)))
-        trusted = examine(settings_for(household, REQUESTS_CA_BUNDLE=str(certificate), **at(url)))
-        no_file = examine(settings_for(household, REQUESTS_CA_BUNDLE="/nowhere.pem", **at(url)))
+        trusted = examine(settings_for(household, SSL_CERT_FILE=str(certificate), **at(url)))
 
     assert_only_fault(refused, Kind.NO_SECURE_CONNECTION, "self-signed certificate")
     assert trusted[0] == 0
     assert "over a verified secure connection" in trusted[1]
-    assert_only_fault(no_file, Kind.NO_SECURE_CONNECTION, "REQUESTS_CA_BUNDLE")
 
 
 @pytest.mark.parametrize(

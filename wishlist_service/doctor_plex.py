@@ -11,11 +11,11 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-import requests
-from requests.utils import get_environ_proxies, prepend_scheme_if_needed, select_proxy
+from urllib3 import exceptions
 
 from wishlist_service import __version__, db
 from wishlist_service.config import Config
+from wishlist_service.connections import Connections, find_proxy
 from wishlist_service.deadline import within
 from wishlist_service.doctor_database import find_unreadable_of_paused
 from wishlist_service.errors import OtherAccount, PlexChanged, RateLimited, TokenRejected, TokenUnreadable, Unreachable
@@ -150,11 +150,11 @@ def _place(url: str) -> _Place:
 
 def _proxy(url: str) -> _Place | None:
     """The proxy that a request to this address would take, without its password."""
-    proxy = select_proxy(url, get_environ_proxies(url))
+    proxy = find_proxy(url)
     if not proxy:
         return None
     try:
-        return _place(prepend_scheme_if_needed(proxy, "http"))
+        return _place(proxy)
     except ValueError:
         raise _Obstacle(Kind.PROXY, "has an address that cannot be read.") from None
 
@@ -183,19 +183,16 @@ def _connect(place: _Place, deadline: float) -> None:
 def _ask(url: str, deadline: float) -> _Answer:
     try:
         return within(_left(deadline), lambda: _exchange(url, _left(deadline)))
-    except (TimeoutError, requests.Timeout):
+    except (TimeoutError, exceptions.TimeoutError):
         raise _Obstacle(Kind.NO_CONNECTION, "lets us connect, but does not answer.") from None
-    except requests.exceptions.InvalidSchema:
+    except exceptions.ProxySchemeUnknown:
         raise _Obstacle(Kind.PROXY, "is of a kind that is not supported here; http:// is.") from None
-    except requests.exceptions.ProxyError:
+    except exceptions.ProxyError:
         raise _Obstacle(Kind.PROXY, "does not let the request through.") from None
-    except requests.exceptions.SSLError as error:
+    except exceptions.SSLError as error:
         raise _Obstacle(Kind.NO_SECURE_CONNECTION, f"shows no valid certificate: {_tls_reason(error)}.") from None
-    except requests.RequestException:
+    except exceptions.HTTPError:
         raise _Obstacle(Kind.OTHER_ANSWER, "lets us connect, but breaks off or speaks no HTTP.") from None
-    except OSError:  # of a path in REQUESTS_CA_BUNDLE
-        reason = "cannot be verified: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names no readable file."
-        raise _Obstacle(Kind.NO_SECURE_CONNECTION, reason) from None
 
 
 def _exchange(url: str, seconds: float) -> _Answer:
@@ -206,11 +203,9 @@ def _exchange(url: str, seconds: float) -> _Answer:
     }
     asked_at = time.time()
     # the body is not read: it may be long, slow, or somebody else's
-    with requests.get(
-        url, headers=headers, timeout=(min(5, seconds), seconds), allow_redirects=False, stream=True
-    ) as response:
+    with Connections().request("GET", url, headers=headers, timeout_seconds=seconds) as response:
         return _Answer(
-            status=response.status_code,
+            status=response.status,
             content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
             seconds_ahead=_seconds_ahead(response.headers.get("Date", ""), asked_at, time.time()),
         )

@@ -12,15 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree
 
-import requests
-import urllib3
+from urllib3 import exceptions
 
 from wishlist_service import __version__
+from wishlist_service.connections import Connections
 from wishlist_service.errors import PlexChanged, RateLimited, Unreachable
 
 logger = logging.getLogger(__name__)
@@ -82,9 +81,7 @@ class PlexHttp:
         self._cooldown_until = 0.0
         self._counts: Counter[str] = Counter()
         self._counts_lock = threading.Lock()
-        self._session = requests.Session()
-        # one person's cookie must never travel with another's token
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._connections = Connections()
 
     def get(
         self,
@@ -118,7 +115,7 @@ class PlexHttp:
             self._wait_out_cooldown()
             try:
                 reply = self._exchange(method, url, query, self._headers | headers)
-            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            except exceptions.HTTPError as error:
                 self._count("no_answer")
                 problem = _describe(error)
             else:
@@ -162,25 +159,19 @@ class PlexHttp:
         }
 
     def _exchange(self, method: str, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
-        # A redirect is not followed: the token would travel along. The time-out of requests
-        # counts from byte to byte, so a dripping body needs a deadline of its own.
+        # the time-out counts from byte to byte, so a dripping body needs a deadline of its own
         deadline = time.monotonic() + 3 * self._timeout_seconds
-        with self._session.request(
-            method,
-            url,
-            params=query,
-            headers=headers,
-            timeout=(min(5, self._timeout_seconds), self._timeout_seconds),
-            allow_redirects=False,
-            stream=True,
+        address = f"{url}?{urlencode(query)}" if query else url
+        with self._connections.request(
+            method, address, headers=headers, timeout_seconds=self._timeout_seconds
         ) as response:
             body = bytearray()
-            while chunk := response.raw.read1(65_536, decode_content=True):
+            while chunk := response.read1(65_536, decode_content=True):
                 body += chunk
                 if time.monotonic() > deadline or len(body) > _MOST_BYTES:
-                    raise requests.Timeout("The body is too slow or too long.")
+                    raise exceptions.TimeoutError("The body is too slow or too long.")
             return Reply(
-                status=response.status_code,
+                status=response.status,
                 etag=response.headers.get("ETag"),
                 retry_after=response.headers.get("Retry-After"),
                 content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
@@ -243,8 +234,8 @@ def _from_element(element: ElementTree.Element) -> dict[str, Any]:
 
 def _describe(error: Exception) -> str:
     # never the text of the error: it holds the address
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+    if isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError):
         return "timed out"
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, exceptions.SSLError):
         return "no secure connection"
     return "connection failed"

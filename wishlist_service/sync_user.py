@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 FULL_READ_EVERY: Final = timedelta(days=1)
 REJECTED_TRIED_EVERY: Final = timedelta(days=1)
+ROWS_AT_A_TIME: Final = 1000  # in one statement: they travel as text, several times over in memory
 
 OnPage = Callable[[str, int, int], None]
 
@@ -178,7 +179,10 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     kept = frozenset(uid for uid, is_kept in wishes if is_kept)
     change = decide([uid for uid, _ in wishes], read, kept=kept, held_removals=user.held_removals)
 
-    updated = merging.upsert_items(conn, entries=read.entries)
+    updated = sum(
+        merging.upsert_items(conn, entries=read.entries[start : start + ROWS_AT_A_TIME])
+        for start in range(0, len(read.entries), ROWS_AT_A_TIME)
+    )
     added = [entry for entry in read.entries if entry.uid in change.add]
     joined = merging.add_wishes(conn, user_id=user.id, entries=added) if added else 0
     listed_again = [entry.uid for entry in read.entries if entry.uid in kept]

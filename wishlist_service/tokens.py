@@ -10,6 +10,7 @@ import hmac
 import logging
 import sys
 from collections.abc import Sequence
+from functools import cached_property
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from psycopg import Connection, OperationalError
@@ -26,13 +27,19 @@ logger = logging.getLogger(__name__)
 class TokenCipher:
     """Encrypts with the first passphrase, decrypts with any of them.
 
-    Each passphrase costs one scrypt (about 50 ms, 16 MB) when the cipher is made.
+    Each passphrase costs one scrypt (about 50 ms, 16 MB) when the first token is looked at.
     """
 
     def __init__(self, passphrases: Sequence[str]) -> None:
-        keys = [_derive(passphrase) for passphrase in passphrases]
-        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(key[:32])) for key in keys])
-        self._fingerprint_keys = [key[32:] for key in keys]
+        self._passphrases = passphrases
+
+    @cached_property
+    def _keys(self) -> list[bytes]:
+        return [_derive(passphrase) for passphrase in self._passphrases]
+
+    @cached_property
+    def _fernet(self) -> MultiFernet:
+        return MultiFernet([Fernet(base64.urlsafe_b64encode(key[:32])) for key in self._keys])
 
     def encrypt(self, token: str, *, owner: int) -> str:
         """The ciphertext to store in the row of the person with the id `owner`, and of no other use."""
@@ -59,7 +66,7 @@ class TokenCipher:
 
     def fingerprints(self, token: str) -> list[str]:
         """The keyed hash of a token under each passphrase, the first one's first."""
-        return [hmac.new(key, token.encode(), hashlib.sha256).hexdigest() for key in self._fingerprint_keys]
+        return [hmac.new(key[32:], token.encode(), hashlib.sha256).hexdigest() for key in self._keys]
 
 
 def mask(token: str) -> str:

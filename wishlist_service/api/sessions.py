@@ -17,7 +17,7 @@ class Sessions(SecureCookieSessionInterface):
     """Flask's sessions, whose cookie goes by TLS only if it came by TLS."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """Called for each request. Most bring no cookie: making the reader of signatures is a tenth of a quick reply."""
+        """Called for each request. Few bring a cookie, and what checks signatures takes a tenth of a quick reply."""
         if self.get_cookie_name(app) not in request.cookies:
             return self.session_class()
         return super().open_session(app, request)
