@@ -1,6 +1,7 @@
 """ETags and kept replies: cheap while nothing changes, and never older than the database."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -199,6 +200,25 @@ def test_those_who_come_while_somebody_looks_share_the_next_look() -> None:
         assert first.result(10) in (1, 2)
         assert [future.result(10) for future in later] == [2, 2, 2]
     assert len(looks) <= 4
+
+
+def test_nobody_waits_for_a_look_ahead_of_time() -> None:
+    replies, looking, go_on = Replies(shared_seconds=20), threading.Event(), threading.Event()
+    replies._see(1, time.monotonic() - 15)  # pyright: ignore[reportPrivateUsage]
+
+    def look() -> int:
+        looking.set()
+        assert go_on.wait(10)
+        return 2
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(replies.generation, look)
+        assert looking.wait(10)
+        assert replies.generation(lambda: pytest.fail("two looked")) == 1
+        go_on.set()
+
+        assert ahead.result(10) == 2
+    assert replies.generation(lambda: pytest.fail("looked again")) == 2
 
 
 def test_generation_seen_late_does_not_bring_back_old_replies() -> None:

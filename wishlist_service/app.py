@@ -25,7 +25,8 @@ from wishlist_service.api import (
     wishlist,
 )
 from wishlist_service.api.auth import check_key
-from wishlist_service.api.parts import Parts, hold_back
+from wishlist_service.api.front import Front
+from wishlist_service.api.parts import Parts, hold_back, keep_whole
 from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.api.problems import register_problems
 from wishlist_service.api.replies import Replies
@@ -106,6 +107,10 @@ def create_app(config: Config) -> Flask:
         app.register_blueprint(module.bp)
     register_sessions(app, config)
     app.before_request(check_key)
+    open_to_all = config.names == "all" and not config.read_api_key
+    if open_to_all:
+        app.after_request(keep_whole)
+        app.wsgi_app = Front(app.wsgi_app, parts_of(app).replies)
     app.after_request(docs.add_headers)
     app.after_request(metrics.count_request)
     app.after_request(hold_back)

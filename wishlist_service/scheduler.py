@@ -7,6 +7,7 @@ import argparse
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -57,8 +58,8 @@ class Sidecar:
         self._jobs = Scheduler()
         look_seconds = max(1, int(min(LOOK_SECONDS, config.sync_interval_hours * 3600 / 10)))
         self._jobs.every(look_seconds).seconds.do(self._sync).next_run = datetime.now()
-        self._jobs.every(look_seconds).seconds.do(self._tell_news).next_run = datetime.now()
-        self._jobs.every(look_seconds).seconds.do(self._ask_details).next_run = datetime.now()
+        for what, look in (("news", self._notifications.look), ("details", self._details.look)):
+            self._jobs.every(look_seconds).seconds.do(self._look, what, look).next_run = datetime.now()
         self._jobs.every(1).hours.do(self._ping).next_run = datetime.now()
 
     def loop(self) -> None:
@@ -116,23 +117,14 @@ class Sidecar:
         )
         return True
 
-    def _tell_news(self) -> None:
-        """Tell people what syncs have found, whoever started them."""
+    def _look(self, what: str, look: Callable[[], None]) -> None:
+        """Tell people the news, or ask Plex for details that lists do not tell; what fails waits for the next turn."""
         try:
-            self._notifications.look()
+            look()
         except (OperationalError, UndefinedTable) as error:
-            logger.warning("news put off reason=%s", str(error).strip())
+            logger.warning("%s put off reason=%s", what, str(error).strip())
         except Exception:
-            logger.exception("news put off, unexpected error")
-
-    def _ask_details(self) -> None:
-        """Ask Plex what lists do not tell, as long as there is nobody to read."""
-        try:
-            self._details.look()
-        except (OperationalError, UndefinedTable) as error:
-            logger.warning("details put off reason=%s", str(error).strip())
-        except Exception:
-            logger.exception("details put off, unexpected error")
+            logger.exception("%s put off, unexpected error", what)
 
     def _client_identifier(self) -> str:
         return db.ask(self._url, sync_users.get_client_identifier)

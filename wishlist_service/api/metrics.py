@@ -44,9 +44,13 @@ def count_request(response: Response) -> Response:
     """To run after every view."""
     # by route, not by path: a label for every path ever tried would fill the memory
     route = request.url_rule.rule if request.url_rule else "unknown"
-    method = request.method if request.method in _METHODS else "other"
-    _requests.labels(method, route, response.status_code).inc()
+    count(request.method if request.method in _METHODS else "other", route, response.status_code)
     return response
+
+
+def count(method: str, route: str, status: int) -> None:
+    """Count a reply."""
+    _requests.labels(method, route, status).inc()
 
 
 class _Numbers(Collector):

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from flask import Response, current_app, g, request
 from psycopg import Connection
@@ -95,8 +95,8 @@ def reply(make_body: Callable[[], str | Feed], *, content_type: str = "applicati
 
     `make_body` also looks whether the question is a valid one: only that has ever got an ETag.
     """
-    generation = _generation()
-    question = f"{__version__} {_question()}"
+    generation, question = _generation(), question_of(request.environ, g.names_shown, g.role)
+    g.asked = generation, question
     etag = f"{generation:x}-{zlib.crc32(question.encode()):x}"
     response = Response(content_type=content_type)
     response.set_etag(etag, weak=True)
@@ -112,7 +112,7 @@ def reply(make_body: Callable[[], str | Feed], *, content_type: str = "applicati
 
 def reply_of_this_second(make_body: Callable[[], str]) -> Response:
     """The same where the reply also changes by the clock: the ETag is of what it says."""
-    question = f"{int(time.time())} {_question()}"
+    question = f"{int(time.time())} {question_of(request.environ, g.names_shown, g.role)}"
     return reply_with(_kept(_generation(), question, make_body).body)
 
 
@@ -124,6 +124,15 @@ def reply_with(body: bytes) -> Response:
     return response
 
 
+def keep_whole(response: Response) -> Response:
+    """To run after all others: what who needs no key was sent about the wishlist is also kept for api.front."""
+    if "asked" in g and request.url_rule and request.method == "GET" and response.status_code == 200 and not is_page():
+        generation, question = g.asked
+        headers = response.get_wsgi_headers(request.environ).to_wsgi_list()
+        parts().replies.complete(generation, question, headers, request.url_rule.rule)
+    return response
+
+
 def hold_back(response: Response) -> Response:
     """To run after every view: a change is told once no process shows what was before; see Replies."""
     if request.method not in READING and response.status_code < 400:
@@ -131,13 +140,15 @@ def hold_back(response: Response) -> Response:
     return response
 
 
-def _question() -> str:
-    # without the key: what an ETag is made of must not be guessed from it
-    query = [part for part in request.query_string.decode("latin-1").split("&") if not part.startswith("apikey=")]
+def question_of(environ: dict[str, Any], names_shown: bool, role: str) -> str:
+    """What a request asks, by whom as far as it matters, and of which version of us."""
+    query = environ.get("QUERY_STRING", "")
+    if "apikey=" in query:  # what an ETag is made of must not be guessed from it
+        query = "&".join(part for part in query.split("&") if not part.startswith("apikey="))
     # with what the address is made of that we were reached under: feeds hold links, and those of a made-up one are for
     # nobody else
-    address = f"{request.scheme} {request.host} {request.root_path}"
-    return f"{g.names_shown} {g.role} {address} {request.path}?{'&'.join(query)}"
+    address = f"{environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ.get('SCRIPT_NAME')}"
+    return f"{__version__} {names_shown} {role} {address} {environ['PATH_INFO']}?{query}"
 
 
 def _generation() -> int:
