@@ -17,10 +17,11 @@ from sign_ins import add_pending_and_failed
 from werkzeug.test import TestResponse
 
 from wishlist_service.api.cursors import make_cursor
-from wishlist_service.api.docs import OPENAPI
+from wishlist_service.api.docs import read_document
 from wishlist_service.api.parts import PAGES
 from wishlist_service.app import close_app, create_app, open_app
 
+OPENAPI = read_document()
 FORMATS = Draft202012Validator.FORMAT_CHECKER
 LANTERN = row("5d7768a1c4d3b2001f0a11e1", "The Lantern Keeper", year=2024)
 HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=None, Guid=[])

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 FULL_READ_EVERY: Final = timedelta(days=1)
 REJECTED_TRIED_EVERY: Final = timedelta(days=1)
-ROWS_AT_A_TIME: Final = 1000  # in one statement: they travel as text, several times over in memory
+ROWS_AT_A_TIME: Final = 500  # in one statement: they travel as text, several times over in memory
 
 OnPage = Callable[[str, int, int], None]
 

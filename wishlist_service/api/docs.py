@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service import __version__
 
-OPENAPI: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
 _SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).parent / "dist"
 
 # Its own page: the one of the package has an inline script, which the content security policy forbids.
@@ -54,8 +53,9 @@ bp = Blueprint("docs", __name__)
 @bp.get("/openapi.json")
 def openapi() -> ResponseReturnValue:
     """The document, with the address the caller reached us under."""
-    info = OPENAPI["info"] | {"version": __version__}
-    return jsonify(OPENAPI | {"info": info, "servers": [{"url": request.script_root or "/"}]})
+    document = read_document()
+    info = document["info"] | {"version": __version__}
+    return jsonify(document | {"info": info, "servers": [{"url": request.script_root or "/"}]})
 
 
 @bp.get("/docs")
@@ -71,6 +71,11 @@ def asset(name: str) -> ResponseReturnValue:
     if name == "start.js":
         return Response(_START, content_type="text/javascript; charset=utf-8")
     return send_from_directory(_SWAGGER_UI, name)
+
+
+def read_document() -> dict[str, Any]:
+    """openapi.json as it lies here: asked for too seldom to have it take half a megabyte of each process."""
+    return json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
 
 
 def add_headers(response: Response) -> Response:
