@@ -23,7 +23,6 @@ from gunicorn.workers.gthread import ThreadWorker
 from wishlist_service.config import load_config
 from wishlist_service.memory import give_memory_back
 
-gc.disable()  # until all is loaded: nothing of that is ever garbage
 settings = load_config()
 give_memory_back()
 SILENT_SECONDS = 10
@@ -36,9 +35,12 @@ if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: P
     master = os.getpid()
     atexit.register(lambda: os.getpid() == master and shutil.rmtree(counts, ignore_errors=True))
 
+gc.disable()  # nothing of what is imported is garbage
 from wishlist_service.app import close_app, open_app, parts_of  # noqa: E402
 from wishlist_service.errors import BrokenTransfer  # noqa: E402
 from wishlist_service.tokens import warn_of_unreadable  # noqa: E402
+
+gc.enable()
 
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_workers
@@ -141,7 +143,6 @@ def when_ready(server):
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
     gc.freeze()
-    gc.enable()
 
 
 def post_worker_init(worker):

@@ -12,4 +12,3 @@ for hook in ("post_worker_init", "worker_exit"):
 def when_ready(server):
     """Keep the garbage collector from copying pages, as ours does."""
     gc.freeze()
-    gc.enable()

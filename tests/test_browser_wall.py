@@ -69,9 +69,9 @@ def test_person_finds_and_follows_a_title(browser: Browser, home: str) -> None:
         page.goto(home)
         expect(page.locator("#titles li")).to_have_count(50)
         expect(page.locator("#count")).to_have_text("501 titles")
+        expect(page.locator("#titles li").first.locator("img")).to_have_count(0)  # the dead one
         expect(page.locator("#titles img").first).to_have_js_property("complete", value=True)
         assert page.locator("#titles img").first.evaluate("image => image.naturalWidth") > 0
-        expect(page.locator("#titles li").first.locator("img")).to_have_count(0)  # the dead one
         expect(page.locator("#titles li").first.locator(".tile")).to_be_visible()
 
         page.get_by_role("searchbox").press_sequentially("lantern", delay=20)
