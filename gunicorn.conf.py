@@ -145,13 +145,20 @@ def when_ready(server):
     gc.freeze()
 
 
+def get_to_know_tokens(worker):
+    """After the first requests: have the keys before they are needed, for they take 16 MB, and warn in one worker."""
+    time.sleep(1)
+    cipher = parts_of(worker.wsgi).cipher
+    cipher.derive_keys()
+    if worker.age == 1:
+        warn_of_unreadable(settings.database_url, cipher)
+
+
 def post_worker_init(worker):
     """Open the pool in the worker, one opened before the fork would be shared; at SIGTERM end a running sync early."""
     open_app(worker.wsgi)
     parts_of(worker.wsgi).links.watch()
-    if worker.age == 1:  # the first one says what is wrong with the tokens, beside its requests
-        arguments = (settings.database_url, parts_of(worker.wsgi).cipher)
-        threading.Thread(target=warn_of_unreadable, args=arguments, daemon=True).start()
+    threading.Thread(target=get_to_know_tokens, args=(worker,), daemon=True).start()
     finish_requests = signal.getsignal(signal.SIGTERM)
 
     def stop(number, frame):

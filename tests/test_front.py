@@ -38,6 +38,12 @@ def take_views_away(client: FlaskClient) -> None:
     client.application.view_functions.clear()
 
 
+def get_twice(client: FlaskClient, path: str) -> TestResponse:
+    """From then on it is kept with its headers."""
+    assert client.get(path).status_code == 200
+    return client.get(path)
+
+
 def whole(reply: TestResponse) -> tuple[Any, ...]:
     return reply.status, list(reply.headers), reply.data
 
@@ -46,7 +52,7 @@ def whole(reply: TestResponse) -> tuple[Any, ...]:
 @pytest.mark.parametrize("base", ["", "/plex-wishlist"])
 def test_the_same_reply_is_sent_again(filled: Household, path: str, base: str) -> None:
     with patient(filled, url_base=base) as client:
-        first = client.get(base + path)
+        first = get_twice(client, base + path)
         take_views_away(client)
 
         assert first.status_code == 200
@@ -56,8 +62,7 @@ def test_the_same_reply_is_sent_again(filled: Household, path: str, base: str) -
 
 def test_other_questions_go_to_the_application(filled: Household) -> None:
     with patient(filled) as client:
-        first = client.get(LIST)
-        page = client.get("/")
+        first, page = get_twice(client, LIST), get_twice(client, "/")
         assert (first.status_code, page.status_code) == (200, 200)
         confirmed = client.get(LIST, headers={"If-None-Match": first.headers["ETag"]})
         take_views_away(client)
@@ -75,7 +80,8 @@ def test_other_questions_go_to_the_application(filled: Household) -> None:
 @pytest.mark.parametrize("settings", [{"read_api_key": "test-read-key-0123456789"}, {"names": "hidden"}])
 def test_where_a_key_matters_the_application_decides(filled: Household, settings: dict[str, Any]) -> None:
     with patient(filled, **settings) as client:
-        shown = client.get(LIST, headers={"X-API-Key": API_KEY})
+        for _ in range(3):
+            shown = client.get(LIST, headers={"X-API-Key": API_KEY})
         stranger = client.get(LIST)
 
     assert '"name":"Ann"' in shown.text
@@ -85,8 +91,9 @@ def test_where_a_key_matters_the_application_decides(filled: Household, settings
 
 def test_refusals_are_not_kept(filled: Household) -> None:
     with patient(filled) as client:
-        assert client.get("/api/wishlist?limit=x").status_code == 422
-        assert client.get("/api/wishlist/000000000000000000000099").status_code == 404
+        for _ in range(3):
+            assert client.get("/api/wishlist?limit=x").status_code == 422
+            assert client.get("/api/wishlist/000000000000000000000099").status_code == 404
         take_views_away(client)
 
         assert client.get("/api/wishlist?limit=x").status_code == 500
@@ -102,7 +109,7 @@ def test_what_is_sent_again_is_counted(filled: Household) -> None:
             return sum(float(each.removeprefix(line)) for each in lines if each.startswith(line))
 
         before = counted()
-        for _ in range(3):
+        for _ in range(5):
             assert client.get(LIST).status_code == 200
 
-        assert counted() == before + 3
+        assert counted() == before + 5

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class TokenCipher:
     """Encrypts with the first passphrase, decrypts with any of them.
 
-    Each passphrase costs one scrypt (about 50 ms, 16 MB) when the first token is looked at.
+    Each passphrase costs one scrypt (about 50 ms, 16 MB) when the first token is looked at, or derive_keys() called.
     """
 
     def __init__(self, passphrases: Sequence[str]) -> None:
@@ -36,6 +36,10 @@ class TokenCipher:
     @cached_property
     def _keys(self) -> list[bytes]:
         return [_derive(passphrase) for passphrase in self._passphrases]
+
+    def derive_keys(self) -> None:
+        """Have the keys ready for the first token."""
+        _ = self._keys
 
     @cached_property
     def _fernet(self) -> MultiFernet:

@@ -96,14 +96,17 @@ def reply(make_body: Callable[[], str | Feed], *, content_type: str = "applicati
     `make_body` also looks whether the question is a valid one: only that has ever got an ETag.
     """
     generation, question = _generation(), question_of(request.environ, g.names_shown, g.role)
-    g.asked = generation, question
     etag = f"{generation:x}-{zlib.crc32(question.encode()):x}"
     response = Response(content_type=content_type)
     response.set_etag(etag, weak=True)
     if request.if_none_match.contains_weak(etag) and not request.if_none_match.star_tag:
         response.status_code = 304
     else:
-        kept = _kept(generation, question, make_body)
+        kept = parts().replies.find(generation, question)
+        if kept:
+            g.sent_again = generation, question
+        else:
+            kept = _keep(generation, question, make_body)
         response.data = kept.body
         if kept.skipped is not None:
             response.headers[SKIPPED] = kept.skipped
@@ -112,8 +115,10 @@ def reply(make_body: Callable[[], str | Feed], *, content_type: str = "applicati
 
 def reply_of_this_second(make_body: Callable[[], str]) -> Response:
     """The same where the reply also changes by the clock: the ETag is of what it says."""
+    generation = _generation()
     question = f"{int(time.time())} {question_of(request.environ, g.names_shown, g.role)}"
-    return reply_with(_kept(_generation(), question, make_body).body)
+    kept = parts().replies.find(generation, question) or _keep(generation, question, make_body)
+    return reply_with(kept.body)
 
 
 def reply_with(body: bytes) -> Response:
@@ -125,9 +130,9 @@ def reply_with(body: bytes) -> Response:
 
 
 def keep_whole(response: Response) -> Response:
-    """To run after all others: what who needs no key was sent about the wishlist is also kept for api.front."""
-    if "asked" in g and request.url_rule and request.method == "GET" and response.status_code == 200 and not is_page():
-        generation, question = g.asked
+    """To run after all others: what somebody who needs no key was sent again is kept with its headers for api.front."""
+    if "sent_again" in g and request.url_rule and request.method == "GET" and not is_page():
+        generation, question = g.sent_again
         headers = response.get_wsgi_headers(request.environ).to_wsgi_list()
         parts().replies.complete(generation, question, headers, request.url_rule.rule)
     return response
@@ -155,10 +160,8 @@ def _generation() -> int:
     return parts().replies.generation(partial(db.read, parts().pool, get_generation))
 
 
-def _kept(generation: int, question: str, make_body: Callable[[], str | Feed]) -> Kept:
-    kept = parts().replies.find(generation, question)
-    if kept is None:
-        made = make_body()
-        kept = Kept(made.body.encode(), made.skipped) if isinstance(made, Feed) else Kept(made.encode())
-        parts().replies.keep(generation, question, kept)
+def _keep(generation: int, question: str, make_body: Callable[[], str | Feed]) -> Kept:
+    made = make_body()
+    kept = Kept(made.body.encode(), made.skipped) if isinstance(made, Feed) else Kept(made.encode())
+    parts().replies.keep(generation, question, kept)
     return kept

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-MOST_BYTES: Final = 1_000_000
+MOST_BYTES: Final = 500_000
 PATIENCE_SECONDS: Final = 0.1
 SHARED_SECONDS: Final = 0.01
 _AHEAD: Final = 0.75  # of that time: then somebody looks again
@@ -16,7 +16,7 @@ _AHEAD: Final = 0.75  # of that time: then somebody looks again
 class Kept:
     """A body, and how many titles it could not carry, if it is of a kind that tells.
 
-    headers: all of the reply, once it was sent to somebody who needs no key; for the route given.
+    headers: all of the reply, once it was sent a second time, to somebody who needs no key; for the route given.
     """
 
     body: bytes
