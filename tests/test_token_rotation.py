@@ -104,6 +104,7 @@ def test_wrong_key_is_told_in_one_line_at_the_start_and_nothing_is_lost(househol
     )
 
     with gunicorn(env) as (api, _address):
+        api.wait_for("tokens cannot be read")
         api.end()
     with program("-m", "wishlist_service.scheduler", env=env) as scheduler:
         scheduler.wait_for("tokens cannot be read")
