@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-MOST_BYTES: Final = 1_000_000
+MOST_BYTES: Final = 500_000
 PATIENCE_SECONDS: Final = 0.1
 SHARED_SECONDS: Final = 0.01
 _AHEAD: Final = 0.75  # of that time: then somebody looks again
