@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS wishlist_tallies (
 -- restored from a backup never comes by a number that it had with other contents.
 ALTER TABLE sync_state ADD COLUMN IF NOT EXISTS generation bigint NOT NULL DEFAULT 0;
 
--- One index for each order of the list, in both directions; see wishlist.py, which sorts by these very
+-- One index for each order of the list, in both directions; see item_pages.py, which sorts by these very
 -- expressions. What is unknown comes last in either direction, hence two each.
 CREATE INDEX IF NOT EXISTS wishlist_items_title_idx ON wishlist_items (lower(title), added_at, id);
 CREATE INDEX IF NOT EXISTS wishlist_items_wanted_idx ON wishlist_items (wanted_count, added_at, id);
