@@ -103,10 +103,10 @@ def reply(make_body: Callable[[], str | Feed], *, content_type: str = "applicati
         response.status_code = 304
     else:
         kept = parts().replies.find(generation, question)
-        if kept:
-            g.sent_again = generation, question
-        else:
+        if kept is None:
             kept = _keep(generation, question, make_body)
+        elif kept.headers is None:
+            g.sent_again = generation, question
         response.data = kept.body
         if kept.skipped is not None:
             response.headers[SKIPPED] = kept.skipped
