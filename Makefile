@@ -36,7 +36,7 @@ audit: $(VENV)/tests
 	$(BIN)/bandit --quiet --recursive --severity-level medium --configfile pyproject.toml wishlist_service wsgi.py gunicorn.conf.py
 
 screenshots: $(VENV)/tests $(VENV)/chromium
-	@$(BIN)/python tests/screenshots.py
+	@$(BIN)/python -m tests.support.screenshots
 
 fmt: $(VENV)/tests
 	$(BIN)/ruff format .
@@ -60,13 +60,13 @@ $(VENV)/tests: requirements.txt requirements-notify.txt requirements-dev.txt | $
 
 # nginx and chromium for the tests and wrk for the measurements are the system's, or else Debian's package unpacked here
 $(VENV)/nginx: | $(BIN)/python
-	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/unpack_debian.sh nginx $@
+	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/support/unpack_debian.sh nginx $@
 
 $(VENV)/chromium: | $(BIN)/python
-	@command -v chromium >/dev/null || tests/unpack_debian.sh chromium $@
+	@command -v chromium >/dev/null || tests/support/unpack_debian.sh chromium $@
 
 $(VENV)/wrk: | $(BIN)/python
-	@command -v wrk >/dev/null || tests/unpack_debian.sh wrk $@
+	@command -v wrk >/dev/null || tests/support/unpack_debian.sh wrk $@
 
 # what we are measured against needs packages of its own, in an environment of its own
 $(VENV)/reference: bench/requirements.txt | $(BIN)/python

@@ -1,9 +1,7 @@
 """How gunicorn serves the API. Read before the application; wrong settings end it here."""
 
 import atexit
-import contextlib
 import gc
-import json
 import logging
 import os
 import shutil
@@ -13,20 +11,13 @@ import struct
 import tempfile
 import threading
 import time
-from http import HTTPStatus
 from pathlib import Path
 
-from gunicorn.http import errors
-from gunicorn.util import write_nonblock
-from gunicorn.workers.gthread import ThreadWorker
-
 from wishlist_service.config import load_config
-from wishlist_service.memory import give_memory_back
+from wishlist_service.process.memory import give_memory_back
 
 settings = load_config()
 give_memory_back()
-SILENT_SECONDS = 10
-REQUEST_SECONDS = 30
 
 # Where the workers count requests for /metrics; prometheus-client looks for it when it is imported.
 # It is there already when this file is read again after a SIGHUP.
@@ -37,8 +28,8 @@ if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: P
 
 gc.disable()  # nothing of what is imported is garbage
 from wishlist_service.app import close_app, open_app, parts_of  # noqa: E402
-from wishlist_service.errors import BrokenTransfer  # noqa: E402
 from wishlist_service.tokens import warn_of_unreadable  # noqa: E402
+from wishlist_service.web.worker import SILENT_SECONDS, WebWorker, tell_slow_client_plainly  # noqa: E402
 
 gc.enable()
 
@@ -63,76 +54,10 @@ timeout = 60
 keepalive = 75
 # its own lines look like all others
 logconfig_dict = {
-    "formatters": {"generic": {"()": "wishlist_service.logs.LineFormatter"}},
+    "formatters": {"generic": {"()": "wishlist_service.process.logs.LineFormatter"}},
     "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
 }
-
-
-class WebWorker(ThreadWorker):
-    """gunicorn's threads, with an end to requests that are never finished, and errors that quote nothing."""
-
-    def run(self):
-        """Called in the worker process."""
-        self.being_read = {}
-        if not self.cfg.accesslog:
-            self.log.access = lambda *_: None  # gunicorn would make a line for each request that goes nowhere
-        threading.Thread(target=self._end_dripping_requests, daemon=True, name="request-watch").start()
-        super().run()
-
-    def handle(self, conn):
-        """Called in a thread for each request, before it is read."""
-        self.being_read[conn] = time.monotonic()
-        try:
-            return super().handle(conn)
-        finally:
-            self.being_read.pop(conn, None)
-
-    def handle_request(self, req, conn):
-        """Called once line and headers are there; from here on the application sets the limits."""
-        self.being_read.pop(conn, None)
-        try:
-            return super().handle_request(req, conn)
-        except BrokenTransfer:
-            # Reset, not closed: to a proxy that speaks HTTP/1.0 an ordinary end of the connection is that of the reply.
-            with contextlib.suppress(OSError):
-                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                conn.sock.close()
-            return False
-
-    def _end_dripping_requests(self):
-        while self.alive:
-            time.sleep(1)
-            for conn, since in list(self.being_read.items()):
-                if time.monotonic() - since > REQUEST_SECONDS:
-                    with contextlib.suppress(OSError):
-                        conn.sock.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, req, client, addr, exc):
-        """Answer what is no HTTP. gunicorn's own answer and log line quote it, and a key may be in it."""
-        if isinstance(exc, errors.ParseException):
-            statuses = {errors.LimitRequestLine: 414, errors.LimitRequestHeaders: 431}
-            status = HTTPStatus(statuses.get(type(exc), 400))
-            detail = "The request is not valid HTTP, or too long. Other characters than ASCII are percent-encoded."
-            self.log.warning("request refused address=%s status=%s fault=%s", addr[0], int(status), type(exc).__name__)
-        else:
-            status = HTTPStatus.INTERNAL_SERVER_ERROR
-            detail = "An unexpected error happened; the service's log has the details."
-            self.log.exception("unexpected error outside the application")
-        body = json.dumps({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
-        head = f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json"
-        with contextlib.suppress(OSError):
-            write_nonblock(client, f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-
-
 worker_class = WebWorker
-
-
-def tell_slow_client_plainly(record):
-    """A logging filter: a client that was too slow is no error of ours."""
-    if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg, record.exc_info = f"client sent nothing for {SILENT_SECONDS} s in the middle of a request", None
-    return True
 
 
 def when_ready(server):

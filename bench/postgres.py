@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import Connection, connect, sql
 
-from wishlist_service.embedded_postgres import EmbeddedPostgres
+from wishlist_service.postgres.embedded import EmbeddedPostgres
 
 
 class Postgres:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from wishlist_service.postgres_programs import die_with_parent
+from wishlist_service.postgres.programs import die_with_parent
 
 CHECKOUT: Final = Path(__file__).parent.parent
 API_KEY: Final = "bench-key-0123456789"

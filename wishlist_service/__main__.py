@@ -23,8 +23,8 @@ from types import FrameType
 from typing import Any, Final
 
 from wishlist_service.config import environment, load_config
-from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from wishlist_service.postgres_programs import die_with_parent
+from wishlist_service.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from wishlist_service.postgres.programs import die_with_parent
 
 CHECKOUT: Final = Path(__file__).parent.parent
 START_SECONDS: Final = 60
@@ -88,7 +88,9 @@ def _prepare_demo(stack: ExitStack) -> dict[str, str]:
     Path(directory).chmod(0o755)  # if we are root, PostgreSQL runs as another user
     url = stack.enter_context(EmbeddedPostgres(Path(directory) / "state")).url
     os.environ.update(environment())  # PORT and the like
-    fake_plex = _start(stack, "simulated Plex", [sys.executable, "tests/demo_plex.py"], stdout=subprocess.PIPE)
+    fake_plex = _start(
+        stack, "simulated Plex", [sys.executable, "-m", "tests.support.demo_plex"], stdout=subprocess.PIPE
+    )
     told = json.loads(fake_plex.stdout.readline()) if fake_plex.stdout else {}
     os.environ |= {
         "DATABASE_URL": url,

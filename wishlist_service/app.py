@@ -9,36 +9,24 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wishlist_service import db
-from wishlist_service.api import (
-    arr,
-    decisions,
-    docs,
-    exports,
-    feeds,
-    health,
-    history,
-    links,
-    metrics,
-    summary,
-    sync,
-    users,
-    wishlist,
-)
-from wishlist_service.api.auth import check_key
-from wishlist_service.api.front import Front
-from wishlist_service.api.parts import Parts, hold_back, keep_whole
-from wishlist_service.api.paths import IdConverter, UidConverter, UrlBase
-from wishlist_service.api.problems import register_problems
-from wishlist_service.api.replies import Replies
-from wishlist_service.api.sessions import register_sessions
-from wishlist_service.api.wrong_keys import WrongKeys
+from wishlist_service.api import decisions, docs, health, history, metrics, sign_ins, summary, sync, users, wishlist
 from wishlist_service.config import Config
-from wishlist_service.links import Links
-from wishlist_service.plex import PlexClient
-from wishlist_service.plex_pins import PlexPins
+from wishlist_service.feeds import arr, downloads, views
+from wishlist_service.pages.registration import register_pages
+from wishlist_service.people.sign_ins import Links
+from wishlist_service.plex.client import PlexClient
+from wishlist_service.plex.pins import PlexPins
 from wishlist_service.queries.sync_users import get_client_identifier
-from wishlist_service.site.registration import register_pages
 from wishlist_service.tokens import TokenCipher
+from wishlist_service.web import counting, headers
+from wishlist_service.web.auth import check_key
+from wishlist_service.web.context import Parts, hold_back, keep_whole
+from wishlist_service.web.front import Front
+from wishlist_service.web.paths import IdConverter, UidConverter, UrlBase
+from wishlist_service.web.problems import register_problems
+from wishlist_service.web.replies import Replies
+from wishlist_service.web.sessions import register_sessions
+from wishlist_service.web.wrong_keys import WrongKeys
 
 LARGEST_BODY = 64 * 1024
 
@@ -101,8 +89,8 @@ def create_app(config: Config) -> Flask:
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
     for module in (
-        *(users, links, wishlist, decisions, history, summary),
-        *(feeds, arr, exports, sync, health, metrics, docs),
+        *(users, sign_ins, wishlist, decisions, history, summary),
+        *(views, arr, downloads, sync, health, metrics, docs),
     ):
         app.register_blueprint(module.bp)
     register_sessions(app, config)
@@ -111,8 +99,8 @@ def create_app(config: Config) -> Flask:
     if open_to_all:
         app.after_request(keep_whole)
         app.wsgi_app = Front(app.wsgi_app, parts_of(app).replies)
-    app.after_request(docs.add_headers)
-    app.after_request(metrics.count_request)
+    app.after_request(headers.add_headers)
+    app.after_request(counting.count_request)
     app.after_request(hold_back)
     register_problems(app)
     register_pages(app)

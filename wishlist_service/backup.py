@@ -20,9 +20,9 @@ from schedule import Scheduler
 
 from wishlist_service.config import load_config, postgres_environment
 from wishlist_service.db import connect
-from wishlist_service.logs import configure_logging
-from wishlist_service.postgres_programs import ProgramFailed, find_pg_dump, find_pg_restore, run
-from wishlist_service.sync import stop_on_signals
+from wishlist_service.postgres.programs import ProgramFailed, find_pg_dump, find_pg_restore, run
+from wishlist_service.process.logs import configure_logging
+from wishlist_service.process.stopping import stop_on_signals
 
 logger = logging.getLogger("wishlist_service.backup")  # __name__ is __main__ when run
 

@@ -12,17 +12,6 @@ from psycopg import Connection, OperationalError
 from psycopg.errors import QueryCanceled
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
-# Advisory locks of this service, as (class, object). The view sync_run_reports knows _RUN_LOCKS too.
-_LOCK_CLASS = 1464421200
-_SYNC_LOCK = 1
-_MIGRATION_LOCK = 2
-_WISHLIST_LOCK = 3
-DETAILS_LOCK: Final = 4
-NEWS_LOCK: Final = 5
-# and 6: sync_state_changed() in sql/
-_RUN_LOCKS = 1464421201  # one for each run that goes on, by its id
-PERSON_LOCKS: Final = 1464421202  # one for each person whom a scheduled run has in hand, by their id
-
 POOL_WAIT_SECONDS: Final = 2
 STATEMENT_SECONDS: Final = 15
 SILENCE_SECONDS: Final = 30  # longer than any statement may take
@@ -151,66 +140,6 @@ def read(
         pool.check()
         with pool.connection() as conn:
             return query(conn, *args, **kwargs)
-
-
-def try_sync_lock(conn: Connection, *, shared: bool = False) -> bool:
-    """Keep other syncs out for as long as `conn` lives; False if one goes on.
-
-    shared: only those are kept out, and in the way, that do not share.
-    """
-    query = "SELECT pg_try_advisory_lock_shared(%s, %s)" if shared else "SELECT pg_try_advisory_lock(%s, %s)"
-    row = conn.execute(query, (_LOCK_CLASS, _SYNC_LOCK)).fetchone()
-    return bool(row and row[0])
-
-
-def try_turn(conn: Connection, lock: int) -> bool:
-    """Be the only scheduler that does this for as long as `conn` lives; False if another one does it."""
-    row = conn.execute("SELECT pg_try_advisory_lock(%s, %s)", (_LOCK_CLASS, lock)).fetchone()
-    return bool(row and row[0])
-
-
-def lock_run(conn: Connection, *, run_id: int) -> None:
-    """Show for as long as `conn` lives that this run goes on."""
-    conn.execute("SELECT pg_advisory_lock(%s, %s::integer)", (_RUN_LOCKS, run_id))
-
-
-@contextmanager
-def giving_back_locks(conn: Connection) -> Generator[None]:
-    """Give all locks back at the end: the server takes its time to notice that a connection was closed."""
-    try:
-        yield
-    finally:
-        with suppress(OperationalError):  # it is gone already, and the locks with it
-            conn.execute("SELECT pg_advisory_unlock_all()")
-
-
-def unlock_person(conn: Connection, *, user_id: int) -> None:
-    """Give back what queries.claims.claim_due_user_id() locked."""
-    conn.execute("SELECT pg_advisory_unlock(%s, %s)", (PERSON_LOCKS, user_id))
-
-
-@contextmanager
-def migration_lock(conn: Connection) -> Generator[None]:
-    """Wait for and hold the lock of migrators; it goes with the connection when the process is killed."""
-    conn.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCK_CLASS, _MIGRATION_LOCK))
-    try:
-        yield
-    finally:
-        conn.execute("SELECT pg_advisory_unlock(%s, %s)", (_LOCK_CLASS, _MIGRATION_LOCK))
-
-
-def hide_names(conn: Connection) -> None:
-    """Have the views show no names of people until this transaction ends; see shown_name() in sql/."""
-    conn.execute("SELECT set_config('wishlist.names', 'hidden', true)")
-
-
-def lock_wishlist(conn: Connection) -> None:
-    """Wait until nobody else changes wishes, and have others wait until this transaction ends.
-
-    Two who counted the same title at once would each miss the other's wish, or block each other; and
-    a title that leaves with a person could be wished for meanwhile.
-    """
-    conn.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, _WISHLIST_LOCK))
 
 
 def _settings(role: str, *, statement_timeout_seconds: int, more: str = "") -> dict[str, Any]:

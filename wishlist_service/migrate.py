@@ -16,8 +16,9 @@ from yoyo.connections import DatabaseURI, default_migration_table
 from yoyo.migrations import MigrationList
 
 from wishlist_service.config import load_config
-from wishlist_service.db import connect, migration_lock
-from wishlist_service.logs import configure_logging
+from wishlist_service.db import connect
+from wishlist_service.process.logs import configure_logging
+from wishlist_service.queries.locks import migration_lock
 from wishlist_service.queries.server import list_applied_migrations
 
 logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ when run

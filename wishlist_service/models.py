@@ -1,5 +1,6 @@
 """The values that travel between modules: frozen, without behaviour."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -204,3 +205,149 @@ class Contents:
     people: int
     titles: int
     sync_runs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WishlistFilter:
+    """The filters of the wishlist; None does not filter."""
+
+    search: str | None = None
+    year: int | None = None
+    media_type: str | None = None
+    user_ids: list[int] | None = None
+    every_user: bool = False
+    min_wanted: int | None = None
+    status: str = "current"
+    genre: str | None = None
+    available: bool | None = None
+    missing: str | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """What wishlist_matching() in sql/ is called with, by name: %, _ and the backslash are ordinary characters."""
+        text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
+        return vars(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in a sorted list: that of the item with this sort key, added_at and id."""
+
+    key: datetime | date | str | int
+    added_at: datetime
+    id: int
+
+
+@dataclass(frozen=True)
+class EventPlace:
+    """A place in the history: that of the event with this id."""
+
+    happened_at: datetime
+    id: int
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """A page of events as JSON text, when its last one happened and that one's id, and whether there are more."""
+
+    items_json: str
+    last: list[Any] | None
+    more: bool
+
+
+@dataclass(frozen=True)
+class ItemPage:
+    """A page of items as JSON text made by PostgreSQL, and how many match in all.
+
+    total_is_exact: False when there are more, which were not counted.
+    next: the last item's sort key, added_at and id, as JSON values; None at the end of the list.
+    """
+
+    total: int
+    items_json: str
+    next: list[Any] | None
+    total_is_exact: bool = True
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A whole reply for another program, and how many of the titles asked for it cannot carry."""
+
+    body: str
+    skipped: int
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Whether any present person's list was ever read, and the library looked through; which people give no list."""
+
+    of_lists: bool
+    of_library: bool
+    paused: list[int]
+    unread: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TitleDetails:
+    """What Plex tells of a single title beside what a list tells. Unknown facts are None."""
+
+    summary: str | None = None
+    genres: Sequence[str] = ()
+    imdb_id: str | None = None
+    tmdb_id: int | None = None
+    tvdb_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TitleQuestion:
+    """A title to ask Plex about, and whose encrypted token to ask with."""
+
+    item_id: int
+    uid: str
+    user_id: int
+    plex_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewWish:
+    """Somebody wants a title since a short while."""
+
+    name: str
+    title: str
+    year: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """Somebody's list is held, or their token refused: the change of state with this id."""
+
+    change_id: int
+    user_id: int
+    name: str
+    plex_username: str | None
+    sync_state: str
+    sync_detail: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """A link to renew a token."""
+
+    url: str = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Up to which event and which change of state there is news, or somebody was told it."""
+
+    event_id: int
+    change_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What is sent. `urgent`: somebody has to do something."""
+
+    title: str
+    body: str = field(repr=False)
+    urgent: bool

@@ -14,11 +14,12 @@ from psycopg import Connection, Error, OperationalError
 from psycopg.errors import DeadlockDetected
 
 from wishlist_service.config import load_config
-from wishlist_service.db import ask, connect, migration_lock, try_sync_lock
-from wishlist_service.logs import configure_logging
+from wishlist_service.db import ask, connect
 from wishlist_service.migrate import migrate
-from wishlist_service.postgres_programs import ProgramFailed, find_pg_restore, run
-from wishlist_service.queries import contents, wishes
+from wishlist_service.postgres.programs import ProgramFailed, find_pg_restore, run
+from wishlist_service.process.logs import configure_logging
+from wishlist_service.queries import server, wishes
+from wishlist_service.queries.locks import migration_lock, try_sync_lock
 
 TRIES: Final = 10
 
@@ -48,7 +49,7 @@ def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
                 _refuse_to_lose_anything(conn)
             _load(conn, script, keep=keep)
         migrated = migrate(database_url)
-    held = ask(database_url, contents.count_contents)
+    held = ask(database_url, server.count_contents)
     return (
         f"Restored {file.name}: {held.people} people, {held.titles} titles, {held.sync_runs} sync runs. "
         f"Migrated: {', '.join(migrated) or 'nothing, up to date'}."
@@ -74,13 +75,13 @@ def _script_of(file: Path) -> Generator[IO[bytes]]:
 
 
 def _refuse_to_lose_anything(conn: Connection) -> None:
-    if contents.has_tables(conn) and contents.holds_anything(conn):
-        held = contents.count_contents(conn)
+    if server.has_tables(conn) and server.holds_anything(conn):
+        held = server.count_contents(conn)
         raise RestoreRefused(
             f"The database already holds {held.people} people, {held.titles} titles and {held.sync_runs} sync runs. "
             "Use --replace to have them replaced; python -m wishlist_service.backup keeps a copy."
         )
-    if foreign := contents.list_foreign_relations(conn):
+    if foreign := server.list_foreign_relations(conn):
         raise RestoreRefused(
             f"The database holds something else: {', '.join(foreign)}. "
             "Use a database of its own, or --replace to have them erased."

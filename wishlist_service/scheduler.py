@@ -16,19 +16,22 @@ from psycopg import OperationalError
 from psycopg.errors import UndefinedTable
 from schedule import Scheduler
 
-from wishlist_service import claims, db, sync
+from wishlist_service import db
 from wishlist_service.config import Config, load_config
-from wishlist_service.details import Details
 from wishlist_service.errors import SyncFailure, SyncRunning
-from wishlist_service.giving_back import GivingBack
-from wishlist_service.logs import configure_logging
-from wishlist_service.memory import give_memory_back
-from wishlist_service.notifications import Notifications
-from wishlist_service.plex import PlexClient
-from wishlist_service.plex_titles import PlexTitles
+from wishlist_service.notify.worker import Notifications
+from wishlist_service.plex.client import PlexClient
+from wishlist_service.plex.titles import PlexTitles
+from wishlist_service.process import stopping
+from wishlist_service.process.logs import configure_logging
+from wishlist_service.process.memory import give_memory_back
 from wishlist_service.queries import claims as claim_queries
 from wishlist_service.queries import sync_users
+from wishlist_service.sync import claims
+from wishlist_service.sync.details import Details
+from wishlist_service.sync.run import run_sync
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
+from wishlist_service.write_back.worker import GivingBack
 
 logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__ when run
 
@@ -107,7 +110,7 @@ class Sidecar:
         claimed = claims.claim_due(self._config)
         if claimed is None:
             return False
-        sync.run(
+        run_sync(
             claimed,
             self._plex,
             self._cipher,
@@ -162,7 +165,7 @@ def main() -> None:
     give_memory_back()
     configure_logging(config.log_level)
     stop = threading.Event()
-    sync.stop_on_signals(stop)
+    stopping.stop_on_signals(stop)
     logger.info("scheduler started interval_hours=%g", config.sync_interval_hours)
     Sidecar(config, stop=stop, alive_file=arguments.alive_file).loop()
     logger.info("scheduler stopped")

@@ -36,16 +36,6 @@ _START: Final = """SwaggerUIBundle({
 });
 """
 
-_NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
-_API_POLICY: Final = f"{_NOTHING}; form-action 'none'"
-_DOCS_POLICY: Final = (
-    f"{_API_POLICY}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
-)
-# posters come from other hosts
-_PAGE_POLICY: Final = (
-    f"{_NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:"
-    "; connect-src 'self'"
-)
 
 bp = Blueprint("docs", __name__)
 
@@ -76,19 +66,3 @@ def asset(name: str) -> ResponseReturnValue:
 def read_document() -> dict[str, Any]:
     """openapi.json as it lies here: asked for too seldom to have it take half a megabyte of each process."""
     return json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))
-
-
-def add_headers(response: Response) -> Response:
-    """What a browser needs to know about every reply."""
-    if request.endpoint == "docs.page":
-        policy, referrer = _DOCS_POLICY, "no-referrer"
-    elif response.mimetype == "text/html":
-        # a page that never tells where somebody comes from has its own forms sent with "Origin: null"
-        policy, referrer = _PAGE_POLICY, "same-origin"
-    else:
-        policy, referrer = _API_POLICY, "no-referrer"
-    response.headers["Content-Security-Policy"] = policy
-    response.headers["Referrer-Policy"] = referrer
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "private, no-cache")
-    return response

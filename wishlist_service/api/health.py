@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 from psycopg import Error
 
 from wishlist_service import __version__, db
-from wishlist_service.api.parts import parts
-from wishlist_service.deadline import within
+from wishlist_service.process.deadline import within
 from wishlist_service.queries import sync_runs
+from wishlist_service.web.context import parts
 
 logger = logging.getLogger(__name__)
 

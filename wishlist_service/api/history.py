@@ -7,12 +7,12 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from wishlist_service.api.cursors import make_cursor, read_event_cursor
-from wishlist_service.api.fields import Fields
-from wishlist_service.api.parts import read, read_user_ids, reply
-from wishlist_service.api.paths import uids_meant
-from wishlist_service.page_models import EventPlace
+from wishlist_service.models import EventPlace
 from wishlist_service.queries import events
+from wishlist_service.web.context import read, read_user_ids, reply
+from wishlist_service.web.cursors import make_cursor, read_event_cursor
+from wishlist_service.web.fields import Fields
+from wishlist_service.web.paths import uids_meant
 
 bp = Blueprint("history", __name__, url_prefix="/api")
 

@@ -5,24 +5,18 @@ Requests are counted in files that the workers share (gunicorn.conf.py says wher
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
-from flask import Blueprint, Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from wishlist_service.api.parts import read
 from wishlist_service.queries.metrics import get_numbers
-
-_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
-
-_this_process: Final = CollectorRegistry()
-_requests: Final = Counter(
-    "wishlist_http_requests", "Requests answered.", ["method", "route", "status"], registry=_this_process
-)
+from wishlist_service.web.context import read
+from wishlist_service.web.counting import this_process
 
 bp = Blueprint("metrics", __name__)
 
@@ -36,21 +30,8 @@ def show_metrics() -> Response:
     try:
         MultiProcessCollector(counted)
     except ValueError:  # not under gunicorn: there is only this process
-        counted = _this_process
+        counted = this_process
     return Response(generate_latest(numbers) + generate_latest(counted), content_type=CONTENT_TYPE_LATEST)
-
-
-def count_request(response: Response) -> Response:
-    """To run after every view."""
-    # by route, not by path: a label for every path ever tried would fill the memory
-    route = request.url_rule.rule if request.url_rule else "unknown"
-    count(request.method if request.method in _METHODS else "other", route, response.status_code)
-    return response
-
-
-def count(method: str, route: str, status: int) -> None:
-    """Count a reply."""
-    _requests.labels(method, route, status).inc()
 
 
 class _Numbers(Collector):

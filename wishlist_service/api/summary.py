@@ -3,8 +3,8 @@
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from wishlist_service.api.parts import read, reply_with
 from wishlist_service.queries import summary
+from wishlist_service.web.context import read, reply_with
 
 bp = Blueprint("summary", __name__, url_prefix="/api/summary")
 

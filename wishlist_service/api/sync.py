@@ -7,12 +7,11 @@ from typing import Final
 
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
-from psycopg import OperationalError
 
-from wishlist_service import claims, sync
-from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import Parts, parts, read
 from wishlist_service.queries import sync_runs, users
+from wishlist_service.web import actions
+from wishlist_service.web.context import parts, read
+from wishlist_service.web.fields import LARGEST_ID, Fields
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ def start_sync() -> ResponseReturnValue:
     wait = query.number("wait", least=0, most=50, default=25)
     query.done()
 
-    run_id, thread = begin_sync(user_id=user_id)
+    run_id, thread = actions.begin_sync(user_id=user_id)
     _await(thread, wait, parts().stop)
 
     run = read(sync_runs.get_run, run_id=run_id)
@@ -83,28 +82,9 @@ def get_run(run_id: int) -> ResponseReturnValue:
     return jsonify(read(sync_runs.get_run, run_id=run_id))
 
 
-def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
-    """Begin a sync of everybody or one person: the run's id, and the thread that does it. Raises what claim() does."""
-    shared = parts()
-    claimed = claims.claim(shared.config, trigger="manual", user_id=user_id)
-    # no daemon: a worker that is told to end waits for the person being synced
-    thread = threading.Thread(target=_run, args=(claimed, shared), name=f"sync-run-{claimed.run_id}")
-    thread.start()
-    return claimed.run_id, thread
-
-
 def _await(thread: threading.Thread, seconds: float, stop: threading.Event) -> None:
     """Wait for the end of the thread; no longer than STOPPING_SECONDS once the process is told to stop."""
     deadline = time.monotonic() + seconds
     while thread.is_alive() and not stop.is_set() and (left := deadline - time.monotonic()) > 0:
         thread.join(min(left, 0.5))
     thread.join(max(0, min(deadline - time.monotonic(), STOPPING_SECONDS)))
-
-
-def _run(claimed: claims.Claim, shared: Parts) -> None:
-    try:
-        sync.run(claimed, shared.plex, shared.cipher, stop=shared.stop)
-    except OperationalError as error:
-        logger.error("sync run broke off, the database is away run=%s reason=%r", claimed.run_id, str(error).strip())
-    except Exception:
-        logger.exception("sync run broke off run=%s", claimed.run_id)

@@ -5,12 +5,12 @@ from functools import partial
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
-from wishlist_service import accounts
-from wishlist_service.api.fields import LARGEST_ID, Fields
-from wishlist_service.api.parts import parts, read, reply
-from wishlist_service.api.wishlist import list_page
 from wishlist_service.errors import Conflict
+from wishlist_service.people import accounts
 from wishlist_service.queries import users
+from wishlist_service.web.context import parts, read, reply
+from wishlist_service.web.fields import LARGEST_ID, Fields
+from wishlist_service.web.listing import list_page
 
 bp = Blueprint("users", __name__, url_prefix="/api/users")
 

@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from wishlist_service.title_models import TitleDetails, TitleQuestion
+from wishlist_service.models import TitleDetails, TitleQuestion
 
 
 def find_run_with_times_due(conn: Connection) -> int | None:

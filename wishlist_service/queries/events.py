@@ -7,7 +7,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from wishlist_service.errors import Gone
-from wishlist_service.page_models import EventPage, EventPlace
+from wishlist_service.models import EventPage, EventPlace
 
 
 def list_history(

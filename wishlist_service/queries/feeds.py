@@ -7,7 +7,7 @@ program expects a number makes it refuse the whole list.
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row, tuple_row
 
-from wishlist_service.page_models import Feed, Knowledge, WishlistFilter
+from wishlist_service.models import Feed, Knowledge, WishlistFilter
 
 
 def get_knowledge(conn: Connection, *, user_ids: list[int]) -> Knowledge:

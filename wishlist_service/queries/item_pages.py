@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from wishlist_service.page_models import ItemPage, Place, WishlistFilter
+from wishlist_service.models import ItemPage, Place, WishlistFilter
 
 MOST_COUNTED: Final = 1000
 

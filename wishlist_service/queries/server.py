@@ -3,7 +3,7 @@
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
 
-from wishlist_service.models import Server
+from wishlist_service.models import Contents, Server
 
 
 def get_server(conn: Connection) -> Server:
@@ -32,5 +32,61 @@ def list_applied_migrations(conn: Connection) -> list[str]:
             SELECT migration_id
               FROM _yoyo_migration
           ORDER BY migration_id
+            """
+        ).fetchall()
+
+
+def has_tables(conn: Connection) -> bool:
+    """Whether the database was ever migrated."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(cur.execute("SELECT to_regclass('public.plex_users') IS NOT NULL"))
+
+
+def count_contents(conn: Connection) -> Contents:
+    """How much there is; the tables must be there."""
+    with conn.cursor(row_factory=class_row(Contents)) as cur:
+        return next(
+            cur.execute(
+                """
+                SELECT (SELECT count(*) FROM plex_users) AS people,
+                       (SELECT count(*) FROM wishlist_items) AS titles,
+                       (SELECT count(*) FROM sync_runs) AS sync_runs
+                """
+            )
+        )
+
+
+def holds_anything(conn: Connection) -> bool:
+    """Whether there is anything to lose; a sync over nobody, as a new installation runs at once, is not."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return next(
+            cur.execute(
+                """
+                SELECT EXISTS (SELECT FROM plex_users)
+                    OR EXISTS (SELECT FROM wishlist_items)
+                    OR EXISTS (SELECT FROM sync_runs WHERE users_processed > 0)
+                """
+            )
+        )
+
+
+def list_foreign_relations(conn: Connection) -> list[str]:
+    """The tables, views and sequences in the schema that no version of this service made."""
+    with conn.cursor(row_factory=scalar_row) as cur:
+        return cur.execute(
+            """
+            SELECT relname
+              FROM pg_class
+             WHERE relnamespace = to_regnamespace('public')
+               AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+               AND relname NOT IN ('plex_users', 'wishlist_items', 'wishlist_item_sources', 'wishlist_tallies',
+                                   'wishlist_events', 'plex_links', 'sync_runs', 'sync_state',
+                                   'sync_state_changes', 'news_addresses',
+                                   'wishes', 'wishlist_documents', 'wishlist_event_documents',
+                                   'plex_user_reports', 'sync_run_reports')
+               AND relname !~ '^(plex_users|plex_links|wishlist_items|wishlist_events|sync_runs)_id_seq$'
+               AND relname <> 'sync_state_changes_id_seq'
+               AND relname !~ '^_?yoyo_'
+          ORDER BY relname
             """
         ).fetchall()

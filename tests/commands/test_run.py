@@ -1,0 +1,159 @@
+"""make run and make demo: everything in one go, and nothing left behind. Also the private PostgreSQL beneath."""
+
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from psycopg import Connection, connect
+
+from tests.support.processes import (
+    CHECKOUT,
+    alive,
+    call,
+    descendants,
+    free_port,
+    kill_all,
+    program,
+    request,
+    wait_until,
+)
+from wishlist_service.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
+
+
+@pytest.fixture
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of what runs, in a directory of its own."""
+    copy = Path("/tmp") / f"wishlist-checkout-{os.getpid()}"
+    copy.mkdir(mode=0o755)
+    for name in ("wishlist_service", "sql", "tests", "wsgi.py", "gunicorn.conf.py"):
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    yield copy
+    shutil.rmtree(copy)
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A short directory that another user may enter."""
+    directory = Path("/tmp") / f"wishlist-state-{os.getpid()}"
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def plain_environment(port: int) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port), "TMPDIR": "/tmp"}
+
+
+def test_demo_shows_a_merged_list_and_leaves_nothing(checkout: Path) -> None:
+    port = free_port()
+    temporary = checkout / "temporary"
+    temporary.mkdir()
+    env = plain_environment(port) | {"TMPDIR": str(temporary)}
+
+    with program("-m", "wishlist_service", "demo", env=env, cwd=checkout) as demo:
+        demo.wait_for("status=succeeded")
+        status, page = call("GET", f"http://127.0.0.1:{port}/api/wishlist?sort=wanted_count")
+        children = descendants(demo.process.pid)
+        exit_status = demo.end(signal.SIGINT)
+
+    assert (exit_status, status) == (0, 200)
+    assert [(item["title"], item["wanted_count"]) for item in page["items"][:2]] == [
+        ("The Lantern Keeper", 3),
+        ("Harbour Lights", 2),
+    ]
+    assert page["total"] == 5
+    assert len(children) >= 5
+    assert alive(children) == set()
+    assert list(temporary.iterdir()) == []
+    assert not (checkout / ".env").exists()
+
+
+def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    env = plain_environment(port) | {"PLEX_DISCOVER_URL": "http://127.0.0.1:9", "PLEX_TV_URL": "http://127.0.0.1:9"}
+
+    with program("-m", "wishlist_service", env=env, cwd=checkout) as first:
+        first.wait_for("Ctrl-C stops it")
+        secrets = (checkout / ".env").read_text()
+        key = {"X-API-Key": secrets.partition("API_KEY=")[2].partition("\n")[0]}
+        assert request("POST", f"{address}/api/sync", headers=key).status == 200
+        total = call("GET", f"{address}/api/sync/runs")[1]["total"]
+        first.end(signal.SIGTERM)
+    with program("-m", "wishlist_service", env=env, cwd=checkout) as second:
+        second.wait_for("Ctrl-C stops it")
+        again = call("GET", f"{address}/api/sync/runs")[1]["total"]
+        children = descendants(second.process.pid)
+        second.end(signal.SIGKILL)
+        wait_until(lambda: not alive(children))
+
+    directory = re.search(r"The database lives in (\S+)", first.output)
+    assert directory is not None
+    shutil.rmtree(directory[1])
+    assert (total, again) == (1, 1)
+    assert (checkout / ".env").read_text() == secrets
+    assert (checkout / ".env").stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"API_KEY=\w{48}\nTOKEN_ENCRYPTION_KEY=\w{48}\n", secrets)
+
+
+def test_run_says_so_when_the_port_is_taken(checkout: Path) -> None:
+    port = free_port()
+    env = plain_environment(port)
+    with (
+        program("-m", "http.server", str(port), "--bind", "0.0.0.0", env=env),
+        program("-m", "wishlist_service", "demo", env=env, cwd=checkout) as demo,
+    ):
+        exit_status = demo.exit_status()
+
+    assert exit_status == 1
+    assert f"Port {port} cannot be used" in demo.output
+
+
+def test_database_survives_that_everything_is_killed(state: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from wishlist_service.embedded_postgres import EmbeddedPostgres\n"
+        "with EmbeddedPostgres(Path(sys.argv[1])) as server: print('up', flush=True); time.sleep(60)"
+    )
+    env = plain_environment(0) | {"PYTHONPATH": str(CHECKOUT)}
+    with program("-c", script, str(state), env=env) as holder:
+        holder.wait_for("up")
+        with look_into(state) as conn:
+            conn.execute("CREATE TABLE kept (n int)")
+            conn.execute("INSERT INTO kept VALUES (42)")
+        kill_all(holder.process.pid)
+
+    with EmbeddedPostgres(state), look_into(state) as conn:
+        assert conn.execute("SELECT n FROM kept").fetchone() == (42,)
+
+
+def look_into(state: Path) -> Connection:
+    return connect(EmbeddedPostgres(state).url, autocommit=True)
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1], ids=["of another process", "of nobody"])
+def test_stale_lock_is_not_believed(state: Path, pid: int) -> None:
+    with EmbeddedPostgres(state):
+        pass
+    data = next(state.glob("pg*/PG_VERSION")).parent
+    (data / "postmaster.pid").write_text(f"{pid}\n{data}\n1\n5432\n{state}\n\n0 0\nready\n")
+
+    with EmbeddedPostgres(state), look_into(state) as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_second_user_of_the_same_database_is_refused(state: Path) -> None:
+    with EmbeddedPostgres(state), pytest.raises(EmbeddedPostgresError, match="already uses"):
+        EmbeddedPostgres(state).start()
+
+
+def test_path_too_long_for_a_socket_is_refused(state: Path) -> None:
+    with pytest.raises(EmbeddedPostgresError, match="too long"):
+        EmbeddedPostgres(state / ("x" * 100))

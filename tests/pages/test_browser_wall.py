@@ -1,0 +1,233 @@
+"""A person at the wall: sees posters, searches, filters, scrolls, follows a title. In a real browser."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.fake_plex import row
+from tests.support.household import API_KEY, Household
+from tests.support.nginx import BASE, under_a_path
+from tests.support.processes import gunicorn, settings_for
+
+SOUGHT = row("a11e", "The Lantern Keeper", year=2024)
+SHARED = row("4a2b", "Harbour Lights", media_type="show", year=2021)
+DEAD = row("dead", "Café at the End of the Pier", thumb="https://image.example.test/dead.jpg")
+COUNT_MOVED_POSTERS = """
+window.moved = 0;
+new PerformanceObserver((list) => {
+  for (const { sources } of list.getEntries()) {
+    window.moved += sources.filter(({ node }) => node?.parentElement?.closest("#titles")).length;
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def crowd(household: Household) -> Household:
+    """Ann wants 500 titles, Ben two of them and one that has lost its poster."""
+    rows = [row(f"{n:x}", f"Title {n:03}") for n in range(1, 499)]
+    household.add("Ann", [SHARED, *rows, SOUGHT])
+    household.sync()
+    household.add("Ben", [DEAD, SHARED, SOUGHT])
+    household.sync()
+    household.conn.execute("UPDATE wishlist_items SET genres = '{Drama,Mystery}', summary = 'Letters arrive.'")
+    return household
+
+
+@pytest.fixture
+def address(crowd: Household) -> Iterator[str]:
+    """Where the service is."""
+    with gunicorn(settings_for(crowd)) as (_, address):
+        yield address
+
+
+@pytest.fixture(params=["direct", BASE])
+def home(crowd: Household, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The wall's address, also under a path behind nginx."""
+    if request.param == "direct":
+        with gunicorn(settings_for(crowd)) as (_, address):
+            yield f"{address}/"
+        return
+    with under_a_path(crowd) as address:
+        yield address
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator("#titles .name").all_inner_texts()
+
+
+def test_person_finds_and_follows_a_title(browser: Browser, home: str) -> None:
+    with visit(browser) as page:
+        page.goto(home)
+        expect(page.locator("#titles li")).to_have_count(50)
+        expect(page.locator("#count")).to_have_text("501 titles")
+        expect(page.locator("#titles li").first.locator("img")).to_have_count(0)  # the dead one
+        expect(page.locator("#titles img").first).to_have_js_property("complete", value=True)
+        assert page.locator("#titles img").first.evaluate("image => image.naturalWidth") > 0
+        expect(page.locator("#titles li").first.locator(".tile")).to_be_visible()
+
+        page.get_by_role("searchbox").press_sequentially("lantern", delay=20)
+        expect(page.locator("#count")).to_have_text("1 title")
+        expect(page).to_have_url(f"{home}?search=lantern")
+        expect(page.get_by_role("searchbox")).to_be_focused()
+        assert titles(page) == ["The Lantern Keeper"]
+
+        page.reload()
+        assert titles(page) == ["The Lantern Keeper"]
+        page.get_by_role("link", name="The Lantern Keeper").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("The Lantern Keeper")
+        assert re.fullmatch(f"{re.escape(home)}title/movie/0+a11e", page.url)
+        expect(page.locator(".wishes li")).to_have_count(2)
+        page.wait_for_load_state()
+
+        page.get_by_role("link", name="All titles").click()
+        expect(page).to_have_url(f"{home}?search=lantern")
+        page.get_by_role("link", name="Clear filters").click()
+        expect(page.locator("#count")).to_have_text("501 titles")
+
+
+def test_person_filters_by_two_people_both(browser: Browser, address: str) -> None:
+    with visit(browser) as page:
+        page.goto(address)
+        expect(page.get_by_role("checkbox", name="Both of them")).to_be_hidden()
+
+        page.get_by_role("checkbox", name="Ben").check()
+        expect(page.locator("#count")).to_have_text("3 titles")
+        page.get_by_role("checkbox", name="Ann").check()
+        expect(page.locator("#count")).to_have_text("501 titles")
+        page.get_by_role("checkbox", name="Both of them").check()
+        expect(page.locator("#count")).to_have_text("2 titles")
+        assert sorted(titles(page)) == ["Harbour Lights", "The Lantern Keeper"]
+        page.get_by_role("radio", name="Shows").check()
+        expect(page.locator("#count")).to_have_text("1 title")
+        assert titles(page) == ["Harbour Lights"]
+
+        page.go_back()
+        expect(page.locator("#count")).to_have_text("2 titles")
+        expect(page.get_by_role("radio", name="All", exact=True)).to_be_checked()
+        page.goto(page.url)
+        expect(page.get_by_role("checkbox", name="Both of them")).to_be_checked()
+
+
+def test_wall_stays_when_the_service_stumbles(browser: Browser, address: str) -> None:
+    with visit(browser) as page:
+        page.goto(address)
+        page.route(lambda url: "search=" in url, lambda route: route.fulfill(status=503, body="<h1>Bad gateway</h1>"))
+
+        page.get_by_role("searchbox").fill("title 7")
+
+        expect(page.locator("#count")).to_have_text("The service does not answer. Try again in a moment.")
+        expect(page.locator("#titles li")).to_have_count(50)
+
+
+def test_person_scrolls_through_all_titles_without_a_jump(browser: Browser, address: str) -> None:
+    with visit(browser) as page:
+        page.add_init_script(COUNT_MOVED_POSTERS)
+        page.goto(f"{address}/?sort=title")
+        for page_number in range(2, 12):
+            page.locator("#titles li").last.scroll_into_view_if_needed()
+            expect(page.locator("#titles li")).to_have_count(min(page_number * 50, 501))
+
+        seen = titles(page)
+        assert len(set(seen)) == 501
+        assert seen == sorted(seen, key=str.lower)
+        expect(page.get_by_role("link", name="More titles")).to_have_count(0)
+        assert page.evaluate("window.moved") == 0
+
+        # back from a title to where one was
+        page.get_by_role("link", name="Title 498").click()
+        page.wait_for_load_state()
+        page.get_by_role("link", name="All titles").click()
+        expect(page.get_by_role("link", name="Title 498")).to_be_visible()
+
+
+def test_person_without_scripts_does_the_same_by_links(browser: Browser, home: str) -> None:
+    with visit(browser, java_script_enabled=False) as page:
+        page.goto(home)
+        page.get_by_role("searchbox").fill("light")
+        page.get_by_role("button", name="Show", exact=True).click()
+        assert page.url == f"{home}?search=light"
+        assert titles(page) == ["Harbour Lights"]
+
+        page.get_by_role("link", name="Clear filters").click()
+        page.get_by_role("checkbox", name="Ann").check()
+        page.get_by_role("checkbox", name="Ben").check()
+        page.get_by_role("checkbox", name="Both of them").check()
+        page.get_by_role("button", name="Show", exact=True).click()
+        assert sorted(titles(page)) == ["Harbour Lights", "The Lantern Keeper"]
+
+        page.goto(f"{home}?limit=100")
+        seen = titles(page)
+        while page.get_by_role("link", name="More titles").count():
+            page.get_by_role("link", name="More titles").click()
+            seen += titles(page)
+        assert len(seen) == len(set(seen)) == 501
+        page.locator("#titles a").last.click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(seen[-1])
+
+
+def test_person_signs_in_by_keyboard_and_out(browser: Browser, home: str) -> None:
+    with visit(browser) as page:
+        page.goto(home)
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="To the content")).to_be_focused()
+        for _ in range(2 + page.get_by_role("navigation", name="Pages").get_by_role("link").count()):
+            page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Sign in")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_label("Key")).to_be_focused()
+        page.keyboard.type("not the key")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("That is not the key.")
+        expect(page.get_by_label("Key")).to_be_focused()
+        page.keyboard.type(API_KEY)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(home)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+
+
+def test_link_in_a_message_opens_for_who_is_signed_in(browser: Browser, crowd: Household) -> None:
+    with (
+        gunicorn(settings_for(crowd, READ_API_KEY="reading-key-0123456789")) as (_, address),
+        visit(browser) as page,
+    ):
+        page.goto(address)
+        page.get_by_label("Key").fill("reading-key-0123456789")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("#count")).to_have_text("501 titles")
+
+        page.goto(address.replace("127.0.0.1", "localhost") + "/health")  # another site
+        page.evaluate("address => { location.href = address; }", f"{address}/?search=lantern")
+
+        expect(page.locator("#count")).to_have_text("1 title")
+        assert page.url == f"{address}/?search=lantern"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Browser, address: str, scheme: str) -> None:
+    paths = [
+        "/?limit=9",
+        "/?user=1&user=2&genre=Drama",
+        "/?search=zzz",
+        f"/title/{'a11e':0>24}",
+        "/sign-in",
+        "/?year=x",
+    ]
+    with visit(browser, color_scheme=scheme) as page:
+        for path in paths:
+            page.set_viewport_size({"width": 1440, "height": 900})
+            page.goto(address + path)
+            assert faults_of_access(page) == [], path
+
+            page.set_viewport_size({"width": 320, "height": 600})
+            assert page.evaluate("document.documentElement.scrollWidth") == 320, path

@@ -1,0 +1,125 @@
+"""The page Feeds: addresses that other programs can be given, and what to enter there."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support.household import API_KEY, Household
+from tests.support.seen import browse
+from tests.support.visitors import READ_KEY, keeping, reading, visitor
+
+README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+PLACEHOLDER = "<READ_API_KEY>"
+
+
+def addresses(client: FlaskClient, path: str = "/feeds") -> list[str]:
+    return [code.text for code in browse(client, path).all("code") if code.text.startswith("http")]
+
+
+def recipes() -> str:
+    return README.partition("\n## Recipes\n")[2].partition("\n## ")[0]
+
+
+def answer(client: FlaskClient, address: str, key: str = "") -> int:
+    """The status that a program gets for an address; an instance of Radarr or Sonarr is asked for what it lists."""
+    path = address.partition("localhost")[2]
+    path += {"/arr/radarr": "/api/v3/movie", "/arr/sonarr": "/api/v3/series"}.get(urlsplit(address).path[-11:], "")
+    client.delete_cookie("wishlist_session")
+    return client.get(path.replace(PLACEHOLDER, key), headers={"X-API-Key": key} if key else {}).status_code
+
+
+def test_every_address_of_the_recipes_is_here_and_answers(client: FlaskClient, filled: Household) -> None:
+    shown = addresses(client)
+
+    in_readme = {
+        urlsplit(found).path for found in re.findall(r"http://nas:8000(/[^`\s]*)", recipes()) if "docs" not in found
+    }
+    assert in_readme <= {urlsplit(address).path for address in shown}
+    assert {answer(client, address) for address in shown} == {200}
+    assert not any("apikey" in address for address in shown)
+
+
+def test_where_a_key_is_needed_its_place_is_shown_and_never_a_key(filled: Household) -> None:
+    with keeping(filled, read_api_key=READ_KEY) as client:
+        text, shown = client.get("/feeds").text, addresses(client)
+
+        assert API_KEY not in text
+        assert READ_KEY not in text
+        keyed = [address for address in shown if f"apikey={PLACEHOLDER}" in address]
+        assert {urlsplit(address).path.split("/")[1] for address in set(shown) - set(keyed)} == {"api", "arr"}
+        assert {answer(client, address, READ_KEY) for address in shown} == {200}
+        assert {answer(client, address) for address in shown} == {401}
+
+
+def test_key_that_is_in_the_address_of_the_page_is_not_in_the_page(filled: Household) -> None:
+    with visitor(filled, read_api_key=READ_KEY) as client:
+        assert READ_KEY not in client.get(f"/feeds?apikey={READ_KEY}").text
+
+
+def test_addresses_begin_as_the_one_that_was_asked_for(filled: Household) -> None:
+    with visitor(filled, url_base="/plex-wishlist") as client:
+        shown = addresses(client, "http://nas.example:8443/plex-wishlist/feeds")
+
+    assert {address.partition("plex-wishlist/")[0] for address in shown} == {"http://nas.example:8443/"}
+
+
+def test_behind_tls_they_begin_with_https(filled: Household) -> None:
+    with visitor(filled, trusted_proxies=1) as client:
+        client.environ_base["HTTP_X_FORWARDED_PROTO"] = "https"
+
+        assert {urlsplit(address).scheme for address in addresses(client)} == {"https"}
+
+
+def test_made_up_host_is_text(client: FlaskClient) -> None:
+    reply = client.get("/feeds", headers={"Host": 'x"><script>alert(1)</script>'})
+
+    assert "<script>alert" not in reply.text
+
+
+def test_radarrs_clean_up_is_warned_of_as_in_the_readme(client: FlaskClient) -> None:
+    warning = browse(client, "/feeds").one("p", class_="warning").text
+
+    for words in (
+        "Clean Library Level",
+        "Disabled",
+        "Log Only",
+        "Remove and Delete",
+        "a wishlist is no mirror of a library",
+    ):
+        assert words in warning
+        assert words in recipes()
+
+
+@pytest.mark.parametrize(
+    "words", ["within 15 minutes", "within 5 minutes", "every 6 hours", "Wanted movies", "collection_files"]
+)
+def test_it_says_what_the_readme_says(client: FlaskClient, words: str) -> None:
+    assert words in browse(client, "/feeds").one("main").text
+    assert words in recipes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({}, "any word"),
+        ({"read_api_key": READ_KEY}, "the READ_API_KEY"),
+        ({"names": "hidden"}, "a READ_API_KEY, which has to be set first, since names are hidden"),
+    ],
+)
+def test_what_to_enter_as_key_is_what_the_settings_ask_for(
+    filled: Household, settings: dict[str, str], key: str
+) -> None:
+    with keeping(filled, **settings) as client:
+        said = [item.text for item in browse(client, "/feeds").all("li") if "as API Key" in item.text]
+
+    assert said == [f"Enter the address as Full URL, and as API Key {key}."] * 2
+
+
+def test_who_may_look_sees_the_page_and_who_has_no_key_does_not(filled: Household) -> None:
+    with reading(filled) as client:
+        assert len(addresses(client)) == 16
+    with visitor(filled, read_api_key=READ_KEY) as client:
+        assert client.get("/feeds").status_code == 303

@@ -1,0 +1,164 @@
+"""Who may import whom: the rules of docs/architecture.md, read from the syntax trees."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "wishlist_service"
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+    if path != PACKAGE / "__init__.py"
+}
+
+# from the bottom up: a package or loose module imports only what stands on a floor below its own
+FLOORS = (
+    {"models", "errors"},
+    {"config", "db", "process"},
+    {"plex", "queries", "postgres"},
+    {"tokens", "migrate"},
+    {"people", "sync", "write_back"},
+    {"notify", "web"},
+    {"api", "pages", "feeds"},
+    {"app", "scheduler", "doctor", "backup", "restore", "__main__"},
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+# library -> the modules (or packages, with a dot at the end) that may import it
+ALLOWED = {
+    "flask": {"app", "web.", "api.", "pages.", "feeds."},
+    "werkzeug": {"app", "web.", "api.", "pages.", "feeds."},
+    "flask_swagger_ui": {"api.docs"},
+    "urllib3": {"plex.", "doctor.plex"},
+    "psycopg": {
+        "db",
+        "queries.",
+        "backup",
+        "config",
+        "migrate",
+        "restore",
+        "scheduler",
+        "tokens",
+        "api.health",
+        "doctor.database",
+        "feeds.downloads",
+        "notify.worker",
+        "people.sign_ins",
+        "sync.",
+        "web.actions",
+        "web.context",
+        "web.problems",
+        "write_back.",
+    },
+    "apprise": {"notify.targets"},
+    "psycopg_pool": {"db", "web.problems"},
+    "prometheus_client": {"api.metrics", "web.counting"},
+    "icalendar": {"feeds.calendar"},
+    "segno": {"pages.sign_ins"},
+    "yoyo": {"migrate"},
+    "schedule": {"scheduler", "backup"},
+    "cryptography": {"tokens"},
+    "dotenv": {"config"},
+    "gunicorn": {"web.worker"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module the file imports, names imported from a package included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+def room(module: str) -> str:
+    """The package below wishlist_service, or the loose module, that this module belongs to."""
+    return module.partition(".")[0]
+
+
+def rooms_imported(module: str) -> set[str]:
+    """The rooms that the module imports, its own left out."""
+    ours = {name.split(".")[1] for name in imports(MODULES[module]) if name.startswith("wishlist_service.")}
+    return ours - {"__version__", room(module)}
+
+
+def allowed(module: str, places: set[str]) -> bool:
+    return any(module == place or (place.endswith(".") and module.startswith(place)) for place in places)
+
+
+def test_every_room_has_its_floor() -> None:
+    assert {room(module) for module in MODULES} == FLOOR.keys()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_module_imports_only_from_the_floors_below(module: str) -> None:
+    level = FLOOR[room(module)]
+
+    assert {name for name in rooms_imported(module) if FLOOR[name] >= level} == set()
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("queries.")])
+def test_queries_know_only_models_and_errors(module: str) -> None:
+    inside = {name for name in imports(MODULES[module]) if name.startswith("wishlist_service.queries")}
+
+    assert rooms_imported(module) <= {"models", "errors"}
+    assert inside == set()
+
+
+@pytest.mark.parametrize("library", ALLOWED)
+def test_library_is_imported_only_where_it_may_be(library: str) -> None:
+    users = {
+        name for name, path in MODULES.items() if any(found.partition(".")[0] == library for found in imports(path))
+    }
+
+    assert users
+    assert {user for user in users if not allowed(user, ALLOWED[library])} == set()
+
+
+@pytest.mark.parametrize(
+    "module", ["plex.rows", "plex.watchlist_pages", "sync.decide", "feeds.formats", "feeds.tables"]
+)
+def test_deciding_modules_touch_no_clock_network_or_database(module: str) -> None:
+    found = {name.partition(".")[0] for name in imports(MODULES[module])}
+
+    assert found.isdisjoint({"time", "random", "os", "requests", "psycopg", "logging", "threading", "socket"})
+
+
+def test_environment_is_read_only_by_entry_points_and_config() -> None:
+    users = {name for name, path in MODULES.items() if "os.environ" in path.read_text()}
+
+    assert users == {"config", "__main__"}
+
+
+def test_sql_is_never_put_together_at_run_time() -> None:
+    for path in (PACKAGE / "queries").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "execute":
+                statement = node.args[0]
+                fixed = isinstance(statement, ast.Constant) or ast.unparse(statement) == "_PAGES[sort, order, tallied]"
+                assert fixed, f"{path.name}: {ast.unparse(statement)[:80]}"
+
+
+def test_at_most_twelve_modules_lie_loose() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 12
+
+
+def test_files_stay_short() -> None:
+    files = [path for path in ROOT.rglob("*.py") if not {".venv", ".data"} & set(path.relative_to(ROOT).parts)]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
+
+    assert len({name for name, lines in lengths.items() if lines > 400}) <= 2
+    assert {name for name, lines in lengths.items() if lines > 500} == set()
+
+
+def test_no_module_is_a_place_for_leftovers() -> None:
+    leftovers = re.compile("util|helper|common|manager|service|misc|tool")
+
+    assert {name for name in MODULES if leftovers.search(name)} == set()

@@ -1,0 +1,87 @@
+"""Signing in with a PIN at the simulated Plex: Pins(plex) adds it.
+
+Modelled on what is known of plex.tv: a PIN is shown only to the client identifier that made it, 25 characters
+and half an hour with strong=true, error 1020 once it has expired.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+
+from tests.support.fake_plex import FakePlex, Handler
+
+
+@dataclass
+class Pin:
+    """A sign-in; `token` is what the person agreed with."""
+
+    id: int
+    code: str
+    client_identifier: str
+    token: str | None = None
+    seconds_left: int = 1800
+
+
+class Pins:
+    """Every PIN made, by its code; `faults` answer instead, one request each."""
+
+    def __init__(self, plex: FakePlex, *, on_made: Callable[[Pin], None] = lambda _pin: None) -> None:
+        self.made: dict[str, Pin] = {}
+        self.asked: Counter[str] = Counter()
+        """How often a PIN was asked about, by its code."""
+        self.making_faults: deque[Callable[[Handler], None]] = deque()
+        self.asking_faults: deque[Callable[[Handler], None]] = deque()
+        self._on_made = on_made
+        self._ids = count(900_001)
+        plex.routes["POST", "/api/v2/pins"] = self._make
+        plex.routes["GET", "/api/v2/pins/([0-9]+)"] = self._show
+
+    def agree(self, code: str, token: str) -> None:
+        """The person opens the address, signs in and agrees; the token must be one of the simulated Plex's."""
+        self.made[code].token = token
+
+    def expire(self, code: str) -> None:
+        """Half an hour goes by."""
+        self.made[code].seconds_left = 0
+
+    def _make(self, handler: Handler) -> None:
+        if self.making_faults:
+            return self.making_faults.popleft()(handler)
+        client_identifier = handler.headers.get("X-Plex-Client-Identifier")
+        if not client_identifier or not handler.headers.get("X-Plex-Product"):
+            error = {"code": 1000, "message": "X-Plex-Client-Identifier is missing", "status": 400}
+            return handler.send_json(400, {"errors": [error]})
+        number = next(self._ids)
+        strong = handler.asked.query.get("strong") == "true"
+        code = sha256(str(number).encode()).hexdigest()[: 25 if strong else 4]
+        pin = Pin(number, code, client_identifier)
+        self.made[pin.code] = pin
+        self._on_made(pin)
+        return handler.send_json(201, _body(pin))
+
+    def _show(self, handler: Handler, number: str) -> None:
+        pin = next((pin for pin in self.made.values() if pin.id == int(number)), None)
+        if pin:
+            self.asked[pin.code] += 1
+        if self.asking_faults:
+            return self.asking_faults.popleft()(handler)
+        known = pin and pin.client_identifier == handler.headers.get("X-Plex-Client-Identifier")
+        if pin is None or not known or not pin.seconds_left:
+            error = {"code": 1020, "message": "Code not found or expired", "status": 404}
+            return handler.send_json(404, {"errors": [error]})
+        return handler.send_json(200, _body(pin))
+
+
+def _body(pin: Pin) -> dict[str, object]:
+    return {
+        "id": pin.id,
+        "code": pin.code,
+        "product": "Plex Wishlist Service",
+        "trusted": False,
+        "clientIdentifier": pin.client_identifier,
+        "expiresIn": pin.seconds_left,
+        "authToken": pin.token,
+        "newRegistration": None,
+    }

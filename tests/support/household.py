@@ -1,0 +1,115 @@
+"""What tests are made of: settings, a client of Plex, and people who are added and synced in one line."""
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from flask.testing import FlaskClient
+from psycopg import Connection
+
+from tests.support.fake_plex import FakePlex, Person
+from wishlist_service.app import parts_of
+from wishlist_service.config import Config
+from wishlist_service.models import PlexAccount, SyncRun, UserResult
+from wishlist_service.plex.client import PlexClient
+from wishlist_service.queries import users
+from wishlist_service.sync import claims
+from wishlist_service.sync.run import run_sync
+from wishlist_service.tokens import TokenCipher
+
+API_KEY = "test-api-key-0123456789"
+PASSPHRASE = "test-passphrase-0123456789"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")  # three test processes may share one server
+TEMPLATE = f"wishlist_template_{WORKER}"
+
+
+def with_database(url: str, name: str) -> str:
+    """The URL with another database name."""
+    head, _, query = url.partition("?")
+    scheme, _, rest = head.partition("://")
+    host = rest.partition("/")[0]
+    return f"{scheme}://{host}/{name}" + (f"?{query}" if query else "")
+
+
+def make_config(**settings: Any) -> Config:
+    """Settings with defaults that suit tests."""
+    defaults: dict[str, Any] = {
+        "database_url": "postgresql://nowhere.invalid/none",
+        "api_key": API_KEY,
+        "token_encryption_keys": (PASSPHRASE,),
+        "page_pause_seconds": 0,
+        "plex_timeout_seconds": 5,
+    }
+    return Config(**defaults | settings)
+
+
+def make_plex_client(config: Config, **options: Any) -> PlexClient:
+    """A client; `options` as PlexClient takes them."""
+    defaults: dict[str, Any] = {
+        "client_identifier": lambda: "test-client",
+        "stop": threading.Event(),
+        "retry_seconds": 0.01,
+    }
+    return PlexClient(config, **defaults | options)
+
+
+@dataclass
+class Household:
+    """Adds people, syncs, and looks at the outcome; the short way for tests of the sync."""
+
+    config: Config
+    plex: FakePlex
+    plex_client: PlexClient
+    cipher: TokenCipher
+    conn: Connection[dict[str, Any]]
+
+    def add(self, name: str, rows: list[dict[str, Any]] | None = None, *, token: str | None = None) -> Person:
+        """Add a person with this list, as if Plex had already told whose token it is."""
+        token = token or f"token-of-{name.lower()}-0123456789"
+        person = self.plex.people.get(token) or self.plex.add(token, username=name.lower(), rows=rows)
+        user_id = users.next_user_id(self.conn)
+        users.add_user(
+            self.conn,
+            user_id=user_id,
+            name=name,
+            plex_token=self.cipher.encrypt(token, owner=user_id),
+            token_fingerprint=self.cipher.fingerprints(token)[0],
+            token_masked="****",
+            account=PlexAccount(person.uuid, person.username),
+        )
+        return person
+
+    def sync(self, *, user_id: int | None = None, plex: PlexClient | None = None) -> SyncRun:
+        """One sync of everybody or one person, in this process."""
+        self.results: list[UserResult] = []
+        claimed = claims.claim(self.config, trigger="command", user_id=user_id)
+        return run_sync(
+            claimed, plex or self.plex_client, self.cipher, stop=threading.Event(), on_result=self.results.append
+        )
+
+    def user(self, name: str) -> dict[str, Any]:
+        """The person's row."""
+        row = self.conn.execute("SELECT * FROM plex_users WHERE name = %s", [name]).fetchone()
+        assert row is not None
+        return row
+
+    def titles(self, name: str) -> list[str]:
+        """The titles the person wants, in alphabetical order."""
+        rows = self.conn.execute(
+            """
+            SELECT item.title
+              FROM wishlist_items AS item
+              JOIN wishlist_item_sources AS source ON source.item_id = item.id
+              JOIN plex_users AS person ON person.id = source.user_id
+             WHERE person.name = %s AND source.removed_at IS NULL
+          ORDER BY item.title
+            """,
+            [name],
+        ).fetchall()
+        return [row["title"] for row in rows]
+
+
+def parts(client: FlaskClient) -> Any:
+    """What the views of this client's app work with."""
+    return parts_of(client.application)

@@ -1,0 +1,1 @@
+"""Tells whether everything is in order, and if not, what to do."""

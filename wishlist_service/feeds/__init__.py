@@ -1,0 +1,1 @@
+"""The wishlist in the words of other programs."""

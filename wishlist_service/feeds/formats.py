@@ -1,0 +1,166 @@
+"""Titles, as GET /api/wishlist shows them, in the words of programs that subscribe to lists. Pure functions.
+
+Which fields and spellings a program reads was taken from its source; docs/architecture.md tells why each is as it is.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any, Final
+from xml.sax.saxutils import escape, quoteattr
+
+from wishlist_service.models import Feed
+
+Title = Mapping[str, Any]
+
+_NAME: Final = "Household wishlist"
+_DESCRIPTION: Final = "What the household wants, from everybody's Plex watchlist."
+# what XML 1.0 does not allow, not even escaped
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_IMDB_ID: Final = re.compile(r"tt\d{7,8}", re.ASCII)
+
+
+def plex_rss(titles: Iterable[Title], *, home: str, address: str) -> Feed:
+    """All titles as Plex's own RSS tells a watchlist, for Radarr and Sonarr.
+
+    They read the first `guid` and the first `category` of an item only, so each has one; without an id that they
+    know it is left out. home, address: the service's and the feed's own.
+    """
+    items: list[str] = []
+    skipped = 0
+    for title in titles:
+        guid = _external_guid(title)
+        if guid is None:
+            skipped += 1
+        else:
+            items.append(_rss_item(title, name=title["title"], guid=guid))
+    return Feed(_rss(items, home=home, address=address), skipped)
+
+
+def news_rss(titles: Iterable[Title], *, home: str, address: str) -> str:
+    """Additions, for feed readers, which tell items apart by their guid: it is the uid."""
+    items = [_rss_item(title, name=_with_year(title), guid=title["uid"]) for title in titles]
+    return _rss(items, home=home, address=address)
+
+
+def news_json(titles: Iterable[Title], *, home: str, address: str) -> str:
+    """The same as JSON Feed 1.1."""
+    items: list[dict[str, Any]] = []
+    for title in titles:
+        item = {
+            "id": title["uid"],
+            "url": title["plex_url"],
+            "title": _with_year(title),
+            "content_text": wanted_by(title),
+            "image": title["poster_url"],
+            "date_published": title["added_at"],
+            "tags": [title["media_type"], *title["genres"]],
+        }
+        items.append({name: value for name, value in item.items() if value is not None})
+    feed = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": _NAME,
+        "description": _DESCRIPTION,
+        "home_page_url": home,
+        "feed_url": address,
+        "items": items,
+    }
+    return json.dumps(feed, ensure_ascii=False)
+
+
+def kometa(titles: Iterable[Title]) -> Feed:
+    """A collection file for Kometa: one collection of the movies, one of the shows.
+
+    A builder without ids would be an error to Kometa, so there is none; a file without collections is one, too,
+    and leaves the collections of the library as they are.
+    """
+    ids: dict[str, dict[str, list[str]]] = {
+        "movie": {"tmdb_movie": [], "imdb_id": []},
+        "show": {"tvdb_show": [], "tmdb_show": [], "imdb_id": []},
+    }
+    skipped = 0
+    for title in titles:
+        builders, show = ids[title["media_type"]], title["media_type"] == "show"
+        if show and title["tvdb_id"]:
+            builders["tvdb_show"].append(str(title["tvdb_id"]))
+        elif title["tmdb_id"]:
+            builders["tmdb_show" if show else "tmdb_movie"].append(str(title["tmdb_id"]))
+        elif title["imdb_id"]:
+            builders["imdb_id"].append(f'"{title["imdb_id"]}"')
+        else:
+            skipped += 1
+    lines = ["collections:"]
+    for media_type, builders in ids.items():
+        if any(builders.values()):
+            lines.append(f"  Wanted {media_type}s:")
+            lines += [f"    {builder}: [{', '.join(found)}]" for builder, found in builders.items() if found]
+            lines.append("    sync_mode: sync")
+    if len(lines) == 1:
+        lines = ["collections: {}"]
+    return Feed("\n".join(lines) + "\n", skipped)
+
+
+def tag_labels(people: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
+    """A tag for each person, of what Radarr and Sonarr allow in its label: a to z, 0 to 9 and the hyphen."""
+    labels: dict[str, int] = {}
+    for user_id, name in people:
+        plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+        label = re.sub("[^a-z0-9]+", "-", plain).strip("-") or f"person-{user_id}"
+        while label in labels:
+            label += f"-{user_id}"
+        labels[label] = user_id
+    return [{"id": user_id, "label": label} for label, user_id in labels.items()]
+
+
+def wanted_by(title: Title) -> str:
+    """A sentence that names who wants it."""
+    return f"Wanted by {', '.join(person['name'] for person in title['wanted_by'])}"
+
+
+def _external_guid(title: Title) -> str | None:
+    """The one id that both programs understand."""
+    if title["media_type"] == "movie":
+        best = title["tmdb_id"] and f"tmdb://{title['tmdb_id']}"
+    else:
+        best = title["tvdb_id"] and f"tvdb://{title['tvdb_id']}"
+    if not best and title["imdb_id"] and _IMDB_ID.fullmatch(title["imdb_id"]):
+        best = f"imdb://{title['imdb_id']}"
+    return best or (title["tmdb_id"] and f"tmdb://{title['tmdb_id']}")
+
+
+def _with_year(title: Title) -> str:
+    return f"{title['title']} ({title['year']})" if title["year"] else title["title"]
+
+
+def _rss(items: list[str], *, home: str, address: str) -> str:
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        '<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom">\n'
+        "<channel>\n"
+        f"<title>{_NAME}</title>\n"
+        f"<link>{_text(home)}</link>\n"
+        f"<description>{_DESCRIPTION}</description>\n"
+        f'<atom:link rel="self" type="application/rss+xml" href={quoteattr(_NO_XML.sub("", address))}/>\n'
+        f"{''.join(items)}"
+        "</channel>\n"
+        "</rss>\n"
+    )
+
+
+def _rss_item(title: Title, *, name: str, guid: str) -> str:
+    added_at = format_datetime(datetime.fromisoformat(title["added_at"]), usegmt=True)
+    link = f"<link>{_text(title['plex_url'])}</link>" if title["plex_url"] else ""
+    return (
+        f"<item><title>{_text(name)}</title>{link}"
+        f'<guid isPermaLink="false">{_text(guid)}</guid>'
+        f"<category>{title['media_type']}</category>"
+        f"<pubDate>{added_at}</pubDate>"
+        f"<description>{_text(wanted_by(title))}</description></item>\n"
+    )
+
+
+def _text(value: str) -> str:
+    return escape(_NO_XML.sub("", value))

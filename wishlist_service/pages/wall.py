@@ -1,0 +1,81 @@
+"""The wall: what everybody wants to watch, as posters."""
+
+import json
+from typing import Final
+from urllib.parse import urlencode
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from wishlist_service.queries import sync_runs, users, wishlist
+from wishlist_service.web.context import parts, read, reply
+from wishlist_service.web.listing import Listing, get_page, read_listing
+
+HTML: Final = "text/html; charset=utf-8"
+MOST_PEOPLE: Final = 40  # to choose from; a page has an end
+_MOST_TITLES_LOOKED_AT: Final = 1000
+
+bp = Blueprint("wall", __name__)
+
+
+@bp.get("/")
+def show() -> ResponseReturnValue:
+    """The wall; its query string is that of GET /api/wishlist."""
+    given = [pair for pair in request.args.items(multi=True) if pair[0] != "apikey"]
+    if any(value == "" for _, value in given):  # a form sent without the script has them
+        filled = urlencode([(name, value) for name, value in given if value != ""])
+        return redirect(f"{url_for('.show')}?{filled}".rstrip("?"))
+    response = reply(_page, content_type=HTML)
+    if response.status_code == 200 and not response.data:
+        return _empty_page()
+    return response
+
+
+def _page() -> str:
+    """The page, or nothing if nobody wants anything."""
+    listing = read_listing()
+    page, cursor = get_page(listing)
+    if page.total == 0 and not request.args.keys() - {"apikey"}:
+        return ""
+    kept = [pair for pair in request.args.items(multi=True) if pair[0] not in ("after", "offset", "apikey")]
+    return render_template(
+        "wall.html",
+        listing=listing,
+        filters=listing.filters,
+        page=page,
+        items=json.loads(page.items_json),
+        first=f"?{urlencode(kept)}",
+        more=f"?{urlencode([*kept, ('after', cursor)])}" if cursor else "",
+        people=_people(listing),
+        genres=_genres(listing),
+        has_library=bool(parts().config.plex_server_url),
+    )
+
+
+def _people(listing: Listing) -> list[dict[str, object]]:
+    """Whose wishes one can choose: those who have any, and those chosen."""
+    chosen = listing.filters.user_ids or []
+    people = read(users.list_users, active=True, limit=MOST_PEOPLE, offset=0)
+    return [
+        {"id": person.id, "name": person.name, "chosen": person.id in chosen}
+        for person in people
+        if person.wishlist_size or person.id in chosen
+    ]
+
+
+def _genres(listing: Listing) -> list[str]:
+    genres = read(wishlist.list_genres, most_titles=_MOST_TITLES_LOOKED_AT)
+    chosen = listing.filters.genre
+    return sorted({*genres, chosen} if chosen else genres, key=str.casefold)
+
+
+def _empty_page() -> str:
+    """What to do, or what to wait for; never kept, since what it tells changes by itself."""
+    people = read(users.list_users, active=None, limit=MOST_PEOPLE, offset=0)
+    return render_template(
+        "empty.html",
+        people=people,
+        failed=[person for person in people if person.active and person.sync_detail],
+        anybody_read=any(person.last_success_at for person in people),
+        is_syncing=read(sync_runs.find_running_run) is not None,
+    )

@@ -1,0 +1,118 @@
+"""People and their tokens: checked with Plex, encrypted, stored."""
+
+import logging
+
+from wishlist_service import db
+from wishlist_service.errors import Conflict, Fault, Invalid, PlexError, TokenRejected
+from wishlist_service.models import PlexAccount
+from wishlist_service.plex.client import PlexClient
+from wishlist_service.queries import locks, merging, sign_ins, sync_runs, users
+from wishlist_service.tokens import TokenCipher, mask
+
+logger = logging.getLogger(__name__)
+
+
+def add_user(
+    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, *, name: str, token: str, link_id: int | None = None
+) -> int:
+    """Add a person and return their id.
+
+    link_id: the sign-in that led to the token; it is finished with it, or Conflict says that it had ended.
+    Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken. A token
+    that cannot be checked now is stored: the next sync will say what it is worth.
+    """
+    fingerprint, account = _check_token(pool, plex, cipher, token)
+    with pool.connection() as conn, conn.transaction():
+        user_id = users.next_user_id(conn)
+        users.add_user(
+            conn,
+            user_id=user_id,
+            name=name,
+            plex_token=cipher.encrypt(token, owner=user_id),
+            token_fingerprint=fingerprint,
+            token_masked=mask(token),
+            account=account,
+        )
+        if link_id is not None:
+            sign_ins.finish_link(conn, link_id=link_id, user_id=user_id)
+    logger.info("user added user=%s checked=%s", user_id, account is not None)
+    return user_id
+
+
+def change_user(
+    pool: db.Pool,
+    plex: PlexClient,
+    cipher: TokenCipher,
+    *,
+    user_id: int,
+    name: str | None,
+    token: str | None,
+    active: bool | None,
+    link_id: int | None = None,
+) -> None:
+    """Change what is not None, all of it or nothing; `link_id` as for add_user.
+
+    Raises NotFound, Invalid and Conflict as add_user does, and Conflict for a token of another
+    Plex account: its list would replace this person's.
+    """
+    known_uuid, known_username = db.read(pool, users.get_account, user_id=user_id)
+    fingerprint, account = _check_token(pool, plex, cipher, token, but=user_id) if token else ("", None)
+    if account and known_uuid and account.uuid != known_uuid:
+        raise Conflict(
+            f"This token is of the Plex account {account.username}, but this person's list is read from "
+            f"{known_username}. Add {account.username} as a person of their own instead."
+        )
+    with pool.connection() as conn, conn.transaction():
+        if active is not None:
+            locks.lock_wishlist(conn)
+        users.update_user(conn, user_id=user_id, name=name, active=active)
+        if token is not None:
+            users.update_token(
+                conn,
+                user_id=user_id,
+                plex_token=cipher.encrypt(token, owner=user_id),
+                token_fingerprint=fingerprint,
+                token_masked=mask(token),
+                account=account,
+            )
+        if link_id is not None:
+            sign_ins.finish_link(conn, link_id=link_id, user_id=user_id)
+    changed = {"name": name, "token": token, "active": active}
+    told = ",".join(field for field, value in changed.items() if value is not None)
+    logger.info("user changed user=%s changed=%s%s", user_id, told, "" if active is None else f" active={active}")
+
+
+def erase_user(pool: db.Pool, *, user_id: int) -> None:
+    """Erase a person, their token, their wishes, and the items only they ever wanted. Raises NotFound."""
+    with pool.connection() as conn, conn.transaction():
+        locks.lock_wishlist(conn)
+        item_ids = merging.list_wished_item_ids(conn, user_id=user_id)
+        users.remove_user(conn, user_id=user_id)
+        merging.remove_unwanted_items(conn, item_ids=item_ids)
+        sync_runs.remove_person(conn, user_id=user_id)
+    logger.info("user erased user=%s", user_id)
+
+
+def _check_token(
+    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, but: int | None = None
+) -> tuple[str, PlexAccount | None]:
+    """The token's fingerprint, and whose it is if Plex can be asked now; neither may be anybody's `but` this one's."""
+    fingerprints = cipher.fingerprints(token)
+    owner = db.read(pool, users.find_token_owner, fingerprints=fingerprints)
+    if owner and owner[0] != but:
+        raise Conflict(f"This token is already here, it belongs to {owner[1]}.")
+    account = _ask_plex(plex, token)
+    owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
+    if account and owner and owner[0] != but:
+        raise Conflict(f"The Plex account {account.username} is already here, it belongs to {owner[1]}.")
+    return fingerprints[0], account
+
+
+def _ask_plex(plex: PlexClient, token: str) -> PlexAccount | None:
+    try:
+        return plex.account(token, tries=1)  # somebody waits for the reply; the next sync asks again
+    except TokenRejected as error:
+        raise Invalid([Fault("token", "Plex does not accept this token.")]) from error
+    except PlexError as error:
+        logger.warning("token could not be checked now reason=%s", error)
+        return None

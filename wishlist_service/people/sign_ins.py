@@ -1,0 +1,175 @@
+"""Signing in by link: a person agrees at Plex, and their token comes here by itself.
+
+Each process may start sign-ins. Plex is asked about all that are pending, whoever started them, by a thread
+of every process that has seen one; which of them asks about which is settled in the database.
+"""
+
+import logging
+import threading
+from datetime import timedelta
+from typing import Final
+
+from psycopg import OperationalError
+from psycopg.errors import UndefinedTable
+
+from wishlist_service import db
+from wishlist_service.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    PinExpired,
+    PlexAway,
+    PlexError,
+    RateLimited,
+    TokenUnreadable,
+    Unreachable,
+)
+from wishlist_service.models import PlexLink
+from wishlist_service.people import accounts
+from wishlist_service.plex.client import PlexClient
+from wishlist_service.plex.pins import PlexPins, sign_in_url
+from wishlist_service.queries import sign_ins, users
+from wishlist_service.tokens import TokenCipher
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 3.0  # Plex wants 2 or more between two questions about one PIN
+LOOK_SECONDS: Final = 1.0  # between any two questions of this process
+LONGEST_LOOK_SECONDS: Final = 60.0
+_KEY_CHANGED: Final = "TOKEN_ENCRYPTION_KEY was changed during this sign-in. Start another one."
+
+
+class Links:
+    """The sign-ins of one process."""
+
+    def __init__(
+        self, pool: db.Pool, plex: PlexClient, pins: PlexPins, cipher: TokenCipher, *, stop: threading.Event
+    ) -> None:
+        self._pool = pool
+        self._plex = plex
+        self._pins = pins
+        self._cipher = cipher
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._watching = False
+        self._look_again = False
+
+    def start(self, *, name: str) -> int:
+        """Start the sign-in of somebody to be added under this name; returns its id.
+
+        Raises Conflict if the name is taken, and PlexAway.
+        """
+        if db.read(self._pool, sign_ins.is_name_taken, name=name):
+            raise Conflict(users.NAME_TAKEN)
+        return self._start(name=name, user_id=None)
+
+    def renew(self, *, user_id: int) -> int:
+        """Start a sign-in that gives this person another token of the same account; returns its id.
+
+        Raises NotFound and PlexAway.
+        """
+        db.read(self._pool, users.get_account, user_id=user_id)
+        return self._start(name=None, user_id=user_id)
+
+    def url(self, link: PlexLink) -> str:
+        """Where the person of a pending sign-in agrees. Raises Conflict if it can come to nothing."""
+        try:
+            return sign_in_url(link.code, self._cipher.decrypt(link.client_identifier, owner=link.pin_id))
+        except TokenUnreadable as error:
+            raise Conflict(_KEY_CHANGED) from error
+
+    def watch(self) -> None:
+        """See to it that this process asks Plex about the pending sign-ins, for as long as there are any."""
+        with self._lock:
+            self._look_again = True
+            if not self._watching:
+                self._watching = True
+                # a daemon: a sign-in that is cut off here goes on anywhere else, or at the next start
+                threading.Thread(target=self._watch, daemon=True, name="sign-ins").start()
+
+    def _start(self, *, name: str | None, user_id: int | None) -> int:
+        try:
+            pin = self._pins.make()
+        except PlexError as error:
+            logger.warning("sign-in could not be started reason=%s", error)
+            raise PlexAway(f"{_why(error)}, so no sign-in was started. Try again in a minute.") from error
+        client_identifier = self._cipher.encrypt(pin.client_identifier, owner=pin.id)
+        with self._pool.connection() as conn, conn.transaction():
+            sign_ins.remove_old_links(conn)
+            link_id = sign_ins.add_link(conn, name=name, user_id=user_id, pin=pin, client_identifier=client_identifier)
+        logger.info("sign-in started link=%s user=%s", link_id, user_id)
+        self.watch()
+        return link_id
+
+    def _watch(self) -> None:
+        pause, away = LOOK_SECONDS, False
+        while not self._stop.wait(pause):
+            self._look_again = False
+            try:
+                pending = self._ask_about_one()
+                pause, away = LOOK_SECONDS, False
+            except RateLimited:
+                pending, pause = True, min(pause * 2, LONGEST_LOOK_SECONDS)
+            except (OperationalError, UndefinedTable) as error:
+                if not away:
+                    logger.warning("sign-ins wait for the database reason=%r", str(error).strip())
+                pending, pause, away = True, 10 * LOOK_SECONDS, True
+            except Exception:
+                logger.exception("unexpected error while waiting for sign-ins")
+                pending, pause = True, LONGEST_LOOK_SECONDS
+            with self._lock:
+                if not (pending or self._look_again):
+                    self._watching = False
+                    return
+
+    def _ask_about_one(self) -> bool:
+        """Ask Plex about a sign-in that has its turn; False if none is pending. Raises RateLimited."""
+        link = db.read(self._pool, sign_ins.claim_link, pause=timedelta(seconds=POLL_SECONDS))
+        if link is None:
+            return db.read(self._pool, sign_ins.is_any_pending)
+        try:
+            token = self._pins.token(link.pin_id, self._cipher.decrypt(link.client_identifier, owner=link.pin_id))
+            if token is not None:
+                self._store(link, token)
+        except RateLimited:
+            logger.info("sign-ins wait, plex asks to slow down link=%s", link.id)
+            raise
+        except PlexError as error:
+            logger.info("sign-in could not be asked about now link=%s reason=%s", link.id, _why(error))
+        except PinExpired:
+            self._end(link, "expired", None)
+        except TokenUnreadable:
+            self._end(link, "failed", _KEY_CHANGED)
+        except Invalid:
+            self._end(link, "failed", "Plex does not accept the token that it gave. Start another sign-in.")
+        except (Conflict, NotFound) as error:
+            self._end(link, "failed", str(error))
+        return True
+
+    def _store(self, link: PlexLink, token: str) -> None:
+        if link.user_id is None:
+            accounts.add_user(self._pool, self._plex, self._cipher, name=link.name or "", token=token, link_id=link.id)
+        else:
+            accounts.change_user(
+                self._pool,
+                self._plex,
+                self._cipher,
+                user_id=link.user_id,
+                name=None,
+                token=token,
+                active=None,
+                link_id=link.id,
+            )
+        logger.info("sign-in ended link=%s status=linked", link.id)
+
+    def _end(self, link: PlexLink, status: str, detail: str | None) -> None:
+        with self._pool.connection() as conn:
+            ended = sign_ins.end_link(conn, link_id=link.id, status=status, detail=detail)
+        if ended:
+            logger.info("sign-in ended link=%s status=%s reason=%s", link.id, status, detail)
+
+
+def _why(error: PlexError) -> str:
+    if isinstance(error, RateLimited):
+        return "Plex asks to slow down (HTTP 429)"
+    return "Plex does not answer" if isinstance(error, Unreachable) else "Plex answered something unexpected"

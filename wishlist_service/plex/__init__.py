@@ -1,0 +1,1 @@
+"""Everything that speaks Plex's language; nothing else does."""

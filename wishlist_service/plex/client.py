@@ -1,0 +1,151 @@
+"""Plex: a person's watchlist and account. Plex's wire words stop here.
+
+Every call gives the whole truth or raises a PlexError: never a part of a list, and never
+an empty list for a failure.
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from wishlist_service.config import Config
+from wishlist_service.errors import PlexChanged, TitleUnknown, TokenRejected, Unreachable
+from wishlist_service.models import PlexAccount, Watchlist
+from wishlist_service.plex.http import TRIES, PlexHttp, Reply
+from wishlist_service.plex.rows import clean_text
+from wishlist_service.plex.watchlist_pages import ListChanged, Page, PageReader
+
+logger = logging.getLogger(__name__)
+
+PAGE_SIZE: Final = 100  # Plex answers 400 to more
+LIST_PATH: Final = "/library/sections/watchlist/all"
+REMOVE_PATH: Final = "/actions/removeFromWatchlist"
+USER_PATH: Final = "/api/v2/user"
+
+Progress = Callable[[int, int], None]
+
+
+class PlexClient:
+    """One per process. Tokens are handed to each call and travel in a header, never in a URL."""
+
+    def __init__(
+        self, config: Config, *, client_identifier: Callable[[], str], stop: threading.Event, retry_seconds: float = 1
+    ) -> None:
+        self._list_url = f"{config.plex_discover_url}{LIST_PATH}"
+        self._remove_url = f"{config.plex_discover_url}{REMOVE_PATH}"
+        self._user_url = f"{config.plex_tv_url}{USER_PATH}"
+        self._ping_url = f"{config.plex_tv_url}/api/v2/ping"
+        self._page_pause_seconds = config.page_pause_seconds
+        self._stop = stop
+        self._http = PlexHttp(
+            timeout_seconds=config.plex_timeout_seconds,
+            client_identifier=client_identifier,
+            stop=stop,
+            retry_seconds=retry_seconds,
+        )
+
+    def watchlist(self, token: str, *, etag: str | None = None, progress: Progress | None = None) -> Watchlist | None:
+        """The person's whole watchlist; None if Plex says that it is still the one of `etag`.
+
+        `progress` is told (rows read, rows in all) after each page. Raises a PlexError.
+        """
+        try:
+            return self._read_list(token, etag=etag, progress=progress, known_twice=frozenset())
+        except ListChanged as change:
+            logger.info("watchlist changed while it was read, reading again reason=%s", change)
+            known_twice = change.twice
+        try:
+            return self._read_list(token, etag=None, progress=progress, known_twice=known_twice)
+        except ListChanged as change:
+            raise PlexChanged(
+                f"The list did not hold still while it was read, twice ({change}). "
+                "It is kept as it was and read again at the next sync."
+            ) from change
+
+    def account(self, token: str, *, tries: int = TRIES) -> PlexAccount:
+        """Whose token this is. Raises TokenRejected if Plex says that it is nobody's, else another PlexError."""
+        reply = self._http.get(self._user_url, token, tries=tries)
+        if reply.status in (401, 498):
+            raise TokenRejected(
+                "Plex no longer accepts this token. Get a new one (README, 'How to get a Plex token') "
+                "and save it for this person."
+            )
+        body = _expect_ok(reply, "the account").decoded()
+        uuid = clean_text(body.get("uuid"), longest=100) if isinstance(body, dict) else None
+        if uuid is None:
+            raise PlexChanged("Plex described the account in a way this version does not understand.")
+        # a managed user has a title but no username
+        name = clean_text(body.get("username"), longest=200) or clean_text(body.get("title"), longest=200)
+        return PlexAccount(uuid=uuid, username=name or uuid)
+
+    def remove_from_watchlist(self, token: str, uid: str, *, tries: int = TRIES) -> None:
+        """Take the title off the person's watchlist; one that is not on it is no matter. Raises a PlexError."""
+        query = {"ratingKey": uid.rpartition("/")[2]}
+        reply = self._http.ask("PUT", self._remove_url, headers={"X-Plex-Token": token}, query=query, tries=tries)
+        if reply.status in (401, 403):
+            self._explain_refusal(token, reply.status, tries=tries)
+        # any other 404 is about the path, as when Plex moved its watchlists
+        if reply.status == 404 and b"MetadataItem" in reply.body:
+            raise TitleUnknown("Plex does not know this title any longer, so it cannot be taken off the list.")
+        # a login page of some network says 200, too
+        _expect_ok(reply, "that the title is off the list").decoded()
+
+    def ping(self, token: str) -> None:
+        """Use the token, so that Plex does not let it lapse. Raises a PlexError."""
+        _expect_ok(self._http.get(self._ping_url, token), "a ping")
+
+    def request_counts(self) -> Counter[str]:
+        """How many requests ended ok, not_modified, refused, rate_limited, server_error or no_answer so far."""
+        return self._http.counts()
+
+    def _read_list(
+        self, token: str, *, etag: str | None, progress: Progress | None, known_twice: frozenset[str]
+    ) -> Watchlist | None:
+        reader = PageReader()
+        while not reader.complete:
+            if reader.received:
+                self._stop.wait(self._page_pause_seconds)
+            reply = self._get_page(token, start=reader.received, etag=None if reader.received else etag)
+            if reply.status == 304 and etag and not reader.received:
+                return None
+            reader.add(Page.from_reply(_expect_ok(reply, "the list").decoded()), etag=reply.etag)
+            if progress:
+                progress(reader.received, reader.total)
+        return reader.watchlist(known_twice=known_twice)
+
+    def _get_page(self, token: str, *, start: int, etag: str | None) -> Reply:
+        query = {
+            "includeGuids": "1",
+            "sort": "watchlistedAt:desc",
+            "X-Plex-Container-Start": str(start),
+            "X-Plex-Container-Size": str(PAGE_SIZE),
+        }
+        reply = self._http.get(self._list_url, token, query=query, etag=etag)
+        if reply.status in (401, 403):
+            self._explain_refusal(token, reply.status)
+        return reply
+
+    def _explain_refusal(self, token: str, status: int, *, tries: int = TRIES) -> None:
+        # Only the account says whether a token is dead; a refused list alone does not.
+        try:
+            self.account(token, tries=tries)
+        except PlexChanged as error:
+            raise Unreachable(
+                f"Plex refused the list (HTTP {status}) and did not say whether the token is valid. "
+                "The list is kept as it was and read again at the next sync."
+            ) from error
+        raise PlexChanged(
+            f"Plex accepts the token but refuses the list (HTTP {status}). "
+            "The list is kept as it was; look for a newer version of this service."
+        )
+
+
+def _expect_ok(reply: Reply, what: str) -> Reply:
+    if reply.status != 200:
+        raise PlexChanged(
+            f"Plex answered HTTP {reply.status} instead of {what}. "
+            "Nothing is changed; look for a newer version of this service."
+        )
+    return reply

@@ -1,0 +1,241 @@
+"""HTTP to Plex: bounded in time and size, retried with backoff, one cooldown for the whole process."""
+
+import email.utils
+import json
+import logging
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+from xml.etree import ElementTree
+
+from urllib3 import exceptions
+
+from wishlist_service import __version__
+from wishlist_service.errors import PlexChanged, RateLimited, Unreachable
+from wishlist_service.plex.connections import Connections
+
+logger = logging.getLogger(__name__)
+
+PRODUCT: Final = "Plex Wishlist Service"  # as people see it in their account's list of devices
+TRIES: Final = 3
+_MOST_BYTES: Final = 20_000_000
+_LONGEST_COOLDOWN_SECONDS: Final = 3600.0
+_COOLDOWN_WITHOUT_HEADER_SECONDS: Final = 60.0
+_WAITED_OUT_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What Plex answered, whatever the status."""
+
+    status: int
+    etag: str | None
+    retry_after: str | None
+    content_type: str
+    body: bytes
+
+    def decoded(self) -> Any:
+        """The body from JSON, or from XML in the same shape. Raises PlexChanged if it is neither."""
+        try:
+            if "html" in self.content_type:
+                raise ValueError("an HTML page")
+            if "xml" in self.content_type:
+                return _from_xml(self.body)
+            return json.loads(self.body)
+        except (ValueError, RecursionError, ElementTree.ParseError) as error:
+            what = ascii(self.content_type)[:60] if self.content_type else "no content type"
+            raise PlexChanged(
+                f"Plex answered something that is not JSON ({what}, {len(self.body)} bytes). "
+                "A login page of this network, or a change at Plex; the list is kept as it was."
+            ) from error
+
+
+class PlexHttp:
+    """The connections of one process to Plex, shared by its threads.
+
+    client_identifier: asked at the first request, the same for good.
+    stop: once set, nothing is waited for any longer.
+    retry_seconds: the first pause before another try; it doubles each time.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_seconds: float,
+        client_identifier: Callable[[], str],
+        stop: threading.Event,
+        retry_seconds: float = 1,
+    ) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._ask_client_identifier = client_identifier
+        self._stop = stop
+        self._retry_seconds = retry_seconds
+        self._cooldown_until = 0.0
+        self._counts: Counter[str] = Counter()
+        self._counts_lock = threading.Lock()
+        self._connections = Connections()
+
+    def get(
+        self,
+        url: str,
+        token: str,
+        *,
+        query: dict[str, str] | None = None,
+        etag: str | None = None,
+        tries: int = TRIES,
+    ) -> Reply:
+        """What ask() gives for a GET with this token."""
+        headers = {"X-Plex-Token": token} | ({"If-None-Match": etag} if etag else {})
+        return self.ask("GET", url, headers=headers, query=query, tries=tries)
+
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        query: dict[str, str] | None = None,
+        tries: int = TRIES,
+    ) -> Reply:
+        """The reply, whatever its status, except for those that ask to come again later.
+
+        headers: beside those of every request, or instead of them.
+        Raises RateLimited (429 and no time to wait it out) or Unreachable (no answer or 5xx, every time).
+        """
+        problem = ""
+        for attempt in range(1, tries + 1):
+            self._wait_out_cooldown()
+            try:
+                reply = self._exchange(method, url, query, self._headers | headers)
+            except exceptions.HTTPError as error:
+                self._count("no_answer")
+                problem = _describe(error)
+            else:
+                self._count(_outcome(reply.status))
+                if reply.status == 429:
+                    self._cool_down(_retry_after_seconds(reply.retry_after))
+                    continue
+                if reply.status < 500:
+                    return reply
+                problem = f"HTTP {reply.status}"
+            logger.info("plex gave no answer host=%s attempt=%s problem=%s", urlsplit(url).hostname, attempt, problem)
+            delay = self._retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+            if attempt == tries or self._stop.wait(delay):
+                break
+        if not problem:
+            raise self._rate_limited()
+        kept = "The list is kept as it was and read again at the next sync"
+        if problem.startswith("HTTP"):
+            raise Unreachable(f"Plex is in trouble ({problem}). {kept}.")
+        raise Unreachable(
+            f"Plex did not answer ({problem}). {kept}; "
+            "if this lasts, check this machine's internet connection and name resolution."
+        )
+
+    def counts(self) -> Counter[str]:
+        """How many requests ended in what way so far."""
+        with self._counts_lock:
+            return self._counts.copy()
+
+    def _count(self, outcome: str) -> None:
+        with self._counts_lock:
+            self._counts[outcome] += 1
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Accept": "application/json",
+            "User-Agent": f"PlexWishlistService/{__version__}",
+            "X-Plex-Product": PRODUCT,
+            "X-Plex-Client-Identifier": self._ask_client_identifier(),
+        }
+
+    def _exchange(self, method: str, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
+        # the time-out counts from byte to byte, so a dripping body needs a deadline of its own
+        deadline = time.monotonic() + 3 * self._timeout_seconds
+        address = f"{url}?{urlencode(query)}" if query else url
+        with self._connections.request(
+            method, address, headers=headers, timeout_seconds=self._timeout_seconds
+        ) as response:
+            body = bytearray()
+            while chunk := response.read1(65_536, decode_content=True):
+                body += chunk
+                if time.monotonic() > deadline or len(body) > _MOST_BYTES:
+                    raise exceptions.TimeoutError("The body is too slow or too long.")
+            return Reply(
+                status=response.status,
+                etag=response.headers.get("ETag"),
+                retry_after=response.headers.get("Retry-After"),
+                content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
+                body=bytes(body),
+            )
+
+    def _cool_down(self, seconds: float) -> None:
+        logger.warning("plex asks to slow down cooldown_seconds=%.0f", seconds)
+        # "now" is no answer to being too fast
+        seconds = max(seconds, self._retry_seconds)
+        self._cooldown_until = max(self._cooldown_until, time.monotonic() + seconds)
+
+    def _wait_out_cooldown(self) -> None:
+        left = self._cooldown_until - time.monotonic()
+        if left > _WAITED_OUT_SECONDS or (left > 0 and self._stop.wait(left)):
+            raise self._rate_limited()
+
+    def _rate_limited(self) -> RateLimited:
+        left = max(0, self._cooldown_until - time.monotonic())
+        until = datetime.now(UTC) + timedelta(seconds=left)
+        return RateLimited(
+            "Plex asks to slow down (HTTP 429). The list is kept as it was; "
+            f"no more is asked before {until:%H:%M:%S} UTC."
+        )
+
+
+def _outcome(status: int) -> str:
+    if status in (304, 429):
+        return "not_modified" if status == 304 else "rate_limited"
+    return "ok" if status < 300 else "refused" if status < 500 else "server_error"
+
+
+def _retry_after_seconds(header: str | None) -> float:
+    """Seconds to wait, from a number or an HTTP date; capped, for a wrong one would silence the service."""
+    if header and re.fullmatch("[0-9]+", header):
+        return min(float(header), _LONGEST_COOLDOWN_SECONDS)
+    try:
+        when = email.utils.parsedate_to_datetime(header or "")
+    except (ValueError, TypeError):
+        return _COOLDOWN_WITHOUT_HEADER_SECONDS
+    seconds = (when.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_COOLDOWN_SECONDS)
+
+
+def _from_xml(body: bytes) -> dict[str, Any]:
+    if b"<!DOCTYPE" in body:
+        raise ValueError("a document type is not expected here")
+    root = ElementTree.fromstring(body)
+    return {root.tag: _from_element(root)}
+
+
+def _from_element(element: ElementTree.Element) -> dict[str, Any]:
+    children: dict[str, Any] = {}
+    for child in element:
+        # JSON has movies and shows in one list, in order; so it shall be here
+        name = "Metadata" if child.tag in ("Video", "Directory") else child.tag
+        children.setdefault(name, []).append(_from_element(child))
+    return {**element.attrib, **children}
+
+
+def _describe(error: Exception) -> str:
+    # never the text of the error: it holds the address
+    if isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError):
+        return "timed out"
+    if isinstance(error, exceptions.SSLError):
+        return "no secure connection"
+    return "connection failed"

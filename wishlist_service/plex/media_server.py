@@ -1,0 +1,186 @@
+"""The household's media server: what is in its libraries, and our collection there. Its wire words stop here.
+
+Every call gives the whole truth or raises a MediaServerError, whose sentence names the cure.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wishlist_service.config import Config
+from wishlist_service.errors import MediaServerError, PlexChanged, RateLimited, Unreachable
+from wishlist_service.plex.http import TRIES, PlexHttp, Reply
+from wishlist_service.plex.watchlist_pages import Page
+
+PAGE_SIZE: Final = 100
+_TYPES: Final = {"movie": "1", "show": "2"}
+# titles that were matched before Plex had guids of its own
+_LEGACY_GUID: Final = re.compile(r"com\.plexapp\.agents\.(imdb|themoviedb|thetvdb)://(tt\d{1,12}|\d{1,10})(\?.*)?")
+_LEGACY_NAMES: Final = {"imdb": "imdb", "themoviedb": "tmdb", "thetvdb": "tvdb"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A library of movies or of shows."""
+
+    key: str
+    media_type: str
+    title: str
+
+
+class MediaServer:
+    """The server that PLEX_SERVER_URL names."""
+
+    def __init__(
+        self, config: Config, *, client_identifier: Callable[[], str], stop: threading.Event, retry_seconds: float = 1
+    ) -> None:
+        self._url = config.plex_server_url
+        self._headers = {"X-Plex-Token": config.plex_server_token}
+        self._http = PlexHttp(
+            timeout_seconds=config.plex_timeout_seconds,
+            client_identifier=client_identifier,
+            stop=stop,
+            retry_seconds=retry_seconds,
+        )
+
+    def sections(self) -> list[Section]:
+        """The libraries of movies and shows; there is at least one."""
+        rows = self._container("/library/sections", {}).get("Directory") or []
+        found = [
+            Section(key=str(row.get("key")), media_type=row["type"], title=str(row.get("title")))
+            for row in rows
+            if isinstance(row, Mapping) and row.get("type") in _TYPES
+        ]
+        if not found or any(not _is_key(section.key) for section in found):
+            raise MediaServerError(
+                "The media server shows no library of movies or shows. PLEX_SERVER_TOKEN must be that of its owner."
+            )
+        return found
+
+    def titles(self, section: Section) -> Iterator[tuple[str, set[str]]]:
+        """Each title of the library, page by page: its key there and by what it is known.
+
+        That is plex://movie/…, and imdb://…, tmdb://… and tvdb://…, which say something only with the media type.
+        """
+        for row in self._rows(f"/library/sections/{section.key}/all", includeGuids="1"):
+            guids = [row.get("guid"), *(guid.get("id") for guid in row.get("Guid") or [] if isinstance(guid, Mapping))]
+            yield _key(row), {_modern(guid) for guid in guids if isinstance(guid, str)}
+
+    def keep_collection(self, section: Section, name: str, keys: set[str]) -> tuple[int, int]:
+        """Have the library's collection of this name hold these titles and no other; returns how many came and went.
+
+        It is made when it is first needed. Other collections are left alone.
+        """
+        collection = self._find_collection(section, name)
+        present = set[str]() if collection is None else self._collected(collection)
+        came, went = sorted(keys - present, key=int), sorted(present - keys, key=int)
+        uri = f"server://{self._machine_identifier()}/com.plexapp.plugins.library/library/metadata/" if came else ""
+        for start in range(0, len(came), PAGE_SIZE):
+            items = {"uri": uri + ",".join(came[start : start + PAGE_SIZE])}
+            if collection is None:
+                about = {"type": _TYPES[section.media_type], "title": name, "smart": "0", "sectionId": section.key}
+                # once: asked again after a time-out, the server might make a second one
+                self._ask("POST", "/library/collections", about | items, tries=1)
+                collection = self._find_collection(section, name)
+            else:
+                self._ask("PUT", f"/library/collections/{collection}/items", items)
+        for key in went:
+            self._ask("DELETE", f"/library/collections/{collection}/items/{key}", {}, or_gone=True)
+        return len(came), len(went)
+
+    def _find_collection(self, section: Section, name: str) -> str | None:
+        found = [row for row in self._rows(f"/library/sections/{section.key}/collections") if row.get("title") == name]
+        if any(str(row.get("smart")) in ("1", "True") for row in found):
+            raise MediaServerError(
+                f"The library {section.title} has a smart collection named as PLEX_COLLECTION. It is left alone; "
+                "rename one of the two."
+            )
+        return min((_key(row) for row in found), key=int, default=None)
+
+    def _collected(self, collection: str) -> set[str]:
+        return {_key(row) for row in self._rows(f"/library/collections/{collection}/items")}
+
+    def _machine_identifier(self) -> str:
+        identifier = str(self._container("/identity", {}).get("machineIdentifier"))
+        if not re.fullmatch(r"[0-9A-Za-z-]{8,100}", identifier):
+            raise MediaServerError("The media server does not tell its machineIdentifier.")
+        return identifier
+
+    def _rows(self, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
+        received, total = 0, None
+        while total is None or received < total:
+            bounds = {"X-Plex-Container-Start": str(received), "X-Plex-Container-Size": str(PAGE_SIZE)}
+            container = self._container(path, query | bounds)
+            if "totalSize" not in container and len(container.get("Metadata") or []) < PAGE_SIZE:
+                container = {**container, "totalSize": received + len(container.get("Metadata") or [])}
+            try:
+                page = Page.from_reply({"MediaContainer": container})
+            except PlexChanged as error:
+                raise _not_understood(path) from error
+            wrong_end = (not page.rows and received < page.total) or received + len(page.rows) > page.total
+            if page.size != len(page.rows) or page.offset not in (None, received) or wrong_end:
+                raise MediaServerError(f"The media server gave a part of {path} only. It is asked again in an hour.")
+            if total not in (None, page.total):
+                raise MediaServerError(f"{path} changed while it was read. It is read again in an hour.")
+            if not all(isinstance(row, Mapping) for row in page.rows):
+                raise _not_understood(path)
+            yield from page.rows
+            received, total = received + len(page.rows), page.total
+
+    def _container(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+        try:
+            body = self._ask("GET", path, query).decoded()
+        except PlexChanged as error:
+            raise _not_understood(path) from error
+        container = body.get("MediaContainer") if isinstance(body, Mapping) else None
+        if not isinstance(container, Mapping):
+            raise _not_understood(path)
+        return container
+
+    def _ask(
+        self, method: str, path: str, query: Mapping[str, str], *, tries: int = TRIES, or_gone: bool = False
+    ) -> Reply:
+        try:
+            reply = self._http.ask(method, f"{self._url}{path}", headers=self._headers, query=dict(query), tries=tries)
+        except Unreachable as error:
+            raise MediaServerError(
+                "The media server does not answer, or says that it is in trouble. "
+                "Look whether it runs and whether PLEX_SERVER_URL is its address as seen from here."
+            ) from error
+        except RateLimited as error:
+            raise MediaServerError("The media server asks to slow down. It is asked again in an hour.") from error
+        if reply.status in (401, 403):
+            raise MediaServerError(
+                f"The media server refuses PLEX_SERVER_TOKEN (HTTP {reply.status}). Set the token of its owner."
+            )
+        if reply.status not in (200, 201, 204) and not (or_gone and reply.status == 404):
+            raise MediaServerError(
+                f"The media server answered HTTP {reply.status} to {method} {path}. "
+                "Look whether PLEX_SERVER_URL is that of a Plex Media Server."
+            )
+        return reply
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    key = str(row.get("ratingKey"))
+    if not _is_key(key):
+        raise MediaServerError("The media server named a title in a way this version does not understand.")
+    return key
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def _modern(guid: str) -> str:
+    legacy = _LEGACY_GUID.fullmatch(guid)
+    return f"{_LEGACY_NAMES[legacy[1]]}://{legacy[2]}" if legacy else guid
+
+
+def _not_understood(path: str) -> MediaServerError:
+    return MediaServerError(
+        f"What answers at PLEX_SERVER_URL does not speak like a Plex Media Server (asked for {path}). "
+        "Look whether the address is right and no login page stands in between."
+    )

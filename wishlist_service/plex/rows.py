@@ -1,0 +1,142 @@
+"""What Plex writes of a title, as a row of a watchlist or by itself, into our values. Pure functions.
+
+Field names and their reliability: Plex's Discover API gives every row a guid, a ratingKey
+(the guid's last 24 hex digits), a type and a title; all else may be missing.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from wishlist_service.models import TitleDetails, WatchlistEntry
+
+_MEDIA_TYPES: Final = ("movie", "show")
+_RATING_KEY: Final = re.compile(r"[0-9a-f]{24}")
+_GUID: Final = re.compile(r"plex://([a-z]+)/([0-9a-f]{24})")
+_EXTERNAL_ID: Final = re.compile(r"(imdb)://(tt\d{1,12})|(tmdb|tvdb)://(\d{1,10})", re.ASCII)
+_LARGEST_ID: Final = 2**31 - 1
+_LAST_SECOND: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+
+LONGEST_TITLE: Final = 500
+LONGEST_URL: Final = 2000
+LONGEST_SUMMARY: Final = 5000
+LONGEST_GENRE: Final = 60
+MOST_GENRES: Final = 20
+
+
+def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
+    """The entry a row stands for; None if it has no usable title or is no movie or show.
+
+    A fact that makes no sense is left out (None), a text that is too long is cut.
+    """
+    key = rating_key(raw)
+    guid = _GUID.fullmatch(str(raw.get("guid")))
+    # the guid is the identity: where it contradicts the type, it is right
+    media_type = guid[1] if guid and raw.get("type") in _MEDIA_TYPES else raw.get("type")
+    title = clean_text(raw.get("title"), longest=LONGEST_TITLE)
+    if key is None or media_type not in _MEDIA_TYPES or title is None:
+        return None
+
+    imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
+    return WatchlistEntry(
+        uid=f"plex://{media_type}/{key}",
+        media_type=media_type,
+        title=title,
+        year=_year(raw.get("year")),
+        released_on=_date(raw.get("originallyAvailableAt")),
+        imdb_id=imdb_id,
+        tmdb_id=tmdb_id,
+        tvdb_id=tvdb_id,
+        poster_url=_url(raw.get("thumb")),
+        plex_url=_url(raw.get("publicPagesURL")),
+        content_rating=clean_text(raw.get("contentRating"), longest=40),
+    )
+
+
+def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
+    """What a title's own page tells of it; what makes no sense is left out."""
+    imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
+    return TitleDetails(
+        summary=clean_text(raw.get("summary"), longest=LONGEST_SUMMARY),
+        genres=_genres(raw.get("Genre")),
+        imdb_id=imdb_id,
+        tmdb_id=tmdb_id,
+        tvdb_id=tvdb_id,
+    )
+
+
+def parse_watchlisted_at(state: object) -> datetime | None:
+    """When the person put the title on their list, from Plex's UserState, an object or a list with one in it."""
+    if isinstance(state, list):
+        state = state[0] if state else None
+    value = state.get("watchlistedAt") if isinstance(state, Mapping) else None
+    text = str(value)
+    plausible = text.isascii() and text.isdigit() and 0 < int(text[:12]) < _LAST_SECOND and len(text) < 12
+    return datetime.fromtimestamp(int(text), UTC) if plausible else None
+
+
+def rating_key(raw: Mapping[str, Any]) -> str | None:
+    """The 24 hex digits that identify the row's title, from whichever field still has them."""
+    guid = _GUID.fullmatch(str(raw.get("guid")))
+    if guid:
+        return guid[2]
+    key = str(raw.get("ratingKey"))
+    if _RATING_KEY.fullmatch(key):
+        return key
+    in_path = re.match(r"/library/metadata/([0-9a-f]{24})(?:/|$)", str(raw.get("key")))
+    return in_path[1] if in_path else None
+
+
+def clean_text(value: object, *, longest: int) -> str | None:
+    """Text in Unicode's composed form, without control characters or half surrogates; None if nothing can be seen."""
+    if not isinstance(value, str):
+        return None
+    plain = value.isascii() and value.isprintable()
+    if not plain:
+        kept = "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in value)
+        value = unicodedata.normalize("NFC", kept)
+    text = " ".join(value.split())[:longest].strip()
+    return text if any(unicodedata.category(character) != "Cf" for character in text) else None
+
+
+def _year(value: object) -> int | None:
+    # XML replies carry every number as text
+    text = str(value)
+    year = int(text) if text.isascii() and text.isdigit() and len(text) == 4 else None
+    return year if year and 1870 <= year <= 2100 else None
+
+
+def _date(value: object) -> date | None:
+    try:
+        found = date.fromisoformat(value[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found and 1870 <= found.year <= 2100 else None
+
+
+def _url(value: object) -> str | None:
+    text = clean_text(value, longest=LONGEST_URL) if isinstance(value, str) and len(value) <= LONGEST_URL else None
+    return text if text and " " not in text and text.startswith(("https://", "http://")) else None
+
+
+def _genres(values: object) -> list[str]:
+    """Each once, whatever the case of its letters."""
+    found: dict[str, str] = {}
+    for value in values if isinstance(values, list) else ():
+        genre = clean_text(value.get("tag"), longest=LONGEST_GENRE) if isinstance(value, Mapping) else None
+        if genre:
+            found.setdefault(genre.lower(), genre)
+    return list(found.values())[:MOST_GENRES]
+
+
+def _external_ids(guids: object) -> tuple[str | None, int | None, int | None]:
+    """Those of IMDb, TMDB and TVDB as far as known; the first usable one of a kind counts."""
+    found: dict[str, str] = {}
+    for guid in guids if isinstance(guids, list) else ():
+        match = _EXTERNAL_ID.fullmatch(str(guid.get("id"))) if isinstance(guid, Mapping) else None
+        if match and (match[2] or 0 < int(match[4]) <= _LARGEST_ID):
+            found.setdefault(match[1] or match[3], match[2] or match[4])
+    tmdb, tvdb = found.get("tmdb"), found.get("tvdb")
+    return found.get("imdb"), int(tmdb) if tmdb else None, int(tvdb) if tvdb else None

@@ -1,0 +1,144 @@
+"""Pages of a Plex watchlist, added up into a whole list or refused. Pure, no network.
+
+Plex's rules, as observed: a page says `offset`, `size` and the list's `totalSize`; it may be
+shorter than asked for; `Metadata` is absent when it is empty; XML replies carry `Video` and
+`Directory` instead. A list may change between two pages, and only the counts show it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from wishlist_service.errors import PlexChanged
+from wishlist_service.models import Watchlist, WatchlistEntry
+from wishlist_service.plex.rows import parse_entry, rating_key
+
+MOST_TITLES: Final = 50_000
+
+
+class ListChanged(Exception):
+    """The pages do not fit together: read the list again from the start.
+
+    twice: the rating keys that came more than once.
+    """
+
+    def __init__(self, reason: str, *, twice: frozenset[str] = frozenset()) -> None:
+        super().__init__(reason)
+        self.twice = twice
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its rows as Plex wrote them, and what it says about itself."""
+
+    rows: list[Any]
+    total: int
+    size: int
+    offset: int | None
+
+    @classmethod
+    def from_reply(cls, body: object) -> "Page":
+        """The page in a decoded reply. Raises PlexChanged if it is none."""
+        container = body.get("MediaContainer") if isinstance(body, Mapping) else None
+        if not isinstance(container, Mapping):
+            raise PlexChanged(_not_understood("no MediaContainer"))
+        rows: list[Any] = []
+        for name in ("Metadata", "Video", "Directory"):
+            part = container.get(name)
+            if part is None:
+                continue
+            if not isinstance(part, list):
+                raise PlexChanged(_not_understood(f"{name} is no list"))
+            rows += part
+        total = _count(container.get("totalSize"))
+        if total is None or total > MOST_TITLES:
+            raise PlexChanged(_not_understood(f"totalSize is {ascii(container.get('totalSize'))[:20]}"))
+        size = _count(container.get("size"))
+        return cls(
+            rows=rows, total=total, size=len(rows) if size is None else size, offset=_count(container.get("offset"))
+        )
+
+
+class PageReader:
+    """Adds pages up; only a list whose pages agree and add up ever leaves it."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.total = 0
+        self.complete = False
+        self._etag: str | None = None
+        self._entries: dict[str, WatchlistEntry] = {}
+        self._unreadable: set[str] = set()
+        self._unidentified = 0
+        self._twice: set[str] = set()
+
+    def add(self, page: Page, *, etag: str | None) -> None:
+        """Take the next page. Raises ListChanged if it contradicts itself or an earlier one."""
+        first = not self.received
+        if page.size != len(page.rows):
+            raise ListChanged(f"a page of {page.size} rows held {len(page.rows)}")
+        if page.offset not in (None, self.received):
+            raise ListChanged(f"asked for row {self.received}, got row {page.offset}")
+        if not first and page.total != self.total:
+            raise ListChanged(f"its length went from {self.total} to {page.total}")
+        if not page.rows and self.received < page.total:
+            raise ListChanged(f"it ended after {self.received} of {page.total} rows")
+        if self.received + len(page.rows) > page.total:
+            raise ListChanged(f"it has more than its {page.total} rows")
+        if not first and page.rows and all(self._knows(_key(row)) for row in page.rows):
+            raise ListChanged("a page brought nothing new")
+
+        if first:
+            self.total, self._etag = page.total, etag
+        for position, row in enumerate(page.rows, start=self.received):
+            self._add_row(row, position)
+        self.received += len(page.rows)
+        self.complete = self.received == self.total
+
+    def watchlist(self, *, known_twice: frozenset[str] = frozenset()) -> Watchlist:
+        """The list, once complete. Raises ListChanged if a row came twice that did not do so in the read before.
+
+        Such a row was pushed to the next page by one in front, and that one was not seen. A row that
+        comes twice every time is a title that Plex lists twice; it counts once.
+        """
+        if not self._twice <= known_twice:
+            raise ListChanged("a row came twice", twice=frozenset(self._twice))
+        return Watchlist(
+            entries=sorted(self._entries.values(), key=lambda entry: entry.uid),
+            etag=None if self._twice else self._etag,
+            unreadable_keys=frozenset(self._unreadable - self._entries.keys()),
+            unidentified=self._unidentified,
+        )
+
+    def _knows(self, key: str | None) -> bool:
+        return key in self._entries or key in self._unreadable
+
+    def _add_row(self, row: object, position: int) -> None:
+        key = _key(row)
+        if key is None:
+            self._unidentified += 1
+            return
+        if self._knows(key):
+            self._twice.add(key)
+        entry = parse_entry(row) if isinstance(row, Mapping) else None
+        if entry is None:
+            self._unreadable.add(key)
+        else:
+            self._entries[key] = replace(entry, position=position)
+
+
+def _key(row: object) -> str | None:
+    return rating_key(row) if isinstance(row, Mapping) else None
+
+
+def _count(value: object) -> int | None:
+    # XML replies carry numbers as text
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _not_understood(what: str) -> str:
+    return (
+        f"Plex answered in a way this version does not understand ({what}). "
+        "The list is kept as it was; look for a newer version of this service."
+    )

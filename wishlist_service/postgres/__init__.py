@@ -1,0 +1,1 @@
+"""A private PostgreSQL, and PostgreSQL's programs."""

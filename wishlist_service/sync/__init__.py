@@ -1,0 +1,1 @@
+"""One sync: claim, read, decide, store."""

@@ -1,0 +1,215 @@
+"""One person's part of a sync: read from Plex, then stored in one short transaction."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from psycopg import Connection, OperationalError
+from psycopg.errors import DiskFull
+
+from wishlist_service.errors import OtherAccount, PlexError, SyncFailure
+from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
+from wishlist_service.plex.client import PlexClient
+from wishlist_service.queries import locks, merging, sync_runs, sync_users, users
+from wishlist_service.sync.decide import decide
+from wishlist_service.tokens import TokenCipher
+
+logger = logging.getLogger(__name__)
+
+FULL_READ_EVERY: Final = timedelta(days=1)
+REJECTED_TRIED_EVERY: Final = timedelta(days=1)
+ROWS_AT_A_TIME: Final = 500  # in one statement: they travel as text, several times over in memory
+
+OnPage = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read for one person; `watchlist` None means not modified."""
+
+    watchlist: Watchlist | None
+    account: PlexAccount | None
+
+
+class _NotTried(SyncFailure):
+    """The token was refused less than a day ago; the state stays what it was."""
+
+    state = "token_rejected"
+
+
+def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_for: bool, on_page: OnPage) -> Read:
+    """Read one person's list from Plex. Raises a SyncFailure; touches no database."""
+    now = datetime.now(UTC)
+    rejected_lately = user.last_attempt_at and now - user.last_attempt_at < REJECTED_TRIED_EVERY
+    if user.sync_state == "token_rejected" and rejected_lately and not asked_for:
+        raise _NotTried(user.sync_detail or "Plex no longer accepts this token.")
+
+    token = cipher.decrypt(user.plex_token, owner=user.id)
+    full_read_due = user.list_read_at is None or now - user.list_read_at >= FULL_READ_EVERY
+    watchlist_read = plex.watchlist(
+        token,
+        etag=None if full_read_due else user.list_etag,
+        progress=lambda rows, total: on_page(user.name, rows, total),
+    )
+    return Read(watchlist_read, None if user.account_checked else _ask_account(user, plex, token))
+
+
+def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | None:
+    """Whose token it is; None if Plex does not say now. Raises a PlexError if that must be known."""
+    try:
+        return plex.account(token)
+    except PlexError:
+        # A new token of somebody whose list is here: if it is another's, that list would replace this one.
+        if user.plex_uuid is not None:
+            raise
+        return None
+
+
+def store_user(
+    conn: Connection, user: SyncUser, outcome: Callable[[], Read], *, run_id: int, due_again_in: timedelta
+) -> UserResult:
+    """Store what became of one person's read, which `outcome` returns or raises, and when the next one is due."""
+    fail = partial(_fail, conn, user, run_id=run_id, due_again_in=due_again_in)
+    try:
+        result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
+    except _NotTried as failure:
+        result = fail(failure.state, str(failure), tried=False)
+    except SyncFailure as failure:
+        result = fail(failure.state, str(failure))
+    except DiskFull:
+        detail = "The disk of the database is full. The list is kept as it was; free some space there."
+        result = fail(SyncFailure.state, detail)
+    except Exception as error:
+        if isinstance(error, OperationalError) and conn.broken:
+            raise  # the database is away: that is no fault of this person
+        logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
+        detail = "An unexpected error stopped this person's sync; the log has it. The list is kept as it was."
+        result = fail(SyncFailure.state, detail)
+    if result.failed:
+        logger.warning(
+            'user not synced run=%s user=%s name="%s" state=%s detail="%s"',
+            run_id, user.id, user.name, result.outcome, result.detail,
+        )  # fmt: skip
+    else:
+        logger.log(
+            logging.WARNING if result.detail else logging.INFO,
+            'user synced run=%s user=%s name="%s" outcome=%s titles=%s added=%s removed=%s%s',
+            run_id, user.id, user.name, result.outcome, result.titles, result.added, result.removed,
+            f' detail="{result.detail}"' if result.detail else "",
+        )  # fmt: skip
+    return result
+
+
+def _fail(
+    conn: Connection,
+    user: SyncUser,
+    state: str,
+    detail: str,
+    *,
+    run_id: int,
+    due_again_in: timedelta,
+    tried: bool = True,
+) -> UserResult:
+    error = {"user_id": user.id, "name": user.name, "state": state, "detail": detail}
+    with conn.transaction():
+        if tried:
+            sync_users.record_failure(
+                conn,
+                user_id=user.id,
+                plex_token=user.plex_token,
+                sync_state=state,
+                sync_detail=detail,
+                due_again_in=due_again_in,
+            )
+        else:
+            sync_users.record_not_tried(conn, user_id=user.id, plex_token=user.plex_token, due_again_in=due_again_in)
+        sync_runs.add_progress(conn, run_id=run_id, errors=[error])
+    return UserResult(user_id=user.id, name=user.name, outcome=state, detail=detail)
+
+
+def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int, due_again_in: timedelta) -> UserResult:
+    with conn.transaction():
+        if read.watchlist is not None:
+            locks.lock_wishlist(conn)
+        if not sync_users.lock_unchanged_user(conn, user=user):
+            return UserResult(user_id=user.id, name=user.name, outcome="skipped")
+        if read.account:
+            refuse_other_account(conn, user, read.account)
+            sync_users.record_account(conn, user_id=user.id, account=read.account)
+        if read.watchlist is None:
+            sync_users.record_not_modified(conn, user_id=user.id, due_again_in=due_again_in)
+            result = UserResult(user_id=user.id, name=user.name, outcome="unchanged", titles=user.list_size)
+        else:
+            merging.name_run(conn, run_id=run_id)
+            result = _merge_list(conn, user, read.watchlist, due_again_in=due_again_in)
+        sync_runs.add_progress(
+            conn,
+            run_id=run_id,
+            users_processed=1,
+            items_fetched=result.titles,
+            new_items=result.new_items,
+            updated_items=result.updated_items,
+            removed_items=result.removed_items,
+            errors=[],
+        )
+    return result
+
+
+def refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount) -> None:
+    """Raise OtherAccount unless a token of this account may stand for this person."""
+    owner = users.find_account_owner(conn, uuid=account.uuid)
+    if owner and owner[0] != user.id:
+        raise OtherAccount(
+            f"This token is of the Plex account {account.username}, which {owner[1]} already stands for. "
+            "Nothing was read; remove one of the two, or save the right token."
+        )
+    if user.plex_uuid not in (None, account.uuid):
+        raise OtherAccount(
+            f"This token is of the Plex account {account.username}, but this person's list is read from "
+            f"{user.plex_username}. Nothing was changed; save a token of {user.plex_username}."
+        )
+
+
+def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_in: timedelta) -> UserResult:
+    wishes = merging.list_present_wishes(conn, user_id=user.id)
+    kept = frozenset(uid for uid, is_kept in wishes if is_kept)
+    change = decide([uid for uid, _ in wishes], read, kept=kept, held_removals=user.held_removals)
+
+    updated = sum(
+        merging.upsert_items(conn, entries=read.entries[start : start + ROWS_AT_A_TIME])
+        for start in range(0, len(read.entries), ROWS_AT_A_TIME)
+    )
+    added = [entry for entry in read.entries if entry.uid in change.add]
+    joined = merging.add_wishes(conn, user_id=user.id, entries=added) if added else 0
+    listed_again = [entry.uid for entry in read.entries if entry.uid in kept]
+    if listed_again:
+        merging.end_keeping(conn, user_id=user.id, uids=listed_again)
+    left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
+    sync_users.record_read(
+        conn,
+        user_id=user.id,
+        list_etag=None if change.held or listed_again else read.etag,
+        list_size=read.size,
+        held=change.held,
+        held_removals=change.held_removals,
+        due_again_in=due_again_in,
+    )
+    skipped = len(read.unreadable_keys) + read.unidentified
+    if skipped:
+        logger.warning("rows of the list could not be read user=%s rows=%s", user.id, skipped)
+    changed = change.add or change.remove or updated
+    return UserResult(
+        user_id=user.id,
+        name=user.name,
+        outcome="held" if change.held else "changed" if changed else "unchanged",
+        detail=change.held,
+        titles=read.size,
+        added=len(change.add),
+        removed=len(change.remove),
+        new_items=joined,
+        updated_items=updated,
+        removed_items=left,
+    )

@@ -1,0 +1,94 @@
+"""The sync: every active person's watchlist read from Plex and merged into the wishlist.
+
+Called by the API, the scheduler and `python -m wishlist_service.sync`, each with a claim: claims.py
+sees to it that nobody is read by two at once.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from functools import partial
+from typing import Final
+
+from wishlist_service.models import SyncRun, SyncUser, UserResult
+from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.logs import within_run
+from wishlist_service.queries import locks, sync_runs, wishlist
+from wishlist_service.sync import claims
+from wishlist_service.sync.claims import Claim
+from wishlist_service.sync.person import OnPage, Read, read_user, store_user
+from wishlist_service.tokens import TokenCipher
+
+logger = logging.getLogger(__name__)
+
+LISTS_AT_A_TIME: Final = 2  # what Plex asked of tools like this one
+
+OnResult = Callable[[UserResult], None]
+
+
+def run_sync(
+    claimed: Claim,
+    plex: PlexClient,
+    cipher: TokenCipher,
+    *,
+    stop: threading.Event,
+    on_result: OnResult = lambda _result: None,
+    on_page: OnPage = lambda _name, _rows, _total: None,
+) -> SyncRun:
+    """Sync the claimed people and return the finished run; the locks are given back.
+
+    Once `stop` is set no further person is begun and the run ends as interrupted.
+    Raises OperationalError when the database goes away; the run is then seen as interrupted.
+    """
+    started = time.monotonic()
+    asked_before = plex.request_counts()
+    with claimed.conn as conn, locks.giving_back_locks(conn), within_run(claimed.run_id):
+        logger.info("sync started run=%s trigger=%s", claimed.run_id, claimed.trigger)
+        results: list[UserResult] = []
+        for user, outcome in _read_ahead(claimed, plex, cipher, stop=stop, on_page=on_page):
+            result = store_user(conn, user, outcome.result, run_id=claimed.run_id, due_again_in=claimed.due_again_in)
+            claims.release(claimed, user)
+            results.append(result)
+            on_result(result)
+
+        status = "interrupted" if stop.is_set() and next(claimed.people, None) else _status(results)
+        total = wishlist.count_current_items(conn)
+        asked = plex.request_counts() - asked_before
+        sync_runs.finish_run(conn, run_id=claimed.run_id, status=status, total_items=total, plex_requests=asked)
+        finished = sync_runs.get_run(conn, run_id=claimed.run_id)
+        logger.log(
+            logging.WARNING if finished.errors else logging.INFO,
+            "sync finished run=%s status=%s new=%s updated=%s removed=%s total=%s errors=%s ms=%.0f",
+            finished.id, status, finished.new_items, finished.updated_items, finished.removed_items,
+            total, len(finished.errors), (time.monotonic() - started) * 1000,
+        )  # fmt: skip
+        return finished
+
+
+def _status(results: list[UserResult]) -> str:
+    failed = sum(result.failed for result in results)
+    if not failed:
+        return "succeeded"
+    return "failed" if failed == len(results) else "partial"
+
+
+def _read_ahead(
+    claimed: Claim, plex: PlexClient, cipher: TokenCipher, *, stop: threading.Event, on_page: OnPage
+) -> Iterator[tuple[SyncUser, "Future[Read]"]]:
+    """Each person with what became of reading their list, as the reads finish.
+
+    Reads LISTS_AT_A_TIME at once and holds no more than that in memory.
+    """
+    reading: dict[Future[Read], SyncUser] = {}
+    with ThreadPoolExecutor(LISTS_AT_A_TIME, thread_name_prefix="plex-read") as pool:
+        while True:
+            while len(reading) < LISTS_AT_A_TIME and not stop.is_set() and (user := next(claimed.people, None)):
+                read = partial(read_user, user, plex, cipher, asked_for=claimed.asked_for, on_page=on_page)
+                reading[pool.submit(copy_context().run, read)] = user
+            if not reading:
+                return
+            for future in wait(reading, return_when=FIRST_COMPLETED).done:
+                yield reading.pop(future), future

@@ -1,0 +1,1 @@
+"""What api/, pages/ and feeds/ share: input, errors, keys and sessions, replies, actions."""

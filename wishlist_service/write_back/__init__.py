@@ -1,0 +1,1 @@
+"""What is changed at Plex: watchlists, collections, availability."""
