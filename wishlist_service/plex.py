@@ -69,7 +69,7 @@ class PlexClient:
         reply = self._http.get(self._user_url, token, tries=tries)
         if reply.status in (401, 498):
             raise TokenRejected(
-                "Plex no longer accepts this token. Get a new one (README, 'How to get a Plex token') "
+                "Plex no longer accepts this token. Get a new one (docs/plex-token.md) "
                 "and save it for this person."
             )
         body = _expect_ok(reply, "the account").decoded()
