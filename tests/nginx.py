@@ -19,7 +19,7 @@ from processes import CHECKOUT, Answer, Program, free_ports, gunicorn, settings_
 
 BASE = "/plex-wishlist"
 UNPACKED = Path(sys.prefix, "nginx")
-README_LOCATIONS = (CHECKOUT / "README.md").read_text(encoding="utf-8").split("```nginx\n")[1].split("```")[0]
+DOCUMENTED = (CHECKOUT / "docs/synology.md").read_text(encoding="utf-8").split("```nginx\n")[1].split("```")[0]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Setup:
     """What a caller may put before the service's own paths."""
 
 
-# Synology's reverse proxy writes the first and third, merge_slashes left on; the README tells how to keep a sub-path
+# Synology's reverse proxy writes the first and third, merge_slashes left on; docs/synology.md shows how to keep a sub-path
 SETUPS = [
     Setup(f"{name}, merge_slashes {merge}", location, merge, *rest)
     for merge in ("on", "off")
@@ -44,7 +44,7 @@ SETUPS = [
         ("by host with a URI", "location / { proxy_pass http://bare/; }", "", ("",)),
         ("all paths", "location / { proxy_pass http://based; }", BASE, (BASE, "")),
         ("all paths with a URI", "location / { proxy_pass http://based/; }", BASE, (BASE, "")),
-        ("sub-path kept", README_LOCATIONS.replace("http://127.0.0.1:8000;", "http://based;")),
+        ("sub-path kept", DOCUMENTED.replace("http://127.0.0.1:8000;", "http://based;")),
         ("sub-path cut by the URI", f"location {BASE}/ {{ proxy_pass http://based/; }}"),
         ("sub-path rewritten", f"location {BASE}/ {{ rewrite ^{BASE}(/.*)$ $1 break; proxy_pass http://based; }}"),
     )

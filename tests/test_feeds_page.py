@@ -1,25 +1,20 @@
 """The page Feeds: addresses that other programs can be given, and what to enter there."""
 
 import re
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from conftest import API_KEY, Household
+from documents import PAGES
 from flask.testing import FlaskClient
 from seen import browse
 from visitors import READ_KEY, keeping, reading, visitor
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 PLACEHOLDER = "<READ_API_KEY>"
 
 
 def addresses(client: FlaskClient, path: str = "/feeds") -> list[str]:
     return [code.text for code in browse(client, path).all("code") if code.text.startswith("http")]
-
-
-def recipes() -> str:
-    return README.partition("\n## Recipes\n")[2].partition("\n## ")[0]
 
 
 def answer(client: FlaskClient, address: str, key: str = "") -> int:
@@ -33,10 +28,12 @@ def answer(client: FlaskClient, address: str, key: str = "") -> int:
 def test_every_address_of_the_recipes_is_here_and_answers(client: FlaskClient, filled: Household) -> None:
     shown = addresses(client)
 
-    in_readme = {
-        urlsplit(found).path for found in re.findall(r"http://nas:8000(/[^`\s]*)", recipes()) if "docs" not in found
+    in_recipes = {
+        urlsplit(found).path
+        for found in re.findall(r"http://nas:8000(/[^`\s]*)", PAGES["docs/recipes.md"])
+        if "docs" not in found
     }
-    assert in_readme <= {urlsplit(address).path for address in shown}
+    assert in_recipes <= {urlsplit(address).path for address in shown}
     assert {answer(client, address) for address in shown} == {200}
     assert not any("apikey" in address for address in shown)
 
@@ -89,7 +86,7 @@ def test_radarrs_clean_up_is_warned_of_as_in_the_readme(client: FlaskClient) -> 
         "a wishlist is no mirror of a library",
     ):
         assert words in warning
-        assert words in recipes()
+        assert words in PAGES["docs/recipes.md"]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +94,7 @@ def test_radarrs_clean_up_is_warned_of_as_in_the_readme(client: FlaskClient) -> 
 )
 def test_it_says_what_the_readme_says(client: FlaskClient, words: str) -> None:
     assert words in browse(client, "/feeds").one("main").text
-    assert words in recipes()
+    assert words in PAGES["docs/recipes.md"]
 
 
 @pytest.mark.parametrize(
