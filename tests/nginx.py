@@ -35,7 +35,7 @@ class Setup:
     """What a caller may put before the service's own paths."""
 
 
-# Synology's reverse proxy writes the first and third, merge_slashes left on; docs/synology.md shows how to keep a sub-path
+# Synology's reverse proxy writes the first and third, merge_slashes left on; docs/synology.md keeps a sub-path
 SETUPS = [
     Setup(f"{name}, merge_slashes {merge}", location, merge, *rest)
     for merge in ("on", "off")

@@ -137,10 +137,10 @@ def test_sql_is_never_put_together_at_run_time() -> None:
                 assert fixed, f"{path.name}: {ast.unparse(statement)[:80]}"
 
 
-def test_no_python_file_is_over_250_lines() -> None:
+def test_no_python_file_is_over_400_lines() -> None:
     files = [path for path in ROOT.rglob("*.py") if not {".venv", ".data"} & set(path.relative_to(ROOT).parts)]
 
-    assert {path.name for path in files if len(path.read_text().splitlines()) > 250} == set()
+    assert {path.name for path in files if len(path.read_text().splitlines()) > 400} == set()
 
 
 def test_no_module_is_a_place_for_leftovers() -> None:

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from docs.generate.__main__ import FILES
 from documents import PAGES, ROOT
 from flask.testing import FlaskClient
 
+from docs.generate.__main__ import FILES
 from wishlist_service.api.parts import PAGES as PAGE_ENDPOINTS
 
 

@@ -75,7 +75,7 @@ def test_made_up_host_is_text(client: FlaskClient) -> None:
     assert "<script>alert" not in reply.text
 
 
-def test_radarrs_clean_up_is_warned_of_as_in_the_readme(client: FlaskClient) -> None:
+def test_radarrs_clean_up_is_warned_of_as_in_the_recipes(client: FlaskClient) -> None:
     warning = browse(client, "/feeds").one("p", class_="warning").text
 
     for words in (
@@ -83,16 +83,16 @@ def test_radarrs_clean_up_is_warned_of_as_in_the_readme(client: FlaskClient) -> 
         "Disabled",
         "Log Only",
         "Remove and Delete",
-        "a wishlist is no mirror of a library",
+        "a wishlist is not a copy of your library",
     ):
         assert words in warning
         assert words in PAGES["docs/recipes.md"]
 
 
 @pytest.mark.parametrize(
-    "words", ["within 15 minutes", "within 5 minutes", "every 6 hours", "Wanted movies", "collection_files"]
+    "words", ["asks every 15 minutes", "asks every 5 minutes", "every 6 hours", "Wanted movies", "collection_files"]
 )
-def test_it_says_what_the_readme_says(client: FlaskClient, words: str) -> None:
+def test_it_says_what_the_recipes_say(client: FlaskClient, words: str) -> None:
     assert words in browse(client, "/feeds").one("main").text
     assert words in PAGES["docs/recipes.md"]
 

@@ -71,7 +71,10 @@ class Kind(Enum):
         "Start it: python -m wishlist_service.scheduler, or docker compose up -d scheduler.",
     )
     DISK = ("The disk is nearly full", "Make room: PostgreSQL stops writing when its disk is full.")
-    BROKEN_OFF = ("A check broke off", "See docs/troubleshooting.md. If it is not there, please report it with these lines.")
+    BROKEN_OFF = (
+        "A check broke off",
+        "If the page named here does not help, please report it with these lines.",
+    )
 
 
 @dataclass(frozen=True)

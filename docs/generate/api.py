@@ -75,7 +75,10 @@ def _operation(
         parts += ["| parameter | meaning |", "|---|---|", *rows, ""]
     parts += ["```sh", _curl(method, path, parameters, operation), "```", ""]
     status, response = min(operation["responses"].items())
-    parts += [*_reply(status, _resolve(components, response)), ""]
+    if path == "/openapi.json":
+        parts += ["Reply: the description of the API.", ""]
+    else:
+        parts += [*_reply(status, _resolve(components, response)), ""]
     others = [
         f"- {status}: {_resolve(components, response)['description']}"
         for status, response in operation["responses"].items()
