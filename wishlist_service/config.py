@@ -260,8 +260,8 @@ SETTINGS: Final[dict[str, list[Setting]]] = {
         Setting(
             "BACKUP_DIR",
             "backup_dir",
-            "Where backups go; made if it does not exist. With compose a volume, or a folder of the host, like "
-            "/volume1/docker/plex-wishlist/backup.",
+            "Where backups go; made if it does not exist. A relative path starts at the working directory. "
+            "With compose a volume, or a folder of the host, like /volume1/docker/plex-wishlist/backup.",
         ),
     ],
     "Containers": [
