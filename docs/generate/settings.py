@@ -15,7 +15,7 @@ An empty value counts as not set. [.env.example](../.env.example) lists all sett
 
 If a setting is missing or invalid, the program does not start.
 One message lists every missing or invalid setting and how to fix it.
-`migrate`, `backup` and `restore` only need the database settings (and `BACKUP_DIR`).
+`migrate`, `backup` and `restore` do not need the keys.
 
 With Docker, put the settings into `.env` beside `docker-compose.yml`, then run `docker compose up -d`.
 """
