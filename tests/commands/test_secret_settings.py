@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
-from test_config import ENOUGH, OPTIONAL, config, faults
 
+from tests.commands.test_config import ENOUGH, OPTIONAL, config, faults
 from wishlist_service.config import Config
 
 

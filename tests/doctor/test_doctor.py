@@ -48,7 +48,7 @@ def test_missing_settings_are_named_and_the_rest_is_still_checked(plex: FakePlex
         "API_KEY",
         "TOKEN_ENCRYPTION_KEY",
     ]
-    assert output.count(f'(README: "{Kind.SETTINGS.heading}")') == 1
+    assert output.count(f'(docs/troubleshooting.md, "{Kind.SETTINGS.heading}")') == 1
     assert [subject for mark, subject in marks(output) if mark == "skip"] == [
         "database",
         "migrations",

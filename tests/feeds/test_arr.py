@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
-from test_feeds import ids
 
+from tests.feeds.test_feeds import ids
 from tests.support.consumers import another_radarr, another_sonarr, options_of_dialog
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household

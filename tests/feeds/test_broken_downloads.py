@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from flask.testing import FlaskClient
 from psycopg import connect
-from test_exports import fill
 
+from tests.feeds.test_exports import fill
 from tests.support.household import Household
 from tests.support.own_server import Look, OwnServer, own_server
 from tests.support.processes import gunicorn, settings_for

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
-from test_feeds import entry
 
+from tests.feeds.test_feeds import entry
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from wishlist_service.feeds.calendar import calendar

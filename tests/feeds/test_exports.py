@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import Connection
-from test_feeds import entry, ids
 
+from tests.feeds.test_feeds import entry, ids
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from wishlist_service.feeds.tables import TABLES, csv_chunks, json_chunks

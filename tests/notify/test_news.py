@@ -66,7 +66,7 @@ def test_refused_token_with_the_link_to_renew_it() -> None:
         "Plex no longer accepts Ann's token, so their list is not read; what is known of it stays. "
         "To renew it, Ann signs in as ann.plex here: https://app.plex.tv/auth#?code=1\n"
         "The link is good until 19:56 UTC on 2026-11-24; after that, POST /api/users/3/link "
-        "(README, 'Renew a token by link') makes a new one.\n\n"
+        "(docs/api.md, 'Renew a token by link') makes a new one.\n\n"
         "Ben wants Dune; 5 titles in all."
     )
 
@@ -74,7 +74,7 @@ def test_refused_token_with_the_link_to_renew_it() -> None:
 def test_refused_token_without_a_link() -> None:
     message = compose([], [trouble("token_rejected")], {}, 5)
 
-    assert message.body.endswith("POST /api/users/3/link (README, 'Renew a token by link') makes one.")
+    assert message.body.endswith("POST /api/users/3/link (docs/api.md, 'Renew a token by link') makes one.")
 
 
 def test_held_list_and_several_troubles() -> None:

@@ -115,7 +115,9 @@ def test_refused_token_is_told_without_a_link_if_plex_makes_none(
     teller.look()
 
     user_id = household.user("Ann")["id"]
-    assert webhook.bodies[0].endswith(f"POST /api/users/{user_id}/link (README, 'Renew a token by link') makes one.")
+    assert webhook.bodies[0].endswith(
+        f"POST /api/users/{user_id}/link (docs/api.md, 'Renew a token by link') makes one."
+    )
 
 
 def test_refused_again_is_told_again_and_mended_meanwhile_is_not(

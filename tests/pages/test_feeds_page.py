@@ -1,26 +1,21 @@
 """The page Feeds: addresses that other programs can be given, and what to enter there."""
 
 import re
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.documents import PAGES
 from tests.support.household import API_KEY, Household
 from tests.support.seen import browse
 from tests.support.visitors import READ_KEY, keeping, reading, visitor
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
 PLACEHOLDER = "<READ_API_KEY>"
 
 
 def addresses(client: FlaskClient, path: str = "/feeds") -> list[str]:
     return [code.text for code in browse(client, path).all("code") if code.text.startswith("http")]
-
-
-def recipes() -> str:
-    return README.partition("\n## Recipes\n")[2].partition("\n## ")[0]
 
 
 def answer(client: FlaskClient, address: str, key: str = "") -> int:
@@ -34,10 +29,12 @@ def answer(client: FlaskClient, address: str, key: str = "") -> int:
 def test_every_address_of_the_recipes_is_here_and_answers(client: FlaskClient, filled: Household) -> None:
     shown = addresses(client)
 
-    in_readme = {
-        urlsplit(found).path for found in re.findall(r"http://nas:8000(/[^`\s]*)", recipes()) if "docs" not in found
+    in_recipes = {
+        urlsplit(found).path
+        for found in re.findall(r"http://nas:8000(/[^`\s]*)", PAGES["docs/recipes.md"])
+        if "docs" not in found
     }
-    assert in_readme <= {urlsplit(address).path for address in shown}
+    assert in_recipes <= {urlsplit(address).path for address in shown}
     assert {answer(client, address) for address in shown} == {200}
     assert not any("apikey" in address for address in shown)
 
@@ -79,7 +76,7 @@ def test_made_up_host_is_text(client: FlaskClient) -> None:
     assert "<script>alert" not in reply.text
 
 
-def test_radarrs_clean_up_is_warned_of_as_in_the_readme(client: FlaskClient) -> None:
+def test_radarrs_clean_up_is_warned_of_as_in_the_recipes(client: FlaskClient) -> None:
     warning = browse(client, "/feeds").one("p", class_="warning").text
 
     for words in (
@@ -87,18 +84,18 @@ def test_radarrs_clean_up_is_warned_of_as_in_the_readme(client: FlaskClient) -> 
         "Disabled",
         "Log Only",
         "Remove and Delete",
-        "a wishlist is no mirror of a library",
+        "a wishlist is not a copy of your library",
     ):
         assert words in warning
-        assert words in recipes()
+        assert words in PAGES["docs/recipes.md"]
 
 
 @pytest.mark.parametrize(
-    "words", ["within 15 minutes", "within 5 minutes", "every 6 hours", "Wanted movies", "collection_files"]
+    "words", ["asks every 15 minutes", "asks every 5 minutes", "every 6 hours", "Wanted movies", "collection_files"]
 )
-def test_it_says_what_the_readme_says(client: FlaskClient, words: str) -> None:
+def test_it_says_what_the_recipes_say(client: FlaskClient, words: str) -> None:
     assert words in browse(client, "/feeds").one("main").text
-    assert words in recipes()
+    assert words in PAGES["docs/recipes.md"]
 
 
 @pytest.mark.parametrize(

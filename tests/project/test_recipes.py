@@ -1,18 +1,18 @@
-"""The README's recipes: what people copy into other programs works there."""
+"""docs/recipes.md: what people copy into other programs works there."""
 
 import re
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from ruamel.yaml import YAML
-from test_readme import README
 
 from tests.support.consumers import kometa_address, path_of
+from tests.support.documents import PAGES, section
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from wishlist_service.app import close_app, create_app, open_app
 
-CHAPTER = README.partition("\n## Recipes\n")[2].partition("\n## ")[0]
+PAGE = PAGES["docs/recipes.md"]
 BASES = {"/arr/radarr": "/arr/radarr/api/v3/movie", "/arr/sonarr": "/arr/sonarr/api/v3/series"}
 READ_KEY = "read-key-0123456789"
 
@@ -22,7 +22,7 @@ def test_every_address_in_a_recipe_answers(household: Household) -> None:
     household.sync()
     app = create_app(replace(household.config, read_api_key=READ_KEY))
     open_app(app)
-    addresses = set(re.findall(r"http://nas:8000[^\s`]+", CHAPTER))
+    addresses = set(re.findall(r"http://nas:8000[^\s`]+", PAGE))
 
     for address in addresses:
         assert "kometa" not in address or kometa_address(address) == address
@@ -38,13 +38,13 @@ def test_every_address_in_a_recipe_answers(household: Household) -> None:
 def test_every_file_to_copy_is_yaml() -> None:
     reader = YAML(typ="safe")
     reader.constructor.add_constructor("!secret", lambda constructor, node: constructor.construct_scalar(node))
-    files = re.findall(r"```yaml\n(.*?)```", CHAPTER, re.S)
+    files = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
 
     assert [*map(reader.load, files)]
     assert len(files) == 3
 
 
 def test_recipes_warn_of_what_deletes_files() -> None:
-    radarr = CHAPTER.partition("### Radarr")[2].partition("### ")[0]
+    radarr = section("docs/recipes.md", "## Radarr")
 
     assert re.search(r"Clean Library Level.*Disabled", radarr)

@@ -54,8 +54,8 @@ def assert_only_fault(result: tuple[int, str], kind: Kind, text: str, *, lines: 
     assert status == 1
     assert len(faults) == lines, output
     assert text in faults[0]
-    assert f'→ {kind.cure} (README: "{kind.heading}")' in faults[-1]
-    assert output.count("README: ") == 1
+    assert f'→ {kind.cure} (docs/troubleshooting.md, "{kind.heading}")' in faults[-1]
+    assert output.count("docs/troubleshooting.md") == 1
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from tests.support.processes import CHECKOUT, Answer, Program, free_ports, gunic
 
 BASE = "/plex-wishlist"
 UNPACKED = Path(sys.prefix, "nginx")
-README_LOCATIONS = (CHECKOUT / "README.md").read_text(encoding="utf-8").split("```nginx\n")[1].split("```")[0]
+DOCUMENTED = (CHECKOUT / "docs/synology.md").read_text(encoding="utf-8").split("```nginx\n")[1].split("```")[0]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Setup:
     """What a caller may put before the service's own paths."""
 
 
-# Synology's reverse proxy writes the first and third, merge_slashes left on; the README tells how to keep a sub-path
+# Synology's reverse proxy writes the first and third, merge_slashes left on; docs/synology.md keeps a sub-path
 SETUPS = [
     Setup(f"{name}, merge_slashes {merge}", location, merge, *rest)
     for merge in ("on", "off")
@@ -45,7 +45,7 @@ SETUPS = [
         ("by host with a URI", "location / { proxy_pass http://bare/; }", "", ("",)),
         ("all paths", "location / { proxy_pass http://based; }", BASE, (BASE, "")),
         ("all paths with a URI", "location / { proxy_pass http://based/; }", BASE, (BASE, "")),
-        ("sub-path kept", README_LOCATIONS.replace("http://127.0.0.1:8000;", "http://based;")),
+        ("sub-path kept", DOCUMENTED.replace("http://127.0.0.1:8000;", "http://based;")),
         ("sub-path cut by the URI", f"location {BASE}/ {{ proxy_pass http://based/; }}"),
         ("sub-path rewritten", f"location {BASE}/ {{ rewrite ^{BASE}(/.*)$ $1 break; proxy_pass http://based; }}"),
     )

@@ -29,7 +29,7 @@ def main() -> None:
                 skipped += finding.mark == "skip"
                 _print(f"{'FAULT' if kind else finding.mark:<6} {finding.subject:<11} ", finding.text)
             if kind:
-                _print(f"{'':<19}→ ", f'{kind.cure} (README: "{kind.heading}")')
+                _print(f"{'':<19}→ ", f'{kind.cure} (docs/troubleshooting.md, "{kind.heading}")')
     except KeyboardInterrupt:
         sys.exit("Stopped.")
     well = "No faults, but not everything could be checked." if skipped else "All is well."

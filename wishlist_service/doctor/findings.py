@@ -6,7 +6,7 @@ from typing import Literal
 
 
 class Kind(Enum):
-    """The kinds of fault. Each heading is one of the README's chapter Troubleshooting, which tells more."""
+    """The kinds of fault. Each heading is one of docs/troubleshooting.md, which says more."""
 
     heading: str
     cure: str
@@ -71,7 +71,10 @@ class Kind(Enum):
         "Start it: python -m wishlist_service.scheduler, or docker compose up -d scheduler.",
     )
     DISK = ("The disk is nearly full", "Make room: PostgreSQL stops writing when its disk is full.")
-    BROKEN_OFF = ("A check broke off", "See the README; if it is not told there, please report it with these lines.")
+    BROKEN_OFF = (
+        "A check broke off",
+        "If the page named here does not help, please report it with these lines.",
+    )
 
 
 @dataclass(frozen=True)

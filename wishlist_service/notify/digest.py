@@ -62,7 +62,7 @@ def _trouble(trouble: Trouble, sign_in: SignIn | None) -> str:
     if trouble.sync_state == "held":
         return f"{trouble.name}'s list is held. {trouble.sync_detail or ''}".rstrip()
     account = f" as {trouble.plex_username}" if trouble.plex_username else ""
-    again = f"POST /api/users/{trouble.user_id}/link (README, 'Renew a token by link')"
+    again = f"POST /api/users/{trouble.user_id}/link (docs/api.md, 'Renew a token by link')"
     refused = f"Plex no longer accepts {trouble.name}'s token, so their list is not read; what is known of it stays."
     if sign_in is None:
         return f"{refused} A link to renew it could not be made just now: {again} makes one."

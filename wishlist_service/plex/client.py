@@ -69,8 +69,7 @@ class PlexClient:
         reply = self._http.get(self._user_url, token, tries=tries)
         if reply.status in (401, 498):
             raise TokenRejected(
-                "Plex no longer accepts this token. Get a new one (README, 'How to get a Plex token') "
-                "and save it for this person."
+                "Plex no longer accepts this token. Get a new one (docs/plex-token.md) and save it for this person."
             )
         body = _expect_ok(reply, "the account").decoded()
         uuid = clean_text(body.get("uuid"), longest=100) if isinstance(body, dict) else None
