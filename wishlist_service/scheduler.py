@@ -5,9 +5,11 @@ Several may share one database: each person is read, each message sent, each tit
 
 import argparse
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -19,7 +21,7 @@ from schedule import Scheduler
 from wishlist_service import claims, db, sync
 from wishlist_service.config import Config, load_config
 from wishlist_service.details import Details
-from wishlist_service.errors import SyncFailure, SyncRunning
+from wishlist_service.errors import DatabaseRefused, SyncFailure, SyncRunning
 from wishlist_service.giving_back import GivingBack
 from wishlist_service.logs import configure_logging
 from wishlist_service.memory import give_memory_back
@@ -28,6 +30,7 @@ from wishlist_service.plex import PlexClient
 from wishlist_service.plex_titles import PlexTitles
 from wishlist_service.queries import claims as claim_queries
 from wishlist_service.queries import sync_users
+from wishlist_service.queries.schema import compare_schema
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
 
 logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__ when run
@@ -163,6 +166,11 @@ def main() -> None:
     configure_logging(config.log_level)
     stop = threading.Event()
     sync.stop_on_signals(stop)
+    try:
+        with suppress(OperationalError):  # while the database is away, the syncs wait
+            db.ask(config.database_url, compare_schema)
+    except DatabaseRefused as refused:
+        sys.exit(str(refused))
     logger.info("scheduler started interval_hours=%g", config.sync_interval_hours)
     Sidecar(config, stop=stop, alive_file=arguments.alive_file).loop()
     logger.info("scheduler stopped")
