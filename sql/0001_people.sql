@@ -107,10 +107,11 @@ COMMENT ON COLUMN plex_users.plex_token IS
 COMMENT ON COLUMN plex_users.token_fingerprint IS
     'A keyed hash of the token. It finds a person by their token without decrypting any.';
 COMMENT ON COLUMN plex_users.token_masked IS 'What may be shown of the token: its last 4 characters, none of a short one.';
-COMMENT ON COLUMN plex_users.active IS 'False while the person is paused: not read, and their wishes do not count.';
+COMMENT ON COLUMN plex_users.active IS
+    'False while the person is paused: their watchlist is not read and their wishes do not count.';
 COMMENT ON COLUMN plex_users.plex_uuid IS 'The id of the Plex account. Null until Plex has told it.';
 COMMENT ON COLUMN plex_users.plex_username IS 'The name of the Plex account. Null until Plex has told it.';
-COMMENT ON COLUMN plex_users.account_checked IS 'Whether Plex has said whose the present token is.';
+COMMENT ON COLUMN plex_users.account_checked IS 'Whether Plex has confirmed the account of the present token.';
 COMMENT ON COLUMN plex_users.sync_state IS
     'How the last attempt to read the watchlist ended: ok, or what went wrong; never before the first attempt with '
     'the present token.';

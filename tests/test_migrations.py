@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import NO_SETTINGS, environment, wait_until, waiting_for_locks
+from conftest import Household
+from processes import GUNICORN, NO_SETTINGS, environment, program, settings_for, wait_until, waiting_for_locks
 from psycopg import connect
 from psycopg.errors import DuplicateTable
 
@@ -119,6 +120,19 @@ def test_database_of_an_earlier_version_is_refused_untouched(empty_url: str) -> 
         "back it up and export the wishlist with the version that made it, or use a new database.\n"
     )
     assert everything(empty_url) == before
+
+
+@pytest.mark.parametrize("arguments", [GUNICORN, ("-m", "wishlist_service.scheduler")])
+def test_database_of_another_version_stops_the_start(household: Household, arguments: tuple[str, ...]) -> None:
+    household.conn.execute("UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0002_titles'")
+
+    with program(*arguments, env=settings_for(household)) as started:
+        assert started.exit_status() == 1
+
+    sentence = "This version cannot use the database, since sql/0002_titles.sql was changed after it was applied: "
+    assert started.output.count(sentence) == 1, started.output
+    assert "Traceback" not in started.output
+    assert "Booting worker" not in started.output
 
 
 def test_newer_database_is_left_as_it_is(empty_url: str, tmp_path: Path) -> None:

@@ -86,19 +86,6 @@ def test_command_asks_only_for_the_settings_that_it_uses(arguments: tuple[str, .
     assert "Traceback" not in started.output
 
 
-@pytest.mark.parametrize("arguments", [GUNICORN, ("-m", "wishlist_service.scheduler")])
-def test_database_of_another_version_stops_the_start(household: Household, arguments: tuple[str, ...]) -> None:
-    household.conn.execute("UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0002_titles'")
-
-    with program(*arguments, env=settings_for(household)) as started:
-        assert started.exit_status() == 1
-
-    sentence = "This version cannot use the database, since sql/0002_titles.sql was changed after it was applied: "
-    assert started.output.count(sentence) == 1, started.output
-    assert "Traceback" not in started.output
-    assert "Booting worker" not in started.output
-
-
 def test_sync_command_prints_a_line_per_person_and_fails_if_one_failed(household: Household) -> None:
     household.add("Ann", [ALPHA])
     household.add("Ben").always = status(404)
