@@ -37,7 +37,7 @@ def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
 
 def _apply(conn: Connection, directory: Path) -> None:
     backend = _Backend(conn)
-    backend.init_database()
+    backend.create_lock_table()
     backend.break_lock()
     migrations = read_migrations(str(directory))
     checksums = read_checksums(directory)
