@@ -35,4 +35,4 @@ RUN python -m compileall -q wishlist_service
 USER 1026:100
 EXPOSE 8000
 ENTRYPOINT ["./docker-entrypoint.sh"]
-CMD ["python", "-m", "wishlist_service.migrate", "--wait", "60", "gunicorn", "wsgi:app"]
+CMD ["gunicorn", "wsgi:app"]

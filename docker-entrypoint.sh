@@ -14,4 +14,9 @@ for key in api_key token_encryption_key; do
         rm "$new"
     fi
 done
+# Only what serves the database needs it up to date. A doctor, backup or restore must meet it as it is.
+# A stop meanwhile ends this shell and with it the container; the server then undoes the unfinished migration.
+case "$*" in
+    *gunicorn* | *wishlist_service.scheduler*) python -m wishlist_service.migrate --wait 60 ;;
+esac
 exec "$@"

@@ -62,7 +62,6 @@ worker_class = WebWorker
 
 def when_ready(server):
     """Keep the garbage collector from copying pages shared with the workers."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # migrate has it wait until somebody listens
     # a client that stops sending in the middle of a request must not keep a thread for ever
     logging.getLogger("gunicorn.error").addFilter(tell_slow_client_plainly)
     for listener in server.LISTENERS:

@@ -18,11 +18,12 @@ from psycopg import OperationalError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from schedule import Scheduler
 
-from wishlist_service.config import load_config, postgres_environment
-from wishlist_service.db import connect
+from wishlist_service.config import DATABASE_SETTINGS, load_config, postgres_environment
+from wishlist_service.db import ask, connect
 from wishlist_service.postgres.programs import ProgramFailed, find_pg_dump, find_pg_restore, run
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.process.stopping import stop_on_signals
+from wishlist_service.queries import server
 
 logger = logging.getLogger("wishlist_service.backup")  # __name__ is __main__ when run
 
@@ -30,6 +31,7 @@ KEPT: Final = 7
 NIGHTLY_AT: Final = "03:30"  # local time
 RETRY_SECONDS: Final = 3600
 LONGEST_WAIT_SECONDS: Final = 60  # then look at the clock again, it may have been set
+STARTING_SECONDS: Final = 60  # how long a database and its first migration may take
 
 _NAME: Final = "wishlist-%Y-%m-%dT%H%M%SZ.dump"
 _PARTIAL: Final = ".partial"
@@ -167,6 +169,7 @@ def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event
     jobs.every().day.at(NIGHTLY_AT).do(job)
     backups = _backups(directory)
     if not backups or datetime.now(UTC) - backups[0][0] > timedelta(days=1):
+        _wait_for_tables(database_url, stop=stop)
         job()
     logger.info("waiting for the night at=%s", NIGHTLY_AT)
     while not stop.is_set():
@@ -175,12 +178,22 @@ def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event
         stop.wait(min(max(idle, 0), LONGEST_WAIT_SECONDS))
 
 
+def _wait_for_tables(database_url: str, *, stop: threading.Event) -> None:
+    """Wait a while for a database that has just been started, and for its first migration."""
+    deadline = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < deadline and not stop.is_set():
+        with suppress(OperationalError):
+            if ask(database_url, server.has_tables):
+                return
+        stop.wait(1)
+
+
 def main() -> None:
     """One backup, or one every night."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.backup", description=__doc__)
     parser.add_argument("--nightly", action="store_true", help=f"keep running, back up every night at {NIGHTLY_AT}")
     arguments = parser.parse_args()
-    config = load_config()
+    config = load_config(uses={*DATABASE_SETTINGS, "BACKUP_DIR", "LOG_LEVEL"})
     configure_logging(config.log_level)
     stop = threading.Event()
     stop_on_signals(stop)

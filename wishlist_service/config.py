@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -188,6 +188,8 @@ class Reader:
 
 _MADE: Final = "At least 16 characters. Required, but `make run` and `docker compose` make one."
 
+DATABASE_SETTINGS: Final = ("DATABASE_URL", "DATABASE_PASSWORD")
+
 
 class ConfigError(Exception):
     """Settings are missing or wrong; the message lists each and how to mend it."""
@@ -227,8 +229,11 @@ class Config:
     backup_dir: Path = Path("backup")
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> "Config":
-        """The settings in `env`; an empty value counts as unset. Raises ConfigError."""
+    def from_env(cls, env: Mapping[str, str], *, uses: Collection[str] = ()) -> "Config":
+        """Return the settings in `env`; an empty value counts as unset. Raises ConfigError.
+
+        uses: the names of the settings that the program uses; errors in others are ignored. Empty means all.
+        """
         read = Reader(env)
         config = cls(
             database_url=read.database_url("DATABASE_URL", "DATABASE_PASSWORD"),
@@ -257,18 +262,20 @@ class Config:
         )
         read.need("PLEX_SERVER_TOKEN", by=("PLEX_SERVER_URL",))
         read.need("PLEX_SERVER_URL", by=("PLEX_SERVER_TOKEN", "PLEX_COLLECTION", "REMOVE_WHEN_AVAILABLE"))
-        if read.faults:
-            raise ConfigError(read.faults)
+        # each begins with the name of its setting
+        faults = [fault for fault in read.faults if not uses or fault.split()[0].removesuffix("_FILE") in uses]
+        if faults:
+            raise ConfigError(faults)
         return config
 
 
-def load_config() -> Config:
+def load_config(*, uses: Collection[str] = ()) -> Config:
     """The settings from `.env` in the working directory and the environment, which wins.
 
-    Ends the program with the list of faults when there are any.
+    Ends the program with the list of faults when there are any. `uses` is that of Config.from_env().
     """
     try:
-        return Config.from_env(environment())
+        return Config.from_env(environment(), uses=uses)
     except ConfigError as error:
         sys.exit(str(error))
 

@@ -31,6 +31,17 @@ class NeverSynced(WishlistError):
     """No list was ever read completely: that nobody wants anything would be a guess."""
 
 
+class DatabaseRefused(WishlistError):
+    """The database was made from other migrations than those of this version; `reason` says which."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"This version cannot use the database, since {reason}: back it up and export the wishlist with the "
+            "version that made it, or use a new database."
+        )
+        self.reason = reason
+
+
 class BrokenTransfer(ConnectionError):
     """A reply that has begun cannot be finished: the server cuts the connection, so that it does not pass for whole."""
 

@@ -1,73 +1,69 @@
-"""python -m wishlist_service.migrate: bring the database to the schema in sql/, and then become another program."""
+"""python -m wishlist_service.migrate: bring the database to the schema in sql/, wholly or not at all."""
 
 import argparse
 import logging
-import os
-import signal
 import sys
 import time
 from pathlib import Path
 
-from psycopg import Connection, OperationalError
-from psycopg.errors import UndefinedTable
+from psycopg import Connection, Error, OperationalError
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI, default_migration_table
-from yoyo.migrations import MigrationList
 
-from wishlist_service.config import load_config
+from wishlist_service.config import DATABASE_SETTINGS, load_config
 from wishlist_service.db import connect
+from wishlist_service.errors import DatabaseRefused
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries.locks import migration_lock
-from wishlist_service.queries.server import list_applied_migrations
+from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 
 logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ when run
 
-SQL_DIRECTORY = Path(__file__).parent.parent / "sql"
-
 
 def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
-    """Apply what is not applied yet and return its names. Safe when several do it at once."""
-    migrations = read_migrations(str(directory))
-    if not migrations:
-        raise FileNotFoundError(f"No migrations in {directory}.")
+    """Apply what is not applied yet, in one transaction, and return its names. Safe when several do it at once.
 
+    Raises DatabaseRefused if the database was made from other files; nothing was changed then.
+    """
     with connect(database_url, role="migrate") as conn:
-        # yoyo's own lock is a row: a killed migrator leaves it and blocks every later one.
-        # Ours goes with the connection, so whoever holds it may break yoyo's.
         conn.execute("SET statement_timeout = 0")
+        # Ours goes with the connection. yoyo's own lock is a row, which a killed migrator leaves behind.
         with migration_lock(conn):
-            if not _missing(conn, migrations):  # asking yoyo writes tables, and errors into the server's log
-                return []
-            address = DatabaseURI("postgresql", None, None, None, None, conn.info.dbname, {"url": database_url})
-            backend = _Backend(address, default_migration_table)
-            try:
-                backend.init_database()
-                backend.break_lock()
-                with backend.lock():
-                    todo = backend.to_apply(migrations)
-                    backend.apply_migrations(todo)
-            finally:
-                backend.connection.close()
-    return [migration.id for migration in todo]
+            missing = compare_schema(conn, directory=directory).missing
+            if missing:
+                _apply(conn, directory)
+    return missing
 
 
-def _missing(conn: Connection, migrations: MigrationList) -> set[str]:
-    known = {migration.id for migration in migrations}
-    try:
-        return known - set(list_applied_migrations(conn))
-    except UndefinedTable:
-        return known
+def _apply(conn: Connection, directory: Path) -> None:
+    backend = _Backend(conn)
+    backend.create_lock_table()
+    backend.break_lock()
+    migrations = read_migrations(str(directory))
+    checksums = read_checksums(directory)
+    for migration in migrations:
+        # yoyo identifies a migration by the hash of its name, and stores that. We give it the hash of the text.
+        migration.hash = checksums[migration.id]
+    todo = backend.to_apply(migrations)  # also makes yoyo's tables, which it does in transactions of its own
+    with backend.transaction():
+        for migration in todo:
+            migration.process_steps(backend, "apply")
+            backend.mark_one(migration)
 
 
 class _Backend(PostgresqlPsycopgBackend):
-    """yoyo on a connection of ours: its own reading of the URL knows neither PGDATABASE nor several hosts."""
+    """yoyo on our connection: the one that holds the lock, so that both end together."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        super().__init__(
+            DatabaseURI("postgresql", None, None, None, None, conn.info.dbname, {}), default_migration_table
+        )
 
     def connect(self, dburi: DatabaseURI) -> Connection:
-        """Called by yoyo, and again for each further connection it wants."""
-        conn = connect(dburi.args["url"], role="migrate")
-        conn.execute("SET statement_timeout = 0")
-        return conn
+        """Called by yoyo."""
+        return self._conn
 
 
 def main() -> None:
@@ -76,26 +72,27 @@ def main() -> None:
     parser.add_argument(
         "--wait", type=int, default=0, metavar="SECONDS", help="how long the database may take to come up"
     )
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to become afterwards")
     arguments = parser.parse_args()
-    # the first process of a container ignores a signal that it does not handle
-    told = 0 if arguments.command else "Stopped, nothing was migrated."
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(told))
     deadline = time.monotonic() + arguments.wait
-    config = load_config()
+    config = load_config(uses={*DATABASE_SETTINGS, "LOG_LEVEL"})
     configure_logging(config.log_level)
     # yoyo logs each migration itself, and every step at INFO
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     try:
         _wait_for_database(config.database_url, deadline)
         applied = migrate(config.database_url)
+    except DatabaseRefused as refused:
+        sys.exit(str(refused))
     except OperationalError as error:
         sys.exit(f"The database cannot be reached or refused: {str(error).strip()}\nCheck DATABASE_URL.")
+    except Error as error:
+        sys.exit(
+            f"Nothing was migrated: {str(error).strip().splitlines()[0]}. "
+            "The database must be empty or made by this service, and its user must own it."
+        )
+    except KeyboardInterrupt:
+        sys.exit("Stopped. The database is as it was, unless the migration was just done.")
     logger.info("migrated applied=%s", ",".join(applied) or "nothing, up to date")
-    if arguments.command:
-        # a stop asked for from here on waits until the next program listens
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        os.execvp(arguments.command[0], arguments.command)  # noqa: S606
 
 
 def _wait_for_database(database_url: str, deadline: float) -> None:

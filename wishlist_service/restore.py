@@ -13,13 +13,15 @@ from typing import IO, Final
 from psycopg import Connection, Error, OperationalError
 from psycopg.errors import DeadlockDetected
 
-from wishlist_service.config import load_config
+from wishlist_service.config import DATABASE_SETTINGS, load_config
 from wishlist_service.db import ask, connect
+from wishlist_service.errors import DatabaseRefused
 from wishlist_service.migrate import migrate
 from wishlist_service.postgres.programs import ProgramFailed, find_pg_restore, run
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries import server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
+from wishlist_service.queries.schema import compare_schema
 
 TRIES: Final = 10
 
@@ -69,8 +71,10 @@ def _script_of(file: Path) -> Generator[IO[bytes]]:
                 f"{file} cannot be restored: {error} Try another backup, or a newer pg_restore."
             ) from error
         script.seek(0)
-        if not any(found[1] == b"public.plex_users" for found in map(_COPY.fullmatch, script) if found):
-            raise RestoreRefused(f"{file} is no backup of this service: it holds no table plex_users.")
+        tables = {found[1] for found in map(_COPY.fullmatch, script) if found}
+        for needed in ("plex_users", "_yoyo_migration"):
+            if f"public.{needed}".encode() not in tables:
+                raise RestoreRefused(f"{file} is no backup of this service: it holds no table {needed}.")
         yield script
 
 
@@ -96,9 +100,16 @@ def _load(conn: Connection, script: IO[bytes], *, keep: bool) -> None:
             with conn.transaction():
                 _drop_everything(conn)
                 _execute(conn, script)
-                if keep:
-                    _keep_all(conn)
+                conn.execute("SET LOCAL search_path = public")  # the dump's is empty, and triggers name tables
+                compare_schema(conn)
+                if keep:  # nobody else sees these tables yet, so without a lock
+                    wishes.keep_all(conn)
             return
+        except DatabaseRefused as refused:
+            raise RestoreRefused(
+                f"Nothing was restored. This version cannot use what is in the file, since {refused.reason}: "
+                "restore it with the version that wrote it, and export the wishlist there."
+            ) from refused
         except Error as error:
             if isinstance(error, DeadlockDetected) and tries_left:
                 continue
@@ -137,21 +148,13 @@ def _execute(conn: Connection, script: IO[bytes]) -> None:
     conn.execute(b"".join(statements))
 
 
-def _keep_all(conn: Connection) -> None:
-    """Keep what may have been taken off its list since the backup; nobody else sees these tables, so without a lock."""
-    conn.execute("SET LOCAL search_path = public")  # the dump's is empty, and triggers name tables
-    # a backup of before 0005_history_and_facts, which comes next, is as old as any
-    conn.execute("ALTER TABLE wishlist_item_sources ADD COLUMN IF NOT EXISTS kept_at timestamptz")
-    wishes.keep_all(conn)
-
-
 def main() -> None:
     """Restore and say what is there now."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.restore", description=__doc__)
     parser.add_argument("file", type=Path, metavar="FILE", help="a backup, as python -m wishlist_service.backup writes")
     parser.add_argument("--replace", action="store_true", help="also if the database holds something, which is lost")
     arguments = parser.parse_args()
-    config = load_config()
+    config = load_config(uses={*DATABASE_SETTINGS, "REMOVE_AFTER_SYNC"})
     configure_logging("ERROR", stream=sys.stderr)
     try:
         keep = config.remove_after_sync

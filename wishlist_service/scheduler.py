@@ -5,9 +5,11 @@ Several may share one database: each person is read, each message sent, each tit
 
 import argparse
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -18,7 +20,7 @@ from schedule import Scheduler
 
 from wishlist_service import db
 from wishlist_service.config import Config, load_config
-from wishlist_service.errors import SyncFailure, SyncRunning
+from wishlist_service.errors import DatabaseRefused, SyncFailure, SyncRunning
 from wishlist_service.notify.worker import Notifications
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.titles import PlexTitles
@@ -27,6 +29,7 @@ from wishlist_service.process.logs import configure_logging
 from wishlist_service.process.memory import give_memory_back
 from wishlist_service.queries import claims as claim_queries
 from wishlist_service.queries import sync_users
+from wishlist_service.queries.schema import compare_schema
 from wishlist_service.sync import claims
 from wishlist_service.sync.details import Details
 from wishlist_service.sync.run import run_sync
@@ -166,6 +169,11 @@ def main() -> None:
     configure_logging(config.log_level)
     stop = threading.Event()
     stopping.stop_on_signals(stop)
+    try:
+        with suppress(OperationalError):  # while the database is away, the syncs wait
+            db.ask(config.database_url, compare_schema)
+    except DatabaseRefused as refused:
+        sys.exit(str(refused))
     logger.info("scheduler started interval_hours=%g", config.sync_interval_hours)
     Sidecar(config, stop=stop, alive_file=arguments.alive_file).loop()
     logger.info("scheduler stopped")

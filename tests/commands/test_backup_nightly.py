@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from tests.support.backups import back_up, command_lines, in_the_middle, names, with_fake_pg_dump
+from tests.support.backups import NewDatabase, back_up, command_lines, in_the_middle, names, with_fake_pg_dump
 from tests.support.processes import environment, program, wait_until
 from wishlist_service import backup
 from wishlist_service.backup import back_up_nightly
+from wishlist_service.migrate import migrate
 
 
 @pytest.fixture
@@ -46,6 +47,19 @@ def nightly(database_url: str, directory: Path) -> Iterator[None]:
         stop.set()
         thread.join(20)
         assert not thread.is_alive()
+
+
+def test_first_backup_waits_for_the_first_migration(
+    new_database: NewDatabase, env: dict[str, str], directory: Path
+) -> None:
+    url = new_database(None)
+    with program("-m", "wishlist_service.backup", "--nightly", env=env | {"DATABASE_URL": url}) as running:
+        running.wait_for("nightly backups started")
+        migrate(url)
+        running.wait_for("backup written")
+
+    assert "backup failed" not in running.output
+    assert len(names(directory)) == 1
 
 
 def test_first_backup_is_written_at_once(env: dict[str, str], directory: Path) -> None:

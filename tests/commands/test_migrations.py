@@ -1,20 +1,35 @@
-"""Migrations: applied once, by one of many, after a killed one, and undone."""
+"""Migrations: applied once, by one of many, after a killed one; and databases that are refused."""
 
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import connect
-from psycopg.errors import RaiseException
+from psycopg.errors import DuplicateTable
 
-from tests.support.backups import undo_migrations
 from tests.support.household import Household
-from tests.support.keeping import ALPHA
-from tests.support.processes import NO_SETTINGS, environment, wait_until, waiting_for_locks
-from wishlist_service.migrate import SQL_DIRECTORY, migrate
+from tests.support.processes import (
+    GUNICORN,
+    NO_SETTINGS,
+    environment,
+    program,
+    settings_for,
+    wait_until,
+    waiting_for_locks,
+)
+from wishlist_service.errors import DatabaseRefused
+from wishlist_service.migrate import migrate
+from wishlist_service.queries.schema import SQL_DIRECTORY
+
+MIGRATORS = """
+    SELECT FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = 'plex-wishlist-migrate'
+    """
 
 
 @pytest.fixture
@@ -41,48 +56,124 @@ def schema(url: str) -> list[tuple[str, ...]]:
         ).fetchall()
 
 
+def everything(url: str) -> list[tuple[Any, ...]]:
+    """Every relation and function with its definition's last change, and every applied migration."""
+    with connect(url) as conn:
+        found = conn.execute(
+            """
+            SELECT 'relation', relname::text, xmin::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+             UNION ALL
+            SELECT 'function', proname::text, xmin::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+          ORDER BY 1, 2, 3
+            """
+        ).fetchall()
+        return found + conn.execute("SELECT * FROM _yoyo_migration ORDER BY migration_id").fetchall()
+
+
+def copy_of_files(directory: Path) -> Path:
+    return shutil.copytree(SQL_DIRECTORY, directory / "sql")
+
+
 def test_second_migration_has_nothing_to_do(empty_url: str) -> None:
-    assert migrate(empty_url) == [
-        path.stem for path in sorted(SQL_DIRECTORY.glob("*.sql")) if ".rollback" not in path.name
-    ]
+    assert migrate(empty_url) == [path.stem for path in sorted(SQL_DIRECTORY.glob("*.sql"))]
+    before = everything(empty_url)
+
     assert migrate(empty_url) == []
+    assert everything(empty_url) == before
 
 
-def test_every_migration_can_be_undone_and_done_again(empty_url: str) -> None:
+def test_database_from_a_file_that_was_changed_since_is_refused_untouched(empty_url: str, tmp_path: Path) -> None:
+    files = copy_of_files(tmp_path)
+    migrate(empty_url, directory=files)
+    before = everything(empty_url)
+    with (files / "0002_titles.sql").open("a") as file:
+        file.write("-- a comment more\n")
+    (files / "0099_more.sql").write_text("CREATE TABLE more (id integer);\n")
+
+    with pytest.raises(DatabaseRefused, match=r"sql/0002_titles\.sql was changed after it was applied: back it up and"):
+        migrate(empty_url, directory=files)
+
+    assert everything(empty_url) == before
+
+
+def test_line_ends_do_not_count_as_a_change(empty_url: str, tmp_path: Path) -> None:
     migrate(empty_url)
-    before = schema(empty_url)
+    files = copy_of_files(tmp_path)
+    for path in files.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
-    undo_migrations(empty_url, down_to="0001")
+    assert migrate(empty_url, directory=files) == []
+
+
+def test_database_of_an_earlier_version_is_refused_untouched(empty_url: str) -> None:
+    with connect(empty_url) as conn:  # as version 0.1.0 left it, when yoyo stored the hash of the name
+        conn.execute(
+            """
+            CREATE TABLE _yoyo_migration (
+                migration_hash varchar(64) PRIMARY KEY, migration_id varchar(255), applied_at_utc timestamp);
+            INSERT INTO _yoyo_migration (migration_hash, migration_id)
+            SELECT encode(sha256(name::bytea), 'hex'), name
+              FROM unnest('{0001_wishlist,0002_names_and_requests,0009_item_documents}'::text[]) AS name;
+            CREATE TABLE plex_users (id integer PRIMARY KEY, name text)
+            """
+        )
+    before = everything(empty_url)
+
+    migrator = start_migrator(empty_url)
+    output = migrator.communicate(timeout=60)[0]
+
+    assert migrator.returncode == 1
+    assert output == (
+        "This version cannot use the database, since it has the migration 0001_wishlist of an earlier version: "
+        "back it up and export the wishlist with the version that made it, or use a new database.\n"
+    )
+    assert everything(empty_url) == before
+
+
+@pytest.mark.parametrize("arguments", [GUNICORN, ("-m", "wishlist_service.scheduler")])
+def test_database_of_another_version_stops_the_start(household: Household, arguments: tuple[str, ...]) -> None:
+    household.conn.execute("UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0002_titles'")
+
+    with program(*arguments, env=settings_for(household)) as started:
+        assert started.exit_status() == 1
+
+    sentence = "This version cannot use the database, since sql/0002_titles.sql was changed after it was applied: "
+    assert started.output.count(sentence) == 1, started.output
+    assert "Traceback" not in started.output
+    assert "Booting worker" not in started.output
+
+
+def test_newer_database_is_left_as_it_is(empty_url: str, tmp_path: Path) -> None:
+    newer = copy_of_files(tmp_path)
+    (newer / "0099_more.sql").write_text("CREATE TABLE more (id integer);\n")
+    migrate(empty_url, directory=newer)
+    before = everything(empty_url)
+
+    assert migrate(empty_url) == []
+    assert everything(empty_url) == before
+
+
+def test_failing_file_undoes_those_before_it(empty_url: str, tmp_path: Path) -> None:
+    files = copy_of_files(tmp_path)
+    (files / "0099_more.sql").write_text("CREATE TABLE more (id integer);\nCREATE TABLE more (id integer);\n")
+
+    with pytest.raises(DuplicateTable):
+        migrate(empty_url, directory=files)
 
     assert schema(empty_url) == []
-    migrate(empty_url)
-    assert schema(empty_url) == before
+    assert migrate(empty_url)[0] == "0001_people"
 
 
-def test_kept_wishes_stop_the_way_back_to_a_version_that_would_lose_them(household: Household) -> None:
-    household.add("Ann", [ALPHA])
-    household.sync()
-    household.conn.execute("UPDATE wishlist_item_sources SET kept_at = now()")
-
-    with pytest.raises(RaiseException, match="an older version would take each for removed"):
-        undo_migrations(household.config.database_url, down_to="0005")
-
-    assert household.titles("Ann") == ["Alpha"]
-    migrate(household.config.database_url)
-
-
-def test_migration_whose_mark_was_lost_can_run_again(empty_url: str) -> None:
-    migrate(empty_url)
+def test_foreign_table_in_the_way_is_told_in_a_sentence(empty_url: str) -> None:
     with connect(empty_url) as conn:
-        conn.execute(
-            "INSERT INTO plex_users (name, plex_token, token_fingerprint, token_masked) VALUES ('a', 'b', 'c', 'd')"
-        )
-        conn.execute("DELETE FROM _yoyo_migration")
+        conn.execute("CREATE TABLE wishlist_items (theirs integer)")
 
-    assert migrate(empty_url)
+    migrator = start_migrator(empty_url)
+    output = migrator.communicate(timeout=60)[0]
 
-    with connect(empty_url) as conn:
-        assert conn.execute("SELECT count(*) FROM plex_users").fetchone() == (1,)
+    assert migrator.returncode == 1
+    assert output.startswith('Nothing was migrated: relation "wishlist_items" already exists. ')
+    assert schema(empty_url) == [("wishlist_items", "theirs", "integer")]
 
 
 def test_several_migrators_at_once_all_end_well(empty_url: str) -> None:
@@ -90,21 +181,24 @@ def test_several_migrators_at_once_all_end_well(empty_url: str) -> None:
     outputs = [migrator.communicate(timeout=60)[0] for migrator in migrators]
 
     assert [migrator.returncode for migrator in migrators] == [0, 0, 0], outputs
-    assert sum("applied=0001" in output for output in outputs) == 1
+    assert sum("applied=0001_people" in output for output in outputs) == 1
 
 
-def test_killed_migrator_does_not_block_the_next(empty_url: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_migrator_ended_in_the_middle_leaves_nothing_half_done(empty_url: str, number: signal.Signals) -> None:
     with connect(empty_url) as hold:
-        hold.execute("CREATE TABLE wishlist_items (id int)")  # uncommitted: the migration waits for it
+        hold.execute("CREATE TABLE news_addresses (id int)")  # uncommitted: the last file waits for it
         killed = start_migrator(empty_url)
         with connect(empty_url, autocommit=True) as look:
             wait_until(lambda: waiting_for_locks(look) == 1)
-            assert look.execute("SELECT count(*) FROM yoyo_lock").fetchone() == (1,)
-        killed.send_signal(signal.SIGKILL)
-        killed.communicate()
-        hold.rollback()
+            killed.send_signal(number)
+            killed.communicate()
+            hold.rollback()
+            wait_until(lambda: not look.execute(MIGRATORS).rowcount)
+            assert schema(empty_url) == []
+            assert look.execute("SELECT FROM _yoyo_migration").rowcount == 0
 
-    assert migrate(empty_url)[0] == "0001_wishlist"
+    assert migrate(empty_url)[0] == "0001_people"
     assert ("wishlist_items", "uid", "text") in schema(empty_url)
 
 
@@ -123,7 +217,7 @@ def test_of_two_migrators_at_once_one_killed_the_other_ends_well(empty_url: str,
         output = other.communicate(timeout=60)[0]
 
     assert other.returncode == 0, output
-    assert "applied=0001_wishlist," in output
+    assert "applied=0001_people," in output
     assert ("wishlist_items", "uid", "text") in schema(empty_url)
     assert migrate(empty_url) == []
 

@@ -68,6 +68,52 @@ def test_what_is_no_backup_is_refused(database_url: str, tmp_path: Path) -> None
         assert reason in said
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            "INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('f', '0001_wishlist')",
+            "it has the migration 0001_wishlist of an earlier version",
+        ),
+        (
+            "UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0002_titles'",
+            "sql/0002_titles.sql was changed after it was applied",
+        ),
+    ],
+)
+def test_backup_of_another_version_changes_nothing(filled: Household, tmp_path: Path, change: str, reason: str) -> None:
+    url = filled.config.database_url
+    before = shown(url)
+    with connect(url) as conn:
+        fitting = conn.execute("SELECT migration_id, migration_hash FROM _yoyo_migration ORDER BY 1").fetchall()
+        conn.execute(change)
+    dump = dump_of(url, tmp_path)
+    with connect(url) as conn:
+        conn.execute("DELETE FROM _yoyo_migration")
+        for migration in fitting:
+            conn.execute("INSERT INTO _yoyo_migration (migration_id, migration_hash) VALUES (%s, %s)", migration)
+
+    status, said = restore(url, dump, "--replace")
+
+    assert (status, said.count("\n")) == (1, 1)
+    assert said.startswith(f"Nothing was restored. This version cannot use what is in the file, since {reason}: ")
+    assert shown(url) == before
+    with connect(url) as conn:
+        kept = conn.execute("SELECT migration_id, migration_hash FROM _yoyo_migration ORDER BY 1").fetchall()
+    assert kept == fitting
+
+
+def test_dump_without_the_list_of_migrations_is_refused(filled: Household, tmp_path: Path) -> None:
+    url = filled.config.database_url
+    with connect(url) as conn:
+        conn.execute("DROP TABLE _yoyo_migration")
+
+    status, said = restore(url, dump_of(url, tmp_path), "--replace")
+
+    assert status == 1
+    assert said.endswith(" is no backup of this service: it holds no table _yoyo_migration.\n")
+
+
 def test_dump_that_the_database_refuses_changes_nothing(filled: Household, tmp_path: Path) -> None:
     url = filled.config.database_url
     before = shown(url)

@@ -139,9 +139,23 @@ def test_empty_database_stays_empty(new_database: Callable[[str | None], str], p
 
 
 def test_missing_migration_is_named(household: Household) -> None:
-    household.conn.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0001_wishlist'")
+    household.conn.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0004_runs'")
 
-    assert_only_fault(examine(settings_for(household)), Kind.MIGRATIONS, "Not applied: 0001_wishlist")
+    assert_only_fault(examine(settings_for(household)), Kind.MIGRATIONS, "Not applied: 0004_runs.")
+
+
+def test_database_made_from_another_file_is_named(household: Household) -> None:
+    household.conn.execute("UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0003_wishes'")
+
+    text = "since sql/0003_wishes.sql was changed after it was applied."
+    assert_only_fault(examine(settings_for(household)), Kind.OTHER_SCHEMA, text)
+
+
+def test_database_of_an_earlier_version_is_named(household: Household) -> None:
+    household.conn.execute("INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('f', '0001_wishlist')")
+
+    text = "since it has the migration 0001_wishlist of an earlier version."
+    assert_only_fault(examine(settings_for(household)), Kind.OTHER_SCHEMA, text)
 
 
 def test_database_of_a_newer_version_is_told_of(household: Household) -> None:

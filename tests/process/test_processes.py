@@ -62,10 +62,7 @@ def test_stopping_gunicorn_lets_the_person_under_way_be_finished(household: Hous
     assert run == {"status": "interrupted", "users_processed": 2}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [GUNICORN, *(("-m", f"wishlist_service.{name}") for name in ("scheduler", "sync", "migrate", "backup"))],
-)
+@pytest.mark.parametrize("arguments", [GUNICORN, ("-m", "wishlist_service.scheduler"), ("-m", "wishlist_service.sync")])
 def test_wrong_settings_stop_the_start_with_one_message(arguments: tuple[str, ...]) -> None:
     env = environment("mysql://x", API_KEY="short", TOKEN_ENCRYPTION_KEY="", PORT="many")
 
@@ -77,6 +74,17 @@ def test_wrong_settings_stop_the_start_with_one_message(arguments: tuple[str, ..
         assert len(re.findall(rf"- {name} ", started.output)) == 1, started.output
     assert "Traceback" not in started.output
     assert "Booting worker" not in started.output
+
+
+@pytest.mark.parametrize("arguments", [("migrate",), ("backup",), ("restore", "FILE")])
+def test_command_asks_only_for_the_settings_that_it_uses(arguments: tuple[str, ...]) -> None:
+    env = environment("mysql://x", API_KEY="short", TOKEN_ENCRYPTION_KEY="", PORT="many", NAMES="some")
+
+    with program("-m", f"wishlist_service.{arguments[0]}", *arguments[1:], env=env) as started:
+        assert started.exit_status() == 1
+
+    assert re.findall(r"^  - (\w+) ", started.output, re.M) == ["DATABASE_URL"]
+    assert "Traceback" not in started.output
 
 
 def test_sync_command_prints_a_line_per_person_and_fails_if_one_failed(household: Household) -> None:

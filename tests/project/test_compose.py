@@ -1,17 +1,34 @@
-"""What stands in docker-compose.yml and Dockerfile alone: health checks that tell the truth, keys made once."""
+"""docker-compose.yml and the entry script: health checks that tell the truth, keys made once, who migrates, stops."""
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg import Connection, connect
 
+from tests.support.backups import NewDatabase
 from tests.support.household import Household
-from tests.support.processes import CHECKOUT, GUNICORN, program, settings_for
+from tests.support.processes import (
+    CHECKOUT,
+    GUNICORN,
+    Program,
+    descendants,
+    environment,
+    program,
+    settings_for,
+    wait_until,
+    waiting_for_locks,
+)
+from wishlist_service.migrate import migrate
 
 COMPOSE = (CHECKOUT / "docker-compose.yml").read_text()
 HOUR = 3600
@@ -54,17 +71,44 @@ def test_backup_is_healthy_while_the_newest_is_fresh_and_not_empty(
     assert is_healthy("backup", "/backup", tmp_path) == healthy
 
 
-def entrypoint(keys: Path, *command: str, **given: str) -> str:
-    """Run the image's entrypoint with another directory for the keys; what the command prints."""
+@contextmanager
+def started(keys: Path, *command: str, **given: str) -> Iterator[Program]:
+    """The image's entrypoint with another directory for the keys."""
     script = (CHECKOUT / "docker-entrypoint.sh").read_text().replace("/keys", str(keys))
     files = {f"{name.upper()}_FILE": f"{keys}/{name}" for name in ("api_key", "token_encryption_key")}
-    return subprocess.run(
-        ["sh", "-c", script, "sh", *command],
-        env={"PATH": os.environ["PATH"]} | files | given,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    env = {"PATH": os.environ["PATH"]} | files | given
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"  # the image's python is ours
+    running = Program(["sh", "-c", script, "sh", *command], env)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def entrypoint(keys: Path, *command: str, **given: str) -> str:
+    """Run the image's entrypoint to its end; what is printed."""
+    with started(keys, *command, **given) as running:
+        assert running.exit_status() == 0, running.output
+    return running.output
+
+
+def end_container(running: Program) -> None:
+    """As `docker stop` does with init: the stop reaches the first process, and what it leaves behind is killed."""
+    others = descendants(running.process.pid)
+    assert running.end() == -signal.SIGTERM
+    for pid in others:
+        os.kill(pid, signal.SIGKILL)
+
+
+def ask_for_tables(conn: Connection[Any]) -> list[tuple[str, ...]]:
+    """The tables and views that are not yoyo's."""
+    return conn.execute(
+        """
+        SELECT relname
+          FROM pg_class
+         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') AND relname !~ 'yoyo'
+        """
+    ).fetchall()
 
 
 def test_keys_are_made_once_even_by_containers_that_start_at_once(tmp_path: Path) -> None:
@@ -91,20 +135,72 @@ def test_key_that_is_given_is_not_made_beside(tmp_path: Path, given: dict[str, s
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("gunicorn", *GUNICORN[2:]), ("wishlist_service.scheduler",), ("wishlist_service.backup", "--nightly")],
+    ("command", "migrated"),
+    [
+        (("sh", "-c", "echo became gunicorn wsgi:app"), True),
+        (("sh", "-c", "echo became python -m wishlist_service.scheduler"), True),
+        (("sh", "-c", "echo became python -m wishlist_service.doctor"), False),
+        (("sh", "-c", "echo became python -m wishlist_service.sync"), False),
+        (("sh", "-c", "echo became python -m wishlist_service.backup --nightly"), False),
+        (("sh", "-c", "echo became python -m wishlist_service.restore FILE"), False),
+    ],
+    ids=lambda value: value[-1].split()[-1] if isinstance(value, tuple) else None,
 )
-def test_container_told_to_stop_while_it_waits_or_becomes_its_program_ends_well(
+def test_only_what_serves_the_database_migrates_it_first(
+    new_database: NewDatabase, tmp_path: Path, command: tuple[str, ...], migrated: bool
+) -> None:
+    url = new_database(None)
+
+    printed = entrypoint(tmp_path, *command, **environment(url))
+
+    assert printed.splitlines()[-1].startswith("became ")
+    assert ("migrated applied=0001_people," in printed) == migrated
+    with connect(url) as conn:
+        assert bool(ask_for_tables(conn)) == migrated
+
+
+def test_refused_migration_ends_the_container(household: Household, tmp_path: Path) -> None:
+    household.conn.execute("UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0002_titles'")
+
+    with started(tmp_path, "sh", "-c", "echo became gunicorn", **settings_for(household)) as refused:
+        assert refused.exit_status() == 1
+
+    assert "sql/0002_titles.sql was changed" in refused.output
+    assert "became" not in refused.output
+
+
+def test_stop_while_it_waits_for_the_database_ends_the_container(tmp_path: Path) -> None:
+    env = environment("postgresql://nobody@127.0.0.1:9/none")
+
+    with started(tmp_path, "gunicorn", "wsgi:app", **env) as waiting:
+        waiting.wait_for("waiting for the database")
+        end_container(waiting)
+
+    assert "became" not in waiting.output
+
+
+def test_stop_in_the_middle_of_the_migration_leaves_nothing_of_it(new_database: NewDatabase, tmp_path: Path) -> None:
+    url = new_database(None)
+    with connect(url) as hold, connect(url, autocommit=True) as look:
+        hold.execute("CREATE TABLE news_addresses (id int)")  # uncommitted: the last file waits for it
+        with started(tmp_path, "gunicorn", "wsgi:app", **environment(url)) as migrating:
+            wait_until(lambda: waiting_for_locks(look) == 1)
+            end_container(migrating)
+        hold.rollback()
+        wait_until(lambda: not look.execute("SELECT FROM pg_stat_activity WHERE application_name ~ 'migrate'").rowcount)
+
+        assert ask_for_tables(look) == []
+
+    assert len(migrate(url)) == 5
+
+
+@pytest.mark.parametrize("arguments", [GUNICORN, ("-m", "wishlist_service.backup", "--nightly")])
+def test_stop_during_the_start_ends_the_program(
     household: Household, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     env = settings_for(household, BACKUP_DIR=str(tmp_path / "backup"))
-    command = ("-m", "wishlist_service.migrate", "--wait", "60", sys.executable, "-m", *arguments)
 
-    with program(*command, env=env | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}) as waiting:
-        waiting.wait_for("waiting for the database")
-        assert waiting.end() == 0
-    with program(*command, env=env) as becoming:
-        becoming.wait_for("migrated applied=nothing")
-        assert becoming.end() == 0
+    with program(*arguments, env=env) as starting:
+        assert starting.end() in (0, -signal.SIGTERM)
 
-    assert "Traceback" not in waiting.output + becoming.output
+    assert "Traceback" not in starting.output

@@ -7,12 +7,10 @@ from typing import Any
 
 from flask.testing import FlaskClient
 from psycopg import Connection, connect
-from yoyo import get_backend, read_migrations
 
 from tests.support.household import make_config
 from tests.support.processes import Program, environment, program, wait_until
 from wishlist_service.app import close_app, create_app, open_app
-from wishlist_service.migrate import SQL_DIRECTORY
 
 SHOWN = (
     "/api/wishlist",
@@ -107,14 +105,3 @@ def shown(url: str) -> list[bytes]:
         return shown_by(app.test_client())
     finally:
         close_app(app)
-
-
-def undo_migrations(url: str, *, down_to: str) -> None:
-    """Undo the migrations from this number on, the newest first."""
-    backend = get_backend("postgresql+psycopg://" + url.partition("://")[2])
-    newer = read_migrations(str(SQL_DIRECTORY)).filter(lambda migration: migration.id >= down_to)
-    try:
-        with backend.lock():
-            backend.rollback_migrations(backend.to_rollback(newer))
-    finally:
-        backend.connection.close()

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Final
 
 from psycopg import OperationalError
-from psycopg.errors import UndefinedTable
 
 from wishlist_service import db
 from wishlist_service.doctor.findings import Finding, Kind
-from wishlist_service.migrate import SQL_DIRECTORY
+from wishlist_service.errors import DatabaseRefused
 from wishlist_service.models import Server
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import server, sync_runs, tokens
+from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 from wishlist_service.tokens import TokenCipher, decrypt_all
 
 OLDEST_VERSION: Final = 15
@@ -44,17 +44,20 @@ def check_server(database_url: str, *, oldest: int = OLDEST_VERSION) -> list[Fin
 
 
 def check_migrations(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[Finding]:
-    """Whether every migration of this version is applied. Applies nothing."""
-    known = {path.stem for path in directory.glob("*.sql") if not path.stem.endswith(".rollback")}
+    """Whether every migration of this version is applied, from the same files. Applies nothing."""
+    known = read_checksums(directory)
     try:
-        applied = set(db.ask(database_url, server.list_applied_migrations))
-    except UndefinedTable:
+        schema = db.ask(database_url, compare_schema, directory=directory)
+    except DatabaseRefused as refused:
+        text = f"This version cannot use the database, since {refused.reason}."
+        return [Finding("migrations", text, fault=Kind.OTHER_SCHEMA)]
+    if len(schema.missing) == len(known):
         return [Finding("migrations", "The database has no tables yet.", fault=Kind.MIGRATIONS)]
-    if missing := sorted(known - applied):
-        return [Finding("migrations", f"Not applied: {', '.join(missing)}.", fault=Kind.MIGRATIONS)]
+    if schema.missing:
+        return [Finding("migrations", f"Not applied: {', '.join(schema.missing)}.", fault=Kind.MIGRATIONS)]
     text = f"All are applied, the last is {max(known)}."
-    if newer := sorted(applied - known):
-        text += f" The database is ahead of this version by {', '.join(newer)}."
+    if schema.newer:
+        text += f" The database is ahead of this version by {', '.join(schema.newer)}."
     return [Finding("migrations", text)]
 
 

@@ -29,6 +29,10 @@ class Kind(Enum):
         "Name the primary server in DATABASE_URL, or turn off default_transaction_read_only.",
     )
     MIGRATIONS = ("Migrations are missing", "Run: python -m wishlist_service.migrate")
+    OTHER_SCHEMA = (
+        "The database is of another version",
+        "Back it up and export the wishlist with the version that made it, or name a new database in DATABASE_URL.",
+    )
     NAME_NOT_FOUND = (
         "Plex is not found by name",
         "Check the name server of this machine or container, and filters like Pi-hole.",

@@ -1,4 +1,4 @@
-"""The database server itself, and what was applied to this database."""
+"""The database server itself."""
 
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
@@ -22,18 +22,6 @@ def get_server(conn: Connection) -> Server:
             """
             )
         )
-
-
-def list_applied_migrations(conn: Connection) -> list[str]:
-    """The names of the migrations applied to this database. Raises UndefinedTable if none ever was."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT migration_id
-              FROM _yoyo_migration
-          ORDER BY migration_id
-            """
-        ).fetchall()
 
 
 def has_tables(conn: Connection) -> bool:

@@ -1,0 +1,201 @@
+-- People, their sign-ins, and what all files share: the one row of the service, times and hidden names.
+--
+-- RULE: until 0.2.0 is released, edit these files in place, so that each object stays defined once. A database
+-- made before such an edit is refused. From 0.2.0 on, never edit a file; add a new one with the next number.
+
+CREATE TABLE sync_state (
+    one               boolean NOT NULL DEFAULT true,
+    client_identifier text NOT NULL DEFAULT gen_random_uuid()::text,
+    generation        bigint NOT NULL DEFAULT 0,
+    library_due_at    timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT sync_state_pkey PRIMARY KEY (one),
+    CONSTRAINT sync_state_one_check CHECK (one)
+);
+
+COMMENT ON TABLE sync_state IS 'What the service has one of. Always exactly one row.';
+COMMENT ON COLUMN sync_state.one IS 'Always true. As the primary key it allows no second row.';
+COMMENT ON COLUMN sync_state.client_identifier IS
+    'How this installation names itself to Plex, in the header X-Plex-Client-Identifier.';
+COMMENT ON COLUMN sync_state.generation IS
+    'Grows with every change of what the wishlist shows. Microseconds since 1970, so that a database restored from '
+    'a backup never gets a number that it already had with other contents.';
+COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
+
+INSERT INTO sync_state DEFAULT VALUES;
+
+CREATE FUNCTION next_generation() RETURNS void
+    LANGUAGE sql
+AS $$
+UPDATE sync_state
+   SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+$$;
+
+COMMENT ON FUNCTION next_generation() IS
+    'Raises sync_state.generation. Its row stays locked until the transaction ends, so writers follow one another.';
+
+CREATE FUNCTION rfc3339(moment timestamptz) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+
+COMMENT ON FUNCTION rfc3339(timestamptz) IS 'The time as the API writes it: UTC, in whole seconds.';
+
+CREATE FUNCTION names_hidden() RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN coalesce(current_setting('wishlist.names', true), '') = 'hidden';
+
+COMMENT ON FUNCTION names_hidden() IS
+    'Whether this transaction must show no names of people. hide_names() in Python sets it.';
+
+CREATE FUNCTION shown_name(user_id integer, name text) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN names_hidden() THEN 'Person ' || user_id ELSE name END;
+
+COMMENT ON FUNCTION shown_name(integer, text) IS 'The name of a person, or "Person 7" while names are hidden.';
+
+CREATE FUNCTION shown_detail(sync_state text, sync_detail text) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN names_hidden() AND sync_state = 'other_account'
+                THEN 'This token is of another Plex account.'
+                ELSE sync_detail
+            END;
+
+COMMENT ON FUNCTION shown_detail(text, text) IS
+    'The sentence that explains a sync_state. While names are hidden, the one of other_account is replaced, '
+    'since it names accounts.';
+
+CREATE TABLE plex_users (
+    id                integer GENERATED ALWAYS AS IDENTITY,
+    name              text NOT NULL,
+    plex_token        text NOT NULL,
+    token_fingerprint text NOT NULL,
+    token_masked      text NOT NULL,
+    active            boolean NOT NULL DEFAULT true,
+    plex_uuid         text,
+    plex_username     text,
+    account_checked   boolean NOT NULL DEFAULT false,
+    sync_state        text NOT NULL DEFAULT 'never',
+    sync_detail       text,
+    last_attempt_at   timestamptz,
+    last_success_at   timestamptz,
+    next_sync_at      timestamptz NOT NULL DEFAULT now(),
+    list_etag         text,
+    list_read_at      timestamptz,
+    list_size         integer NOT NULL DEFAULT 0,
+    list_changes      integer NOT NULL DEFAULT 0,
+    held_removals     text,
+    wishlist_size     bigint NOT NULL DEFAULT 0,
+    pinged_at         timestamptz,
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    updated_at        timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT plex_users_pkey PRIMARY KEY (id),
+    CONSTRAINT plex_users_token_key UNIQUE (token_fingerprint),
+    CONSTRAINT plex_users_account_key UNIQUE (plex_uuid),
+    CONSTRAINT plex_users_name_check CHECK (name <> ''),
+    CONSTRAINT plex_users_state_check CHECK (sync_state IN (
+        'never', 'ok', 'held', 'token_rejected', 'token_unreadable', 'other_account',
+        'rate_limited', 'unreachable', 'plex_changed', 'error'))
+);
+
+CREATE UNIQUE INDEX plex_users_name_key ON plex_users (lower(name));
+CREATE INDEX plex_users_due_idx ON plex_users (next_sync_at) WHERE active;
+
+COMMENT ON TABLE plex_users IS 'The people whose Plex watchlists are read.';
+COMMENT ON COLUMN plex_users.id IS 'The number of the person in the API.';
+COMMENT ON COLUMN plex_users.name IS 'The name shown. Unique, whatever the case of its letters.';
+COMMENT ON COLUMN plex_users.plex_token IS
+    'The Plex token, encrypted and bound to this person. Never the token itself.';
+COMMENT ON COLUMN plex_users.token_fingerprint IS
+    'A keyed hash of the token. It finds a person by their token without decrypting any.';
+COMMENT ON COLUMN plex_users.token_masked IS 'What may be shown of the token: its last 4 characters, none of a short one.';
+COMMENT ON COLUMN plex_users.active IS
+    'False while the person is paused: their watchlist is not read and their wishes do not count.';
+COMMENT ON COLUMN plex_users.plex_uuid IS 'The id of the Plex account. Null until Plex has told it.';
+COMMENT ON COLUMN plex_users.plex_username IS 'The name of the Plex account. Null until Plex has told it.';
+COMMENT ON COLUMN plex_users.account_checked IS 'Whether Plex has confirmed the account of the present token.';
+COMMENT ON COLUMN plex_users.sync_state IS
+    'How the last attempt to read the watchlist ended: ok, or what went wrong; never before the first attempt with '
+    'the present token.';
+COMMENT ON COLUMN plex_users.sync_detail IS 'A sentence that explains sync_state. Null if there is nothing to explain.';
+COMMENT ON COLUMN plex_users.last_attempt_at IS 'When the watchlist was last asked for.';
+COMMENT ON COLUMN plex_users.last_success_at IS
+    'When a complete read was last stored, and so when the present wishes were last seen. A held read does not count.';
+COMMENT ON COLUMN plex_users.next_sync_at IS 'When the watchlist is due to be read again.';
+COMMENT ON COLUMN plex_users.list_etag IS
+    'The ETag of the first page of the watchlist, with which Plex says "not modified". Null forces a full read.';
+COMMENT ON COLUMN plex_users.list_read_at IS 'When the watchlist was last read in full.';
+COMMENT ON COLUMN plex_users.list_size IS 'How many titles the watchlist had at the last full read.';
+COMMENT ON COLUMN plex_users.list_changes IS
+    'How often this service has changed the watchlist. A read that began before such a change is not stored.';
+COMMENT ON COLUMN plex_users.held_removals IS
+    'A digest of the removals that wait for a second read to confirm them. Null if none wait.';
+COMMENT ON COLUMN plex_users.wishlist_size IS 'How many titles the person wants at present. Kept by triggers.';
+COMMENT ON COLUMN plex_users.pinged_at IS
+    'When the token was last used only to keep it alive, which happens once a day.';
+COMMENT ON COLUMN plex_users.created_at IS 'When the person was added.';
+COMMENT ON COLUMN plex_users.updated_at IS 'When the name, the token or active was last changed by a request.';
+
+CREATE VIEW plex_user_reports AS
+SELECT id,
+       shown_name(id, name) AS name,
+       token_masked,
+       active,
+       CASE WHEN NOT names_hidden() THEN plex_username END AS plex_username,
+       sync_state,
+       shown_detail(sync_state, sync_detail) AS sync_detail,
+       last_attempt_at,
+       last_success_at,
+       wishlist_size,
+       created_at,
+       updated_at
+  FROM plex_users;
+
+COMMENT ON VIEW plex_user_reports IS 'People as the API shows them: without the token, and without names if hidden.';
+COMMENT ON COLUMN plex_user_reports.id IS 'As plex_users.id.';
+COMMENT ON COLUMN plex_user_reports.name IS 'As plex_users.name, or "Person 7" while names are hidden.';
+COMMENT ON COLUMN plex_user_reports.token_masked IS 'As plex_users.token_masked.';
+COMMENT ON COLUMN plex_user_reports.active IS 'As plex_users.active.';
+COMMENT ON COLUMN plex_user_reports.plex_username IS 'As plex_users.plex_username. Null while names are hidden.';
+COMMENT ON COLUMN plex_user_reports.sync_state IS 'As plex_users.sync_state.';
+COMMENT ON COLUMN plex_user_reports.sync_detail IS 'As plex_users.sync_detail, without names while they are hidden.';
+COMMENT ON COLUMN plex_user_reports.last_attempt_at IS 'As plex_users.last_attempt_at.';
+COMMENT ON COLUMN plex_user_reports.last_success_at IS 'As plex_users.last_success_at.';
+COMMENT ON COLUMN plex_user_reports.wishlist_size IS 'As plex_users.wishlist_size.';
+COMMENT ON COLUMN plex_user_reports.created_at IS 'As plex_users.created_at.';
+COMMENT ON COLUMN plex_user_reports.updated_at IS 'As plex_users.updated_at.';
+
+CREATE TABLE plex_links (
+    id                integer GENERATED ALWAYS AS IDENTITY,
+    name              text,
+    user_id           integer,
+    pin_id            bigint NOT NULL,
+    code              text NOT NULL,
+    client_identifier text NOT NULL,
+    status            text NOT NULL DEFAULT 'pending',
+    detail            text,
+    polled_at         timestamptz NOT NULL DEFAULT now(),
+    expires_at        timestamptz NOT NULL,
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT plex_links_pkey PRIMARY KEY (id),
+    CONSTRAINT plex_links_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE,
+    CONSTRAINT plex_links_person_check CHECK (name IS NOT NULL OR user_id IS NOT NULL),
+    CONSTRAINT plex_links_status_check CHECK (status IN ('pending', 'linked', 'expired', 'failed'))
+);
+
+CREATE INDEX plex_links_pending_idx ON plex_links (polled_at) WHERE status = 'pending';
+CREATE INDEX plex_links_user_idx ON plex_links (user_id);
+CREATE INDEX plex_links_expires_idx ON plex_links (expires_at);
+
+COMMENT ON TABLE plex_links IS
+    'Sign-in links. Each waits until its person signs in at Plex, or until it expires.';
+COMMENT ON COLUMN plex_links.id IS 'The number of the sign-in link in the API.';
+COMMENT ON COLUMN plex_links.name IS 'The name of the person to add. Null if the link renews the token of a person.';
+COMMENT ON COLUMN plex_links.user_id IS 'The person whose token is renewed, or who was added. Null until then.';
+COMMENT ON COLUMN plex_links.pin_id IS 'The number of the PIN at Plex.';
+COMMENT ON COLUMN plex_links.code IS 'The code of the PIN, part of the address that the person opens.';
+COMMENT ON COLUMN plex_links.client_identifier IS
+    'The client identifier that made the PIN, encrypted: with it and the PIN anybody could fetch the token.';
+COMMENT ON COLUMN plex_links.status IS 'pending, linked, expired or failed.';
+COMMENT ON COLUMN plex_links.detail IS 'A sentence that says why it failed. Null otherwise.';
+COMMENT ON COLUMN plex_links.polled_at IS 'When Plex was last asked whether the person has signed in.';
+COMMENT ON COLUMN plex_links.expires_at IS 'When the link stops working.';
+COMMENT ON COLUMN plex_links.created_at IS 'When the link was made.';

@@ -1,0 +1,161 @@
+-- Titles: what is on the wishlist, or was.
+
+CREATE FUNCTION lower_all(texts text[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT
+    RETURN ARRAY(SELECT lower(one) FROM unnest(texts) AS one);
+
+COMMENT ON FUNCTION lower_all(text[]) IS 'The texts in lower case. Makes the search for a genre ignore case.';
+
+CREATE TABLE wishlist_items (
+    id              bigint GENERATED ALWAYS AS IDENTITY,
+    uid             text NOT NULL,
+    media_type      text NOT NULL,
+    title           text NOT NULL,
+    search_title    text COLLATE "C" GENERATED ALWAYS AS (lower(title)) STORED,
+    year            integer,
+    released_on     date,
+    imdb_id         text,
+    tmdb_id         integer,
+    tvdb_id         integer,
+    poster_url      text,
+    plex_url        text,
+    content_rating  text,
+    summary         text,
+    genres          text[] NOT NULL DEFAULT '{}',
+    details_due_at  timestamptz DEFAULT now(),
+    available       boolean,
+    available_since timestamptz,
+    added_at        timestamptz NOT NULL DEFAULT now(),
+    dismissed_at    timestamptz,
+    wanted_count    integer NOT NULL DEFAULT 0,
+    wish_count      integer NOT NULL DEFAULT 0,
+    CONSTRAINT wishlist_items_pkey PRIMARY KEY (id),
+    CONSTRAINT wishlist_items_uid_key UNIQUE (uid),
+    CONSTRAINT wishlist_items_media_type_check CHECK (media_type IN ('movie', 'show'))
+);
+
+COMMENT ON TABLE wishlist_items IS
+    'Titles that a person wants or wanted. Never deleted by a sync; shown while wish_count is above 0.';
+COMMENT ON COLUMN wishlist_items.id IS 'The number of the title in the API.';
+COMMENT ON COLUMN wishlist_items.uid IS 'Plex''s guid of the title, kept as Plex writes it.';
+COMMENT ON COLUMN wishlist_items.media_type IS 'movie or show.';
+COMMENT ON COLUMN wishlist_items.title IS 'The title as Plex writes it.';
+COMMENT ON COLUMN wishlist_items.search_title IS
+    'The title in lower case, for searches. To lower each title in every search takes twice as long.';
+COMMENT ON COLUMN wishlist_items.year IS 'The year of release. Null if Plex does not tell it.';
+COMMENT ON COLUMN wishlist_items.released_on IS 'The day of release. Null if Plex does not tell it.';
+COMMENT ON COLUMN wishlist_items.imdb_id IS 'The id at IMDb, like tt0111161. Null if unknown.';
+COMMENT ON COLUMN wishlist_items.tmdb_id IS
+    'The id at TMDB, which numbers movies and shows separately: always read it with media_type. Null if unknown.';
+COMMENT ON COLUMN wishlist_items.tvdb_id IS
+    'The id at TheTVDB, which numbers movies and shows separately: always read it with media_type. Null if unknown.';
+COMMENT ON COLUMN wishlist_items.poster_url IS 'The address of the poster. Null if there is none.';
+COMMENT ON COLUMN wishlist_items.plex_url IS 'The page of the title at Plex. Null if unknown.';
+COMMENT ON COLUMN wishlist_items.content_rating IS 'The age rating, like PG-13. Null if Plex does not tell it.';
+COMMENT ON COLUMN wishlist_items.summary IS 'What the title is about. Null until Plex was asked.';
+COMMENT ON COLUMN wishlist_items.genres IS 'The genres as Plex writes them. Empty until Plex was asked.';
+COMMENT ON COLUMN wishlist_items.details_due_at IS
+    'When to ask Plex for what a watchlist does not tell, like summary and genres. Null once nothing is left to ask.';
+COMMENT ON COLUMN wishlist_items.available IS 'Whether the media server has the title. Null until it was read.';
+COMMENT ON COLUMN wishlist_items.available_since IS
+    'When the media server was first seen to have the title. Null while it is not seen there.';
+COMMENT ON COLUMN wishlist_items.added_at IS 'When the title was first stored here.';
+COMMENT ON COLUMN wishlist_items.dismissed_at IS
+    'When the title was dismissed: it stays off the wishlist, whatever the watchlists say. Null if it is not.';
+COMMENT ON COLUMN wishlist_items.wanted_count IS 'How many active people want the title at present. Kept by triggers.';
+COMMENT ON COLUMN wishlist_items.wish_count IS
+    'How many active people want or wanted the title. Kept by triggers.';
+
+-- One index for each order of the list, in both directions. The query that sorts uses these very expressions.
+-- Unknown values come last in either direction, hence two indexes each for year and release.
+CREATE INDEX wishlist_items_added_idx ON wishlist_items (added_at DESC, id DESC);
+CREATE INDEX wishlist_items_title_idx ON wishlist_items (lower(title), added_at, id);
+CREATE INDEX wishlist_items_wanted_idx ON wishlist_items (wanted_count, added_at, id);
+CREATE INDEX wishlist_items_year_idx ON wishlist_items (coalesce(year, 9999), added_at, id);
+CREATE INDEX wishlist_items_year_down_idx ON wishlist_items (coalesce(year, 0), added_at, id);
+CREATE INDEX wishlist_items_released_idx ON wishlist_items (coalesce(released_on, '9999-12-31'), added_at, id);
+CREATE INDEX wishlist_items_released_down_idx ON wishlist_items (coalesce(released_on, '0001-01-01'), added_at, id);
+
+CREATE INDEX wishlist_items_genres_idx ON wishlist_items USING gin (lower_all(genres));
+CREATE INDEX wishlist_items_details_due_idx ON wishlist_items (details_due_at) WHERE details_due_at IS NOT NULL;
+CREATE INDEX wishlist_items_dismissed_idx ON wishlist_items (added_at, id) WHERE dismissed_at IS NOT NULL;
+
+-- Without pg_trgm a search still works, but reads title by title.
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    CREATE INDEX wishlist_items_search_idx ON wishlist_items USING gin (search_title gin_trgm_ops);
+EXCEPTION
+    WHEN feature_not_supported OR undefined_file OR insufficient_privilege THEN
+        RAISE WARNING 'The extension pg_trgm cannot be created here: searching a long list will be slow.';
+END
+$$;
+
+-- PostgreSQL estimates from samples how many titles hold a text. The usual 100 samples give 1 % as the lowest estimate,
+-- so it would look for a word of 0.1 % in all titles, from the newest on, rather than by its trigrams.
+ALTER TABLE wishlist_items ALTER COLUMN search_title SET STATISTICS 1000;
+
+CREATE TABLE wishlist_tallies (
+    dismissed    boolean NOT NULL DEFAULT false,
+    available    boolean,
+    media_type   text NOT NULL,
+    year         integer,
+    wanted_count integer NOT NULL,
+    items        integer NOT NULL,
+    CONSTRAINT wishlist_tallies_key UNIQUE NULLS NOT DISTINCT (dismissed, available, media_type, year, wanted_count)
+);
+
+COMMENT ON TABLE wishlist_tallies IS
+    'How many shown titles there are of each kind, so that totals cost the same whatever the size of the wishlist. '
+    'Kept by triggers.';
+COMMENT ON COLUMN wishlist_tallies.dismissed IS 'Whether these titles are dismissed.';
+COMMENT ON COLUMN wishlist_tallies.available IS 'As wishlist_items.available.';
+COMMENT ON COLUMN wishlist_tallies.media_type IS 'As wishlist_items.media_type.';
+COMMENT ON COLUMN wishlist_tallies.year IS 'As wishlist_items.year.';
+COMMENT ON COLUMN wishlist_tallies.wanted_count IS 'As wishlist_items.wanted_count.';
+COMMENT ON COLUMN wishlist_tallies.items IS 'How many titles there are with these values. May be 0.';
+
+CREATE FUNCTION items_changed() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF tg_op <> 'INSERT' THEN
+        INSERT INTO wishlist_tallies AS tally (dismissed, available, media_type, year, wanted_count, items)
+        SELECT dismissed_at IS NOT NULL, available, media_type, year, wanted_count, -count(*)
+          FROM before
+         WHERE wish_count > 0
+      GROUP BY 1, available, media_type, year, wanted_count
+            ON CONFLICT ON CONSTRAINT wishlist_tallies_key DO UPDATE
+           SET items = tally.items + excluded.items;
+    END IF;
+    IF tg_op <> 'DELETE' THEN
+        INSERT INTO wishlist_tallies AS tally (dismissed, available, media_type, year, wanted_count, items)
+        SELECT dismissed_at IS NOT NULL, available, media_type, year, wanted_count, count(*)
+          FROM after
+         WHERE wish_count > 0
+      GROUP BY 1, available, media_type, year, wanted_count
+            ON CONFLICT ON CONSTRAINT wishlist_tallies_key DO UPDATE
+           SET items = tally.items + excluded.items;
+    END IF;
+    IF tg_op = 'DELETE' THEN
+        DELETE FROM wishlist_events AS event USING before WHERE event.item_id = before.id;
+    END IF;
+    IF tg_op = 'UPDATE' THEN
+        IF EXISTS (SELECT FROM after) THEN
+            PERFORM next_generation();
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION items_changed() IS
+    'Trigger of wishlist_items: keeps wishlist_tallies, removes the events of a deleted title, raises the generation.';
+
+-- Only an update needs a new generation: a title without wishes is not shown.
+CREATE TRIGGER items_added AFTER INSERT ON wishlist_items
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION items_changed();
+CREATE TRIGGER items_updated AFTER UPDATE ON wishlist_items
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION items_changed();
+CREATE TRIGGER items_erased AFTER DELETE ON wishlist_items
+    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION items_changed();
