@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest import MonkeyPatch
 
-from wishlist_service.connections import Connections, find_proxy
+from wishlist_service.plex_http import open_session
 
 PROXY = "http://proxy.example:3128"
 PLEX = "https://plex.tv/api/v2/user"

@@ -34,9 +34,6 @@ from wishlist_service.api.sessions import register_sessions
 from wishlist_service.api.wrong_keys import WrongKeys
 from wishlist_service.config import Config
 from wishlist_service.links import Links
-from wishlist_service.plex import PlexClient
-from wishlist_service.plex_pins import PlexPins
-from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.site.registration import register_pages
 from wishlist_service.tokens import TokenCipher
 
@@ -85,14 +82,12 @@ def create_app(config: Config) -> Flask:
 
     pool = db.Pool(config.database_url, size=config.web_threads)
     stop = threading.Event()
-    plex = PlexClient(config, client_identifier=lambda: db.read(pool, get_client_identifier), stop=stop)
     cipher = TokenCipher(config.token_encryption_keys)
     app.extensions["wishlist"] = Parts(
         config=config,
         pool=pool,
-        plex=plex,
         cipher=cipher,
-        links=Links(pool, plex, PlexPins(config, stop=stop), cipher, stop=stop),
+        links=Links(config, pool, cipher, stop=stop),
         stop=stop,
         wrong_keys=WrongKeys(),
         replies=Replies(),

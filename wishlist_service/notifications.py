@@ -19,8 +19,6 @@ from wishlist_service.errors import NotFound, PlexAway
 from wishlist_service.links import Links
 from wishlist_service.news_models import SignIn, Trouble
 from wishlist_service.notifiers import Notifier, open_notifiers
-from wishlist_service.plex import PlexClient
-from wishlist_service.plex_pins import PlexPins
 from wishlist_service.queries import links
 from wishlist_service.queries import news as queries
 from wishlist_service.queries.wishlist import count_current_items
@@ -37,7 +35,6 @@ class Notifications:
     def __init__(
         self,
         config: Config,
-        plex: PlexClient,
         cipher: TokenCipher,
         *,
         stop: threading.Event,
@@ -50,7 +47,7 @@ class Notifications:
         self._notifiers = open_notifiers(config.notify_urls)
         # for the sign-ins alone, opened when there is one
         self._pool = db.Pool(config.database_url, size=2)
-        self._links = Links(self._pool, plex, PlexPins(config, stop=stop), cipher, stop=stop)
+        self._links = Links(config, self._pool, cipher, stop=stop)
         self._links_open = False
         self._sign_ins: dict[int, SignIn] = {}
 

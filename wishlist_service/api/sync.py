@@ -12,6 +12,7 @@ from psycopg import OperationalError
 from wishlist_service import claims, sync
 from wishlist_service.api.fields import LARGEST_ID, Fields
 from wishlist_service.api.parts import Parts, parts, read
+from wishlist_service.plex import PlexClient
 from wishlist_service.queries import sync_runs, users
 
 logger = logging.getLogger(__name__)
@@ -86,9 +87,10 @@ def get_run(run_id: int) -> ResponseReturnValue:
 def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
     """Begin a sync of everybody or one person: the run's id, and the thread that does it. Raises what claim() does."""
     shared = parts()
+    plex = shared.plex  # before anybody is claimed: the first time it asks the database
     claimed = claims.claim(shared.config, trigger="manual", user_id=user_id)
     # no daemon: a worker that is told to end waits for the person being synced
-    thread = threading.Thread(target=_run, args=(claimed, shared), name=f"sync-run-{claimed.run_id}")
+    thread = threading.Thread(target=_run, args=(claimed, plex, shared), name=f"sync-run-{claimed.run_id}")
     thread.start()
     return claimed.run_id, thread
 
@@ -101,9 +103,9 @@ def _await(thread: threading.Thread, seconds: float, stop: threading.Event) -> N
     thread.join(max(0, min(deadline - time.monotonic(), STOPPING_SECONDS)))
 
 
-def _run(claimed: claims.Claim, shared: Parts) -> None:
+def _run(claimed: claims.Claim, plex: PlexClient, shared: Parts) -> None:
     try:
-        sync.run(claimed, shared.plex, shared.cipher, stop=shared.stop)
+        sync.run(claimed, plex, shared.cipher, stop=shared.stop)
     except OperationalError as error:
         logger.error("sync run broke off, the database is away run=%s reason=%r", claimed.run_id, str(error).strip())
     except Exception:
