@@ -120,7 +120,9 @@ def test_the_api_knows_nothing_of_the_pages() -> None:
 def test_deciding_modules_touch_no_clock_network_or_database(module: str) -> None:
     found = {name.partition(".")[0] for name in imports(PACKAGE / f"{module}.py")}
 
-    assert found.isdisjoint({"time", "random", "os", "requests", "urllib3", "psycopg", "logging", "threading", "socket"})
+    assert found.isdisjoint(
+        {"time", "random", "os", "requests", "urllib3", "psycopg", "logging", "threading", "socket"}
+    )
 
 
 def test_environment_is_read_only_by_entry_points_and_config() -> None:
