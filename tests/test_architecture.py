@@ -19,6 +19,7 @@ ALLOWED = {
     "flask": {"app", "api.", "site."},
     "werkzeug": {"app", "api.", "site."},
     "flask_swagger_ui": {"api.docs"},
+    "certifi": {"plex_http"},
     "requests": {"doctor_plex", "plex_http"},
     "urllib3": {"plex_http"},
     "psycopg": {

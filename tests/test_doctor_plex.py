@@ -54,9 +54,12 @@ def test_certificate_that_the_environment_names_is_trusted(household: Household,
 
     with answering(certificate=certificate) as url:
         code, output = examine(settings_for(household, **at(url), **{variable: str(certificate)}))
+        other_name = url.replace("127.0.0.1", "localhost")
+        refused = examine(settings_for(household, **at(other_name), **{variable: str(certificate)}))
 
     assert code == 0
     assert "over a verified secure connection" in output
+    assert_only_fault(refused, Kind.NO_SECURE_CONNECTION, "Hostname mismatch")
 
 
 def test_bundle_for_requests_replaces_all_other_certificates(household: Household, tmp_path: Path) -> None:
