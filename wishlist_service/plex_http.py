@@ -89,7 +89,7 @@ class _Adapter(HTTPAdapter):
         return host, options
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
-        """Called for each request. requests would read its certificates for each connection, which takes 50 ms."""
+        """Called for each request. requests would read all certificates anew for each connection, which is slow."""
         if verify is not True:
             super().cert_verify(conn, url, verify, cert)
 
