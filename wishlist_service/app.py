@@ -14,9 +14,6 @@ from wishlist_service.config import Config
 from wishlist_service.feeds import arr, downloads, views
 from wishlist_service.pages.registration import register_pages
 from wishlist_service.people.sign_ins import Links
-from wishlist_service.plex.client import PlexClient
-from wishlist_service.plex.pins import PlexPins
-from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.tokens import TokenCipher
 from wishlist_service.web import counting, headers
 from wishlist_service.web.auth import check_key
@@ -73,14 +70,12 @@ def create_app(config: Config) -> Flask:
 
     pool = db.Pool(config.database_url, size=config.web_threads)
     stop = threading.Event()
-    plex = PlexClient(config, client_identifier=lambda: db.read(pool, get_client_identifier), stop=stop)
     cipher = TokenCipher(config.token_encryption_keys)
     app.extensions["wishlist"] = Parts(
         config=config,
         pool=pool,
-        plex=plex,
         cipher=cipher,
-        links=Links(pool, plex, PlexPins(config, stop=stop), cipher, stop=stop),
+        links=Links(config, pool, cipher, stop=stop),
         stop=stop,
         wrong_keys=WrongKeys(),
         replies=Replies(),

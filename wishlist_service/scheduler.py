@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -57,14 +58,11 @@ class Sidecar:
         self._prepared = False
         self._put_off_since: float | None = None
         self._cipher = TokenCipher(config.token_encryption_keys)
-        self._plex = PlexClient(config, client_identifier=self._client_identifier, stop=stop)
-        titles = PlexTitles(config, client_identifier=self._client_identifier, stop=stop)
-        self._details = Details(config, titles, self._cipher, stop=stop, on_asked=self._show_alive)
-        self._notifications = Notifications(config, self._plex, self._cipher, stop=stop, on_sent=self._show_alive)
+        self._notifications = Notifications(config, self._cipher, stop=stop, on_sent=self._show_alive)
         self._jobs = Scheduler()
         look_seconds = max(1, int(min(LOOK_SECONDS, config.sync_interval_hours * 3600 / 10)))
         self._jobs.every(look_seconds).seconds.do(self._sync).next_run = datetime.now()
-        for what, look in (("news", self._notifications.look), ("details", self._details.look)):
+        for what, look in (("news", self._notifications.look), ("details", lambda: self._details.look())):
             self._jobs.every(look_seconds).seconds.do(self._look, what, look).next_run = datetime.now()
         self._jobs.every(1).hours.do(self._ping).next_run = datetime.now()
 
@@ -110,12 +108,13 @@ class Sidecar:
 
     def _run(self) -> bool:
         """One sync of some who are due; False if there was nobody to read."""
+        plex = self._plex  # before anybody is claimed: the first time it asks the database
         claimed = claims.claim_due(self._config)
         if claimed is None:
             return False
         run_sync(
             claimed,
-            self._plex,
+            plex,
             self._cipher,
             stop=self._stop,
             on_result=lambda _result: self._show_alive(),
@@ -132,8 +131,18 @@ class Sidecar:
         except Exception:
             logger.exception("%s put off, unexpected error", what)
 
+    @cached_property
     def _client_identifier(self) -> str:
         return db.ask(self._url, sync_users.get_client_identifier)
+
+    @cached_property
+    def _plex(self) -> PlexClient:
+        return PlexClient(self._config, client_identifier=self._client_identifier, stop=self._stop)
+
+    @cached_property
+    def _details(self) -> Details:
+        titles = PlexTitles(self._config, client_identifier=self._client_identifier, stop=self._stop)
+        return Details(self._config, titles, self._cipher, stop=self._stop, on_asked=self._show_alive)
 
     def _show_alive(self) -> None:
         """Touch the file that the container's health check looks at, unless the sync is overdue."""

@@ -40,7 +40,8 @@ def render() -> str:
     )
     parts.append(
         "## Other variables\n\nProxies are read from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. "
-        "`REQUESTS_CA_BUNDLE` names a file with the certificates to trust instead of the usual ones. "
+        "`SSL_CERT_FILE` names a file with certificates to trust beside the usual ones, "
+        "`REQUESTS_CA_BUNDLE` a file that replaces them. "
         "PostgreSQL's own variables, like `PGDATABASE`, work as with every PostgreSQL client.\n"
     )
     return "\n".join(parts)

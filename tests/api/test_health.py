@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from psycopg import Connection
 
 from tests.support.fake_plex import FakePlex, row
-from tests.support.household import Household, make_config
+from tests.support.household import API_KEY, Household, make_config
 from wishlist_service import __version__
 from wishlist_service.app import close_app, create_app, open_app
 
@@ -61,6 +61,14 @@ def test_health_fails_when_the_database_keeps_silent(client: FlaskClient, conn: 
     assert silent.status_code == 503
     assert time.monotonic() - started >= 2
     assert client.get("/health").status_code == 200
+
+
+def test_nobody_is_added_without_a_database(without_database: FlaskClient) -> None:
+    body = {"name": "Ann", "token": "token-of-ann-0123456789"}
+
+    reply = without_database.post("/api/users", json=body, headers={"X-API-Key": API_KEY})
+
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "5")
 
 
 def test_read_without_a_database_is_503_with_retry_after(without_database: FlaskClient) -> None:

@@ -4,6 +4,7 @@ import re
 import socket
 from pathlib import Path
 
+import certifi
 import pytest
 
 from tests.support.examinations import (
@@ -52,11 +53,34 @@ def test_certificate_nobody_vouches_for(household: Household, tmp_path: Path) ->
 
     with answering(certificate=certificate) as url:
         refused = examine(settings_for(household, **at(url)))
-        trusted = examine(settings_for(household, SSL_CERT_FILE=str(certificate), **at(url)))
 
     assert_only_fault(refused, Kind.NO_SECURE_CONNECTION, "self-signed certificate")
-    assert trusted[0] == 0
-    assert "over a verified secure connection" in trusted[1]
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificate_that_the_environment_names_is_trusted(household: Household, tmp_path: Path, variable: str) -> None:
+    certificate = certificate_for("127.0.0.1", tmp_path)
+
+    with answering(certificate=certificate) as url:
+        code, output = examine(settings_for(household, **at(url), **{variable: str(certificate)}))
+        other_name = url.replace("127.0.0.1", "localhost")
+        refused = examine(settings_for(household, **at(other_name), **{variable: str(certificate)}))
+
+    assert code == 0
+    assert "over a verified secure connection" in output
+    assert_only_fault(refused, Kind.NO_SECURE_CONNECTION, "Hostname mismatch")
+
+
+def test_bundle_for_requests_replaces_all_other_certificates(household: Household, tmp_path: Path) -> None:
+    certificate = certificate_for("127.0.0.1", tmp_path)
+    named = {"SSL_CERT_FILE": str(certificate), "REQUESTS_CA_BUNDLE": certifi.where()}
+
+    with answering(certificate=certificate) as url:
+        refused = examine(settings_for(household, **at(url), **named))
+        missing = examine(settings_for(household, **at(url), REQUESTS_CA_BUNDLE=str(tmp_path / "none.pem")))
+
+    assert_only_fault(refused, Kind.NO_SECURE_CONNECTION, "self-signed certificate")
+    assert_only_fault(missing, Kind.NO_SECURE_CONNECTION, "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that")
 
 
 @pytest.mark.parametrize(

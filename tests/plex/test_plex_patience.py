@@ -71,10 +71,9 @@ def test_being_told_to_come_back_at_once_is_no_leave_to_hammer(config: Config, p
     assert 1.5 < stop.waits[0] <= 2
 
 
-def test_identifier_is_asked_for_once_and_sent_with_every_request(config: Config, plex: FakePlex) -> None:
+def test_identifier_is_sent_with_every_request(config: Config, plex: FakePlex) -> None:
     plex.add(TOKEN)
-    identifiers = iter(["the-one"])
-    client = make_plex_client(config, client_identifier=lambda: next(identifiers))
+    client = make_plex_client(config, client_identifier="the-one")
 
     client.watchlist(TOKEN)
     client.account(TOKEN)

@@ -47,7 +47,7 @@ def make_config(**settings: Any) -> Config:
 def make_plex_client(config: Config, **options: Any) -> PlexClient:
     """A client; `options` as PlexClient takes them."""
     defaults: dict[str, Any] = {
-        "client_identifier": lambda: "test-client",
+        "client_identifier": "test-client",
         "stop": threading.Event(),
         "retry_seconds": 0.01,
     }

@@ -51,9 +51,10 @@ def cut_off(handler: Handler) -> None:
     handler.close_connection = True
 
 
-def dripping(handler: Handler) -> None:
+def dripping(handler: Handler, code: int = 200, location: str = "") -> None:
     """The answer comes byte by byte, each well within the time-out, and never ends."""
-    handler.send_response(200)
+    handler.send_response(code)
+    handler.send_header("Location", location)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", "5000")
     handler.end_headers()

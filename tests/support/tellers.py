@@ -16,7 +16,7 @@ class Teller:
         self._stop = threading.Event()
         config = replace(household.config, notify_urls=addresses)
         cipher = cipher or household.cipher
-        self._notifications = Notifications(config, household.plex_client, cipher, stop=self._stop)
+        self._notifications = Notifications(config, cipher, stop=self._stop)
         self._notifications.start()
 
     def look(self) -> None:

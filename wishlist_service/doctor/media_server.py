@@ -2,7 +2,6 @@
 
 import threading
 from dataclasses import replace
-from functools import partial
 from typing import Final
 
 from wishlist_service import db
@@ -19,7 +18,7 @@ def check_media_server(config: Config) -> list[Finding]:
     """Whether it answers, accepts the token, and shows libraries."""
     server = MediaServer(
         replace(config, plex_timeout_seconds=min(_SECONDS, config.plex_timeout_seconds)),
-        client_identifier=partial(db.ask, config.database_url, sync_users.get_client_identifier),
+        client_identifier=db.ask(config.database_url, sync_users.get_client_identifier),
         stop=threading.Event(),
         retry_seconds=0.1,
     )

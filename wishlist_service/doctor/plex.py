@@ -11,7 +11,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from urllib3 import exceptions
+from requests import exceptions
+from requests.utils import get_environ_proxies, select_proxy
 
 from wishlist_service import __version__, db
 from wishlist_service.config import Config
@@ -20,7 +21,7 @@ from wishlist_service.doctor.findings import Finding, Kind
 from wishlist_service.errors import OtherAccount, PlexChanged, RateLimited, TokenRejected, TokenUnreadable, Unreachable
 from wishlist_service.models import SyncUser
 from wishlist_service.plex.client import PlexClient
-from wishlist_service.plex.connections import Connections, find_proxy
+from wishlist_service.plex.http import open_session
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import sync_users
 from wishlist_service.sync.person import refuse_other_account
@@ -100,13 +101,10 @@ def check_tokens(config: Config) -> list[Finding]:
     cipher = TokenCipher(config.token_encryption_keys)
     findings = find_unreadable_of_paused(config.database_url, cipher)
     people = within(_DATABASE_SECONDS, lambda: db.ask(config.database_url, sync_users.list_active_users))
-    plex = PlexClient(
-        config,
-        client_identifier=lambda: db.ask(config.database_url, sync_users.get_client_identifier),
-        stop=threading.Event(),
-    )
     if not people:
         return [*findings, Finding("token", "There is nobody active whose token could be checked.", mark="note")]
+    identifier = within(_DATABASE_SECONDS, lambda: db.ask(config.database_url, sync_users.get_client_identifier))
+    plex = PlexClient(config, client_identifier=identifier, stop=threading.Event())
     away = ""
     for person in people:
         if away:
@@ -150,11 +148,11 @@ def _place(url: str) -> _Place:
 
 def _proxy(url: str) -> _Place | None:
     """The proxy that a request to this address would take, without its password."""
-    proxy = find_proxy(url)
+    proxy = select_proxy(url, get_environ_proxies(url))
     if not proxy:
         return None
     try:
-        return _place(proxy)
+        return _place(proxy if "://" in proxy else f"http://{proxy}")
     except ValueError:
         raise _Obstacle(Kind.PROXY, "has an address that cannot be read.") from None
 
@@ -183,16 +181,19 @@ def _connect(place: _Place, deadline: float) -> None:
 def _ask(url: str, deadline: float) -> _Answer:
     try:
         return within(_left(deadline), lambda: _exchange(url, _left(deadline)))
-    except (TimeoutError, exceptions.TimeoutError):
+    except (TimeoutError, exceptions.Timeout):
         raise _Obstacle(Kind.NO_CONNECTION, "lets us connect, but does not answer.") from None
-    except exceptions.ProxySchemeUnknown:
+    except (exceptions.InvalidSchema, exceptions.InvalidURL):
         raise _Obstacle(Kind.PROXY, "is of a kind that is not supported here; http:// is.") from None
     except exceptions.ProxyError:
         raise _Obstacle(Kind.PROXY, "does not let the request through.") from None
     except exceptions.SSLError as error:
         raise _Obstacle(Kind.NO_SECURE_CONNECTION, f"shows no valid certificate: {_tls_reason(error)}.") from None
-    except exceptions.HTTPError:
+    except exceptions.RequestException:
         raise _Obstacle(Kind.OTHER_ANSWER, "lets us connect, but breaks off or speaks no HTTP.") from None
+    except OSError:
+        text = "cannot be verified: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that does not exist."
+        raise _Obstacle(Kind.NO_SECURE_CONNECTION, text) from None
 
 
 def _exchange(url: str, seconds: float) -> _Answer:
@@ -203,9 +204,14 @@ def _exchange(url: str, seconds: float) -> _Answer:
     }
     asked_at = time.time()
     # the body is not read: it may be long, slow, or somebody else's
-    with Connections().request("GET", url, headers=headers, timeout_seconds=seconds) as response:
+    with (
+        open_session() as session,
+        session.get(
+            url, headers=headers, timeout=(min(5, seconds), seconds), allow_redirects=False, stream=True
+        ) as response,
+    ):
         return _Answer(
-            status=response.status,
+            status=response.status_code,
             content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
             seconds_ahead=_seconds_ahead(response.headers.get("Date", ""), asked_at, time.time()),
         )

@@ -20,8 +20,6 @@ from wishlist_service.models import SignIn, Trouble
 from wishlist_service.notify import digest
 from wishlist_service.notify.targets import Notifier, open_notifiers
 from wishlist_service.people.sign_ins import Links
-from wishlist_service.plex.client import PlexClient
-from wishlist_service.plex.pins import PlexPins
 from wishlist_service.queries import locks, sign_ins
 from wishlist_service.queries import notifications as queries
 from wishlist_service.queries.wishlist import count_current_items
@@ -38,7 +36,6 @@ class Notifications:
     def __init__(
         self,
         config: Config,
-        plex: PlexClient,
         cipher: TokenCipher,
         *,
         stop: threading.Event,
@@ -51,7 +48,7 @@ class Notifications:
         self._notifiers = open_notifiers(config.notify_urls)
         # for the sign-ins alone, opened when there is one
         self._pool = db.Pool(config.database_url, size=2)
-        self._links = Links(self._pool, plex, PlexPins(config, stop=stop), cipher, stop=stop)
+        self._links = Links(config, self._pool, cipher, stop=stop)
         self._links_open = False
         self._sign_ins: dict[int, SignIn] = {}
 

@@ -7,12 +7,14 @@ of every process that has seen one; which of them asks about which is settled in
 import logging
 import threading
 from datetime import timedelta
+from functools import cached_property
 from typing import Final
 
 from psycopg import OperationalError
 from psycopg.errors import UndefinedTable
 
 from wishlist_service import db
+from wishlist_service.config import Config
 from wishlist_service.errors import (
     Conflict,
     Invalid,
@@ -29,6 +31,7 @@ from wishlist_service.people import accounts
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.pins import PlexPins, sign_in_url
 from wishlist_service.queries import sign_ins, users
+from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -42,12 +45,10 @@ _KEY_CHANGED: Final = "TOKEN_ENCRYPTION_KEY was changed during this sign-in. Sta
 class Links:
     """The sign-ins of one process."""
 
-    def __init__(
-        self, pool: db.Pool, plex: PlexClient, pins: PlexPins, cipher: TokenCipher, *, stop: threading.Event
-    ) -> None:
+    def __init__(self, config: Config, pool: db.Pool, cipher: TokenCipher, *, stop: threading.Event) -> None:
+        self._config = config
         self._pool = pool
-        self._plex = plex
-        self._pins = pins
+        self._pins = PlexPins(config, stop=stop)
         self._cipher = cipher
         self._stop = stop
         self._lock = threading.Lock()
@@ -86,6 +87,11 @@ class Links:
                 self._watching = True
                 # a daemon: a sign-in that is cut off here goes on anywhere else, or at the next start
                 threading.Thread(target=self._watch, daemon=True, name="sign-ins").start()
+
+    @cached_property
+    def _plex(self) -> PlexClient:
+        identifier = db.read(self._pool, get_client_identifier)
+        return PlexClient(self._config, client_identifier=identifier, stop=self._stop)
 
     def _start(self, *, name: str | None, user_id: int | None) -> int:
         try:

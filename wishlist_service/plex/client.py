@@ -31,7 +31,7 @@ class PlexClient:
     """One per process. Tokens are handed to each call and travel in a header, never in a URL."""
 
     def __init__(
-        self, config: Config, *, client_identifier: Callable[[], str], stop: threading.Event, retry_seconds: float = 1
+        self, config: Config, *, client_identifier: str, stop: threading.Event, retry_seconds: float = 1
     ) -> None:
         self._list_url = f"{config.plex_discover_url}{LIST_PATH}"
         self._remove_url = f"{config.plex_discover_url}{REMOVE_PATH}"

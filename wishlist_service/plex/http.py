@@ -5,28 +5,36 @@ import json
 import logging
 import random
 import re
+import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, lru_cache
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from urllib3 import exceptions
+import certifi
+import requests
+from requests.adapters import HTTPAdapter
+
+# requests turns these into its own errors only where it reads the body itself
+from urllib3 import exceptions as body_errors
 
 from wishlist_service import __version__
 from wishlist_service.errors import PlexChanged, RateLimited, Unreachable
-from wishlist_service.plex.connections import Connections
 
 logger = logging.getLogger(__name__)
 
 PRODUCT: Final = "Plex Wishlist Service"  # as people see it in their account's list of devices
 TRIES: Final = 3
+_CONNECT_SECONDS: Final = 5
 _MOST_BYTES: Final = 20_000_000
+_PIECE_BYTES: Final = 65_536
+_SESSIONS_OF_A_THREAD: Final = 4
 _LONGEST_COOLDOWN_SECONDS: Final = 3600.0
 _COOLDOWN_WITHOUT_HEADER_SECONDS: Final = 60.0
 _WAITED_OUT_SECONDS: Final = 10.0
@@ -58,10 +66,64 @@ class Reply:
             ) from error
 
 
-class PlexHttp:
-    """The connections of one process to Plex, shared by its threads.
+class _Session(requests.Session):
+    """Follows no redirect, and does not look where one leads."""
 
-    client_identifier: asked at the first request, the same for good.
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Called even when no redirect is followed. requests would then read the whole body, however slow or long."""
+
+
+class _Adapter(HTTPAdapter):
+    """Trusts certificates that the system or SSL_CERT_FILE vouches for, beside those that requests trusts.
+
+    REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE replace them all; then `verify` is their value, not True.
+    """
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Called for each request."""
+        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
+        if verify is True:
+            options["ssl_context"] = _trust()
+        return host, options
+
+    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
+        """Called for each request. requests would read all certificates anew for each connection, which is slow."""
+        if verify is not True:
+            super().cert_verify(conn, url, verify, cert)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.load_default_certs()
+    return context
+
+
+def open_session() -> requests.Session:
+    """Return a session for one thread and one person, with the proxies and certificates of the environment.
+
+    It keeps connections, and nothing else: a token must not travel on with a redirect, nor a cookie to another person.
+    """
+    session = _Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.auth = lambda request: request  # with none at all, requests would look into ~/.netrc
+    session.mount("https://", _Adapter())
+    return session
+
+
+class _Sessions(threading.local):
+    """The sessions of one thread, for the people it asked about last. They close when dropped or the thread ends."""
+
+    def __init__(self) -> None:
+        self.of = lru_cache(_SESSIONS_OF_A_THREAD)(lambda *_person: open_session())
+
+
+class PlexHttp:
+    """Requests to Plex from all threads of one process.
+
+    client_identifier: by which Plex knows this installation.
     stop: once set, nothing is waited for any longer.
     retry_seconds: the first pause before another try; it doubles each time.
     """
@@ -70,18 +132,23 @@ class PlexHttp:
         self,
         *,
         timeout_seconds: float,
-        client_identifier: Callable[[], str],
+        client_identifier: str,
         stop: threading.Event,
         retry_seconds: float = 1,
     ) -> None:
         self._timeout_seconds = timeout_seconds
-        self._ask_client_identifier = client_identifier
+        self._headers = {
+            "Accept": "application/json",
+            "User-Agent": f"PlexWishlistService/{__version__}",
+            "X-Plex-Product": PRODUCT,
+            "X-Plex-Client-Identifier": client_identifier,
+        }
         self._stop = stop
         self._retry_seconds = retry_seconds
         self._cooldown_until = 0.0
         self._counts: Counter[str] = Counter()
         self._counts_lock = threading.Lock()
-        self._connections = Connections()
+        self._sessions = _Sessions()
 
     def get(
         self,
@@ -115,7 +182,7 @@ class PlexHttp:
             self._wait_out_cooldown()
             try:
                 reply = self._exchange(method, url, query, self._headers | headers)
-            except exceptions.HTTPError as error:
+            except (OSError, body_errors.HTTPError) as error:  # every error of requests is an OSError
                 self._count("no_answer")
                 problem = _describe(error)
             else:
@@ -149,29 +216,27 @@ class PlexHttp:
         with self._counts_lock:
             self._counts[outcome] += 1
 
-    @cached_property
-    def _headers(self) -> dict[str, str]:
-        return {
-            "Accept": "application/json",
-            "User-Agent": f"PlexWishlistService/{__version__}",
-            "X-Plex-Product": PRODUCT,
-            "X-Plex-Client-Identifier": self._ask_client_identifier(),
-        }
-
     def _exchange(self, method: str, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
         # the time-out counts from byte to byte, so a dripping body needs a deadline of its own
         deadline = time.monotonic() + 3 * self._timeout_seconds
-        address = f"{url}?{urlencode(query)}" if query else url
-        with self._connections.request(
-            method, address, headers=headers, timeout_seconds=self._timeout_seconds
+        session = self._sessions.of(headers.get("X-Plex-Token"), headers["X-Plex-Client-Identifier"])
+        with session.request(
+            method,
+            url,
+            params=query,
+            headers=headers,
+            timeout=(min(_CONNECT_SECONDS, self._timeout_seconds), self._timeout_seconds),
+            allow_redirects=False,
+            stream=True,
         ) as response:
             body = bytearray()
-            while chunk := response.read1(65_536, decode_content=True):
-                body += chunk
+            # iter_content() would wait until a piece is full, however slowly it comes
+            while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+                body += piece
                 if time.monotonic() > deadline or len(body) > _MOST_BYTES:
-                    raise exceptions.TimeoutError("The body is too slow or too long.")
+                    raise requests.Timeout("The body is too slow or too long.")
             return Reply(
-                status=response.status,
+                status=response.status_code,
                 etag=response.headers.get("ETag"),
                 retry_after=response.headers.get("Retry-After"),
                 content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
@@ -234,8 +299,10 @@ def _from_element(element: ElementTree.Element) -> dict[str, Any]:
 
 def _describe(error: Exception) -> str:
     # never the text of the error: it holds the address
-    if isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError):
+    if isinstance(error, requests.Timeout | body_errors.TimeoutError):
         return "timed out"
-    if isinstance(error, exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError | body_errors.SSLError):
         return "no secure connection"
+    if not isinstance(error, requests.RequestException | body_errors.HTTPError):
+        return "no certificates at the path in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE"
     return "connection failed"

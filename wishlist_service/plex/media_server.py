@@ -5,7 +5,7 @@ Every call gives the whole truth or raises a MediaServerError, whose sentence na
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,7 +34,7 @@ class MediaServer:
     """The server that PLEX_SERVER_URL names."""
 
     def __init__(
-        self, config: Config, *, client_identifier: Callable[[], str], stop: threading.Event, retry_seconds: float = 1
+        self, config: Config, *, client_identifier: str, stop: threading.Event, retry_seconds: float = 1
     ) -> None:
         self._url = config.plex_server_url
         self._headers = {"X-Plex-Token": config.plex_server_token}

@@ -28,7 +28,7 @@ class PlexPins:
         self._url = f"{config.plex_tv_url}/api/v2/pins"
         self._http = PlexHttp(
             timeout_seconds=config.plex_timeout_seconds,
-            client_identifier=_new_client_identifier,  # replaced by each PIN's own
+            client_identifier=_new_client_identifier(),  # replaced by each PIN's own
             stop=stop,
         )
 

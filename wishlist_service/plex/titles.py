@@ -1,7 +1,6 @@
 """Plex: single titles. Its wire words stop here."""
 
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ PATH: Final = "/library/metadata/"
 class PlexTitles:
     """One per process, with a cooldown of its own: asking too often about titles must hold up no sync."""
 
-    def __init__(self, config: Config, *, client_identifier: Callable[[], str], stop: threading.Event) -> None:
+    def __init__(self, config: Config, *, client_identifier: str, stop: threading.Event) -> None:
         self._url = f"{config.plex_discover_url}{PATH}"
         self._http = PlexHttp(
             timeout_seconds=config.plex_timeout_seconds, client_identifier=client_identifier, stop=stop

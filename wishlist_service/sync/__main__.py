@@ -37,9 +37,8 @@ def main() -> None:
         print(f"{chr(13)}\033[K" if terminal else "", _line(result), sep="", flush=True)
 
     try:
-        plex = PlexClient(
-            config, client_identifier=lambda: db.ask(config.database_url, sync_users.get_client_identifier), stop=stop
-        )
+        identifier = db.ask(config.database_url, sync_users.get_client_identifier)
+        plex = PlexClient(config, client_identifier=identifier, stop=stop)
         cipher = TokenCipher(config.token_encryption_keys)
         claimed = claims.claim(config, trigger="command")
         finished = run_sync(claimed, plex, cipher, stop=stop, on_result=show_result, on_page=show_page)

@@ -6,6 +6,7 @@ import threading
 from psycopg import OperationalError
 
 from wishlist_service.errors import Conflict, NotFound
+from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, wishes
 from wishlist_service.sync import claims
 from wishlist_service.sync.run import run_sync
@@ -54,16 +55,17 @@ def end_kept_wish(uids: list[str], user_id: int) -> None:
 def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
     """Begin a sync of everybody or one person: the run's id, and the thread that does it. Raises what claim() does."""
     shared = parts()
+    plex = shared.plex  # before anybody is claimed: the first time it asks the database
     claimed = claims.claim(shared.config, trigger="manual", user_id=user_id)
     # no daemon: a worker that is told to end waits for the person being synced
-    thread = threading.Thread(target=_run, args=(claimed, shared), name=f"sync-run-{claimed.run_id}")
+    thread = threading.Thread(target=_run, args=(claimed, plex, shared), name=f"sync-run-{claimed.run_id}")
     thread.start()
     return claimed.run_id, thread
 
 
-def _run(claimed: claims.Claim, shared: Parts) -> None:
+def _run(claimed: claims.Claim, plex: PlexClient, shared: Parts) -> None:
     try:
-        run_sync(claimed, shared.plex, shared.cipher, stop=shared.stop)
+        run_sync(claimed, plex, shared.cipher, stop=shared.stop)
     except OperationalError as error:
         logger.error("sync run broke off, the database is away run=%s reason=%r", claimed.run_id, str(error).strip())
     except Exception:

@@ -5,7 +5,7 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from flask import Response, current_app, g, request
@@ -17,6 +17,7 @@ from wishlist_service.models import Feed
 from wishlist_service.people.sign_ins import Links
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks
+from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.queries.users import list_missing_user_ids
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
@@ -39,12 +40,17 @@ class Parts:
 
     config: Config
     pool: db.Pool
-    plex: PlexClient
     cipher: TokenCipher
     links: Links
     stop: threading.Event
     wrong_keys: WrongKeys
     replies: Replies
+
+    @cached_property
+    def plex(self) -> PlexClient:
+        """Made when first needed, for it shows Plex an identifier that the database holds."""
+        identifier = db.read(self.pool, get_client_identifier)
+        return PlexClient(self.config, client_identifier=identifier, stop=self.stop)
 
 
 def parts() -> Parts:

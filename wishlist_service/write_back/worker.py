@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 from psycopg import OperationalError
@@ -39,9 +39,7 @@ class GivingBack:
         self._url = config.database_url
         self._cipher = cipher
         self._stop = stop
-        identify = partial(db.ask, self._url, sync_users.get_client_identifier)
-        self._plex = PlexClient(config, client_identifier=identify, stop=stop, retry_seconds=retry_seconds)
-        self._server = MediaServer(config, client_identifier=identify, stop=stop, retry_seconds=retry_seconds)
+        self._retry_seconds = retry_seconds
 
     def start(self) -> None:
         """Take a turn every minute from now on, in the background, if anything is asked for."""
@@ -53,6 +51,28 @@ class GivingBack:
         """Do what is due."""
         self._attempt(self._keep)
         self._attempt(self._look_through)
+
+    @cached_property
+    def _client_identifier(self) -> str:
+        return db.ask(self._url, sync_users.get_client_identifier)
+
+    @cached_property
+    def _plex(self) -> PlexClient:
+        return PlexClient(
+            self._config,
+            client_identifier=self._client_identifier,
+            stop=self._stop,
+            retry_seconds=self._retry_seconds,
+        )
+
+    @cached_property
+    def _server(self) -> MediaServer:
+        return MediaServer(
+            self._config,
+            client_identifier=self._client_identifier,
+            stop=self._stop,
+            retry_seconds=self._retry_seconds,
+        )
 
     def _attempt(self, job: Callable[[], None]) -> None:
         """One job; what stops it must not stop the others."""
