@@ -62,9 +62,9 @@ class Program:
         for line in self.process.stdout:
             self.output += line
 
-    def wait_for(self, text: str, *, count: int = 1) -> None:
+    def wait_for(self, text: str, *, count: int = 1, seconds: float = 30) -> None:
         """Wait until the output holds the text so many times."""
-        wait_until(lambda: self.output.count(text) >= count or self.process.poll() is not None)
+        wait_until(lambda: self.output.count(text) >= count or self.process.poll() is not None, seconds=seconds)
         assert self.output.count(text) >= count, self.output
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
