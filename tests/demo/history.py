@@ -16,11 +16,12 @@ from psycopg.sql import SQL, Identifier
 from wishlist_service import claims, db, sync
 from wishlist_service.accounts import add_user
 from wishlist_service.config import Config
+from wishlist_service.details import Details
 from wishlist_service.plex import PlexClient
+from wishlist_service.plex_titles import PlexTitles
 from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.tokens import TokenCipher
 
-PEOPLE = ("Ann", "Ben", "Cleo", "Emil", "Farah", "Gus")
 REFUSED = "Farah"
 HELD = "Gus"
 BETWEEN_SYNCS = timedelta(hours=13.25)  # the longest that the service itself lets pass, and a moment
@@ -93,7 +94,8 @@ class History:
         identifier = db.ask(config.database_url, get_client_identifier)
         self._client = PlexClient(config, client_identifier=lambda: identifier, stop=self._stop)
         self._cipher = TokenCipher(config.token_encryption_keys)
-        self._last = datetime.now(UTC) - LAST_SYNC
+        asking = PlexTitles(config, client_identifier=lambda: identifier, stop=self._stop)
+        self._details = Details(config, asking, self._cipher, stop=self._stop)
 
     def play(self) -> None:
         """All of it; takes some seconds."""
@@ -106,31 +108,32 @@ class History:
         )
         for number in range(int(steps[0][0] / STEP), -1, -1):
             while steps and steps[0][0] >= number * STEP:
-                self._do(*steps.pop(0))
+                _, name, what = steps.pop(0)
+                self._do(name, what)
             self._sync()
+            self._details.look()
             self._let_time_pass(BETWEEN_SYNCS if number else LAST_SYNC)
 
-    def _do(self, days: float, name: str, what: str) -> None:
-        moment = self._last - timedelta(days=days)
+    def _do(self, name: str, what: str) -> None:
         person = self._plex.people.get(token_of(name))
         if person is None:
-            self._join(name, moment)
+            self._join(name)
         elif what == "refuse":
             person = self._plex.people.pop(token_of(name))
             self._plex.people[f"new-{token_of(name)}"] = person  # what a sign-in would give
         elif what == "shrink":
             del person.rows[LEFT_OF_THE_HELD:]
         elif what.startswith("+"):
-            self._add(person, name, what[1:], moment - timedelta(hours=1))
+            self._add(person, name, what[1:], ago=timedelta(hours=1))
         else:
             person.rows.remove(self._rows[what[1:]])
 
-    def _join(self, name: str, moment: datetime) -> None:
+    def _join(self, name: str) -> None:
         token = token_of(name)
         person = self._plex.add(token, username=name.lower())
         wanted = JOINED[name][1].split(", ")
         for place, title in reversed(list(enumerate(wanted, start=1))):
-            self._add(person, name, title, moment - timedelta(days=9 * place))
+            self._add(person, name, title, ago=timedelta(days=9 * place))
         pool = db.Pool(self._config.database_url, size=1)
         pool.open()
         try:
@@ -138,9 +141,9 @@ class History:
         finally:
             pool.close()
 
-    def _add(self, person: Person, name: str, title: str, moment: datetime) -> None:
+    def _add(self, person: Person, name: str, title: str, *, ago: timedelta) -> None:
         person.rows.insert(0, self._rows[title])
-        self._records.added(token_of(name), self._rows[title], int(moment.timestamp()))
+        self._records.added(token_of(name), self._rows[title], int((datetime.now(UTC) - ago).timestamp()))
 
     def _sync(self) -> None:
         claimed = claims.claim_due(self._config)
