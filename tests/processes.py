@@ -24,6 +24,7 @@ from psycopg import Connection
 CHECKOUT = Path(__file__).parent.parent
 NO_SETTINGS = Path("/")  # a working directory without a .env
 _SCRATCH = tempfile.TemporaryDirectory(prefix="wishlist-tests-")  # what killed programs leave behind goes with us
+START_SECONDS = 120  # of `make run` and `make demo`, on a machine that is busy with other tests
 GUNICORN = ("-m", "gunicorn", "-c", str(CHECKOUT / "gunicorn.conf.py"), "wsgi:app")
 
 
@@ -39,6 +40,11 @@ def environment(database_url: str, plex_url: str = "http://127.0.0.1:9", **more:
     }
     ours = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(CHECKOUT)}
     return ours | {"TMPDIR": _SCRATCH.name} | settings | more
+
+
+def plain_environment(port: int) -> dict[str, str]:
+    """The environment of somebody who has set no more than a port."""
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port), "TMPDIR": "/tmp"}
 
 
 def settings_for(household: Household, **more: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ def main() -> None:
         for scheme in SCHEMES:
             for width in WIDTHS:
                 take_all(browser, key, scheme, width)
-        with visit(browser, color_scheme="dark", viewport={"width": 1200, "height": 940}) as page:
+        with visit(browser, color_scheme="dark", viewport={"width": 1200, "height": 925}) as page:
             go(page, "/")
             page.screenshot(path=IN_README)
     print(f"Pictures of the pages are in {PICTURES.name}/, and {IN_README.relative_to(CHECKOUT)} is new.")

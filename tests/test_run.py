@@ -11,12 +11,22 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from processes import CHECKOUT, alive, call, descendants, free_port, kill_all, program, request, wait_until
+from processes import (
+    CHECKOUT,
+    START_SECONDS,
+    alive,
+    call,
+    descendants,
+    free_port,
+    kill_all,
+    plain_environment,
+    program,
+    request,
+    wait_until,
+)
 from psycopg import Connection, connect
 
 from wishlist_service.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-
-START_SECONDS = 120  # on a machine that is busy with other tests
 
 
 @pytest.fixture
@@ -40,10 +50,6 @@ def state() -> Iterator[Path]:
     directory = Path("/tmp") / f"wishlist-state-{os.getpid()}"
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def plain_environment(port: int) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port), "TMPDIR": "/tmp"}
 
 
 def test_demo_shows_a_household_and_leaves_nothing(checkout: Path) -> None:
