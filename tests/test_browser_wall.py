@@ -212,35 +212,6 @@ def test_link_in_a_message_opens_for_who_is_signed_in(browser: Browser, crowd: H
         assert page.url == f"{address}/?search=lantern"
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_poster_that_fails_to_load_looks_like_none(browser: Browser, household: Household, scripts: bool) -> None:
-    places = [
-        ("/?search=pier", "#titles .poster"),
-        (f"/title/movie/{'dead':0>24}", ".title .poster"),
-        ("/activity", ".day .poster"),
-    ]
-    ben = household.add("Ben", [SHARED])
-    household.sync()
-    ben.rows.insert(0, DEAD)
-    household.sync()
-
-    def look(address: str) -> list[bytes]:
-        pictures: list[bytes] = []
-        for scheme in ("light", "dark"):
-            with visit(browser, color_scheme=scheme, java_script_enabled=scripts) as page:
-                for path, poster in places:
-                    page.goto(address + path, wait_until="networkidle")
-                    pictures.append(page.locator(poster).screenshot(animations="disabled"))
-        return pictures
-
-    with gunicorn(settings_for(household)) as (_, address):
-        failed = look(address)
-        household.conn.execute("UPDATE wishlist_items SET poster_url = NULL")
-        without = look(address)
-
-    assert failed == without
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: Browser, address: str, scheme: str) -> None:
     paths = [

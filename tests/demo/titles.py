@@ -11,7 +11,8 @@ from zlib import crc32
 
 from fake_plex import Row, row
 
-from demo.posters import MOTIFS, PALETTES, draw
+from demo.drawing import PALETTES
+from demo.posters import MOTIFS, draw
 
 POSTERS = "/demo/posters/"
 """Where the demo's web application has them."""
