@@ -1,5 +1,6 @@
 """Posters in a real browser: those that cannot be loaded, and those of the demo."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -61,6 +62,8 @@ def test_demo_shows_its_posters_on_a_phone(browser: Browser) -> None:
             for poster in posters.all():
                 poster.scroll_into_view_if_needed()
                 expect(poster).to_have_js_property("naturalWidth", 400)
-            origins = posters.evaluate_all("images => images.map(image => new URL(image.currentSrc).host)")
+            hosts = posters.evaluate_all("images => images.map(image => new URL(image.currentSrc).host)")
 
-    assert set(origins) == {f"127.0.0.1:{port}"}
+        demo.end(signal.SIGINT)  # killed, it could not remove its directory
+
+    assert set(hosts) == {f"127.0.0.1:{port}"}
