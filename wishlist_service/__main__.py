@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 from wishlist_service.config import environment, load_config
 from wishlist_service.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -30,7 +30,8 @@ CHECKOUT: Final = Path(__file__).parent.parent
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 15  # each ends by itself within 10
 
-_SPARE_TOKEN: Final = "demo-token-of-dora-0004"  # the simulated Plex knows it too
+_DEMO_SETTINGS: Final = ("PORT", "URL_BASE", "TRUSTED_PROXIES", "LOG_LEVEL")  # those of .env that the demo uses, too
+_SPARE_TOKEN: Final = "demo-token-of-dora-0001"  # the simulated Plex knows it too
 
 Child = subprocess.Popen[str]
 
@@ -38,7 +39,7 @@ Child = subprocess.Popen[str]
 def main() -> None:
     """Run until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service", description=__doc__)
-    parser.add_argument("mode", nargs="?", choices=["demo"], help="with a simulated Plex and three sample people")
+    parser.add_argument("mode", nargs="?", choices=["demo"], help="with a simulated Plex and six sample people")
     demo = parser.parse_args().mode == "demo"
     sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue]
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a script's background job starts with it ignored
@@ -47,8 +48,11 @@ def main() -> None:
         signal.signal(signal.SIGHUP, _interrupt)
     try:
         with ExitStack() as stack:
-            people = _prepare_demo(stack) if demo else _prepare(stack)
-            _serve(stack, people)
+            if demo:
+                _prepare_demo(stack)
+            else:
+                _prepare(stack)
+            _serve(stack, demo=demo)
     except KeyboardInterrupt:
         print("\nStopped.")
     except EmbeddedPostgresError as error:
@@ -59,7 +63,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _prepare(stack: ExitStack) -> dict[str, str]:
+def _prepare(stack: ExitStack) -> None:
     """Settings into the environment, a .env if there is none, a database if none is named."""
     env_file = Path(".env")
     if not env_file.exists():
@@ -71,7 +75,7 @@ def _prepare(stack: ExitStack) -> dict[str, str]:
         directory = _state_directory()
         os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(directory)).url
         print(f"The database lives in {directory}")
-    return {}
+    os.chdir(CHECKOUT)
 
 
 def _state_directory() -> Path:
@@ -82,52 +86,62 @@ def _state_directory() -> Path:
     return Path("/var/lib/plex-wishlist") / sha256(os.fsencode(CHECKOUT)).hexdigest()[:8]
 
 
-def _prepare_demo(stack: ExitStack) -> dict[str, str]:
-    """A database and secrets for this run only, and a simulated Plex; returns its people's tokens by name."""
-    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="wishlist-demo-"))
-    Path(directory).chmod(0o755)  # if we are root, PostgreSQL runs as another user
-    url = stack.enter_context(EmbeddedPostgres(Path(directory) / "state")).url
-    os.environ.update(environment())  # PORT and the like
-    fake_plex = _start(
-        stack, "simulated Plex", [sys.executable, "-m", "tests.support.demo_plex"], stdout=subprocess.PIPE
-    )
-    told = json.loads(fake_plex.stdout.readline()) if fake_plex.stdout else {}
+def _prepare_demo(stack: ExitStack) -> None:
+    """A database and secrets for this run only. Of .env it takes the address: the rest is for the real household."""
+    told = environment()
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wishlist-demo-")))
+    directory.chmod(0o755)  # if we are root, PostgreSQL runs as another user
+    stack.callback(os.chdir, Path.cwd())
+    os.chdir(directory)  # there is no .env
+    os.environ |= {name: told[name] for name in _DEMO_SETTINGS if told.get(name)}
+    quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")  # the data goes with the demo
     os.environ |= {
-        "DATABASE_URL": url,
+        "DATABASE_URL": stack.enter_context(EmbeddedPostgres(directory / "state", settings=quick)).url,
         "API_KEY": secrets.token_hex(24),
         "TOKEN_ENCRYPTION_KEY": secrets.token_hex(24),
-        "PLEX_DISCOVER_URL": told["url"],
-        "PLEX_TV_URL": told["url"],
-        "PLEX_PAGE_PAUSE_SECONDS": "0",
+        "PYTHONPATH": str(CHECKOUT),
     }
-    return told["people"]
 
 
-def _serve(stack: ExitStack, people: dict[str, str]) -> None:
-    """Migrate, start API and scheduler, add the people, and wait until something ends."""
-    port = load_config().port
-    _refuse_taken_port(port)
+def _surround(stack: ExitStack) -> None:
+    """A simulated Plex and media server, and three weeks of history in the database."""
+    demo = _start(stack, "simulated Plex", ["-m", "tests.demo"], stdout=subprocess.PIPE)
+    told = demo.stdout.readline() if demo.stdout else ""
+    if not told:
+        sys.exit("The simulated Plex did not start. See the lines above.")
+    os.environ |= json.loads(told)
+
+
+def _serve(stack: ExitStack, *, demo: bool) -> None:
+    """Migrate, start API and scheduler, and wait until something ends."""
+    config = load_config()
+    _refuse_taken_port(config.port)
     migrated = subprocess.run([sys.executable, "-m", "wishlist_service.migrate"])
     if migrated.returncode:
         sys.exit(migrated.returncode)
+    if demo:
+        _surround(stack)
 
-    address = f"http://localhost:{port}"
-    api = _start(stack, "API", [sys.executable, "-m", "gunicorn", "wsgi:app"])
-    _wait_until_healthy(api, address)
-    for name, token in people.items():
-        _post(f"{address}/api/users", {"name": name, "token": token})
-    scheduler = _start(stack, "scheduler", [sys.executable, "-m", "wishlist_service.scheduler"])
-
-    base = f"{address}{'/' + os.environ['URL_BASE'].strip('/') if os.environ.get('URL_BASE') else ''}"
-    print(f"\nPlex Wishlist Service is up. Ctrl-C stops it.\n  wishlist  {base}/api/wishlist\n  docs      {base}/docs")
-    if people:
-        print(f"  export API_KEY={os.environ['API_KEY']}    a token to add: {_SPARE_TOKEN}")
-        print("  who is sent a link to sign in agrees to it after 10 seconds, and is Dora")
-    print(flush=True)
+    application = "tests.demo.wsgi:app" if demo else "wsgi:app"
+    api = _start(stack, "API", ["-m", "gunicorn", "-c", str(CHECKOUT / "gunicorn.conf.py"), application])
+    _wait_until_healthy(api, f"http://localhost:{config.port}")
+    scheduler = _start(stack, "scheduler", ["-m", "wishlist_service.scheduler"])
+    _print_address(f"http://localhost:{config.port}{config.url_base}", demo=demo)
     while api.poll() is None and scheduler.poll() is None:
         time.sleep(0.2)
     name, ended = ("API", api) if api.poll() is not None else ("scheduler", scheduler)
     sys.exit(f"The {name} ended with status {ended.returncode}, so everything is stopped.")
+
+
+def _print_address(base: str, *, demo: bool) -> None:
+    """Where the page is and how to sign in there, then the rest."""
+    key = f"with the key {os.environ['API_KEY']}" if demo else "with the API_KEY in .env"
+    print(f"\nPlex Wishlist Service is up. Ctrl-C stops it.\n\n  Open     {base}/\n  Sign in  {key}")
+    print(f"  API      {base}/api/wishlist\n  Docs     {base}/docs")
+    if demo:
+        print("\n  Try it   In the demo, a test user, Dora, approves every sign-in link after 10 seconds.")
+        print(f"           Or add her with the token {_SPARE_TOKEN}.")
+    print(flush=True)
 
 
 def _refuse_taken_port(port: int) -> None:
@@ -139,10 +153,9 @@ def _refuse_taken_port(port: int) -> None:
             sys.exit(f"Port {port} cannot be used ({error.strerror}). PORT in .env chooses another one.")
 
 
-def _start(stack: ExitStack, name: str, command: list[str], *, stdout: int | None = None) -> Child:
+def _start(stack: ExitStack, name: str, arguments: list[str], *, stdout: int | None = None) -> Child:
     child = subprocess.Popen(
-        command,
-        cwd=CHECKOUT,
+        [sys.executable, *arguments],
         stdout=stdout,
         text=True,
         start_new_session=True,  # a Ctrl-C in the terminal reaches us alone, we stop the others in order
@@ -175,16 +188,6 @@ def _wait_until_healthy(api: Child, address: str) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
     sys.exit("The API did not become healthy in time.")
-
-
-def _post(url: str, body: dict[str, Any]) -> None:
-    request = urllib.request.Request(
-        url,
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", "X-API-Key": os.environ["API_KEY"]},
-    )
-    with urllib.request.urlopen(request, timeout=30):
-        pass
 
 
 if __name__ == "__main__":

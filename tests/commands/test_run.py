@@ -5,18 +5,23 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from psycopg import Connection, connect
 
 from tests.support.processes import (
     CHECKOUT,
+    START_SECONDS,
     alive,
     call,
     descendants,
     free_port,
     kill_all,
+    plain_environment,
     program,
     request,
     wait_until,
@@ -47,32 +52,67 @@ def state() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def plain_environment(port: int) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port), "TMPDIR": "/tmp"}
-
-
-def test_demo_shows_a_merged_list_and_leaves_nothing(checkout: Path) -> None:
+def test_demo_shows_a_household_and_leaves_nothing(checkout: Path) -> None:
     port = free_port()
+    address = f"http://127.0.0.1:{port}/wishes"
     temporary = checkout / "temporary"
     temporary.mkdir()
+    (checkout / ".env").write_text(f"PORT={port}\nURL_BASE=/wishes\nREAD_API_KEY=of-the-real-household-0123456789\n")
     env = plain_environment(port) | {"TMPDIR": str(temporary)}
+    del env["PORT"]
 
     with program("-m", "wishlist_service", "demo", env=env, cwd=checkout) as demo:
-        demo.wait_for("status=succeeded")
-        status, page = call("GET", f"http://127.0.0.1:{port}/api/wishlist?sort=wanted_count")
+        demo.wait_for("approves every sign-in link", seconds=START_SECONDS)
+        page = get(f"{address}/api/wishlist?sort=wanted_count&limit=100")
+        people = get(f"{address}/api/users")["items"]
+        events = get(f"{address}/api/history?limit=200")["items"]
+        posters = re.findall(r'<img src="(/wishes/demo/posters/[^"]+)"', request("GET", f"{address}/").body.decode())
+        drawings = {request("GET", f"http://127.0.0.1:{port}{poster}").body for poster in posters}
+        wait_until(lambda: get(f"{address}/api/wishlist?available=true")["total"] == 9)
         children = descendants(demo.process.pid)
         exit_status = demo.end(signal.SIGINT)
 
-    assert (exit_status, status) == (0, 200)
-    assert [(item["title"], item["wanted_count"]) for item in page["items"][:2]] == [
-        ("The Lantern Keeper", 3),
-        ("Harbour Lights", 2),
-    ]
-    assert page["total"] == 5
+    assert exit_status == 0
+    assert page["total"] == sum(bool(item["genres"]) for item in page["items"]) == 40
+    assert all(person["watchlisted_at"] < person["first_added_at"] for person in page["items"][0]["wanted_by"])
+    assert (page["items"][0]["title"], page["items"][0]["wanted_count"]) == ("The Lantern Keeper", 5)
+    assert sorted(person["sync_state"] for person in people) == ["held", "ok", "ok", "ok", "ok", "token_rejected"]
+    assert {event["kind"] for event in events} == {"added", "removed", "came_back"}
+    oldest = datetime.fromisoformat(events[-1]["happened_at"])
+    assert timedelta(days=20) < datetime.now(UTC) - oldest < timedelta(days=22)
+    assert {ElementTree.fromstring(drawing).tag for drawing in drawings} == {"{http://www.w3.org/2000/svg}svg"}
+    assert len(drawings) == len(posters) == 40
     assert len(children) >= 5
     assert alive(children) == set()
     assert list(temporary.iterdir()) == []
-    assert not (checkout / ".env").exists()
+
+
+def test_demo_approves_sign_in_links(checkout: Path) -> None:
+    port = free_port()
+    users = f"http://127.0.0.1:{port}/api/users"
+
+    with program("-m", "wishlist_service", "demo", env=plain_environment(port), cwd=checkout) as demo:
+        demo.wait_for("approves every sign-in link", seconds=START_SECONDS)
+        key = {"X-API-Key": re.findall(r"Sign in +with the key (\w{48})\n", demo.output)[0]}
+        farah = next(person for person in get(users)["items"] if person["sync_state"] == "token_rejected")
+        links = [
+            request("POST", f"{users}/link", headers=key, body={"name": "Dora"}).json["id"],
+            request("POST", f"{users}/{farah['id']}/link", headers=key).json["id"],
+        ]
+
+        def outcomes() -> list[tuple[str, str]]:
+            told = [request("GET", f"{users}/link/{link}", headers=key).json for link in links]
+            return [(link["name"], link["status"]) for link in told]
+
+        wait_until(lambda: "pending" not in dict(outcomes()).values(), seconds=60)
+        ended = outcomes()
+        demo.end(signal.SIGINT)  # killed, it could not remove its directory
+
+    assert ended == [("Dora", "linked"), ("Farah", "linked")]
+
+
+def get(url: str) -> Any:
+    return request("GET", url).json
 
 
 def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
@@ -81,14 +121,14 @@ def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
     env = plain_environment(port) | {"PLEX_DISCOVER_URL": "http://127.0.0.1:9", "PLEX_TV_URL": "http://127.0.0.1:9"}
 
     with program("-m", "wishlist_service", env=env, cwd=checkout) as first:
-        first.wait_for("Ctrl-C stops it")
+        first.wait_for("Ctrl-C stops it", seconds=START_SECONDS)
         secrets = (checkout / ".env").read_text()
         key = {"X-API-Key": secrets.partition("API_KEY=")[2].partition("\n")[0]}
         assert request("POST", f"{address}/api/sync", headers=key).status == 200
         total = call("GET", f"{address}/api/sync/runs")[1]["total"]
         first.end(signal.SIGTERM)
     with program("-m", "wishlist_service", env=env, cwd=checkout) as second:
-        second.wait_for("Ctrl-C stops it")
+        second.wait_for("Ctrl-C stops it", seconds=START_SECONDS)
         again = call("GET", f"{address}/api/sync/runs")[1]["total"]
         children = descendants(second.process.pid)
         second.end(signal.SIGKILL)
@@ -100,6 +140,12 @@ def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
     assert (total, again) == (1, 1)
     assert (checkout / ".env").read_text() == secrets
     assert (checkout / ".env").stat().st_mode & 0o777 == 0o600
+    assert re.findall(r"  (Open|Sign in|API|Docs) +(.+)", first.output) == [
+        ("Open", f"http://localhost:{port}/"),
+        ("Sign in", "with the API_KEY in .env"),
+        ("API", f"http://localhost:{port}/api/wishlist"),
+        ("Docs", f"http://localhost:{port}/docs"),
+    ]
     assert re.fullmatch(r"API_KEY=\w{48}\nTOKEN_ENCRYPTION_KEY=\w{48}\n", secrets)
 
 
@@ -120,11 +166,11 @@ def test_database_survives_that_everything_is_killed(state: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
         "from wishlist_service.postgres.embedded import EmbeddedPostgres\n"
-        "with EmbeddedPostgres(Path(sys.argv[1])) as server: print('up', flush=True); time.sleep(60)"
+        "with EmbeddedPostgres(Path(sys.argv[1])) as server: print('up', flush=True); time.sleep(300)"
     )
     env = plain_environment(0) | {"PYTHONPATH": str(CHECKOUT)}
     with program("-c", script, str(state), env=env) as holder:
-        holder.wait_for("up")
+        holder.wait_for("up", seconds=START_SECONDS)
         with look_into(state) as conn:
             conn.execute("CREATE TABLE kept (n int)")
             conn.execute("INSERT INTO kept VALUES (42)")

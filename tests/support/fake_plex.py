@@ -1,6 +1,6 @@
 """A simulated Plex that speaks HTTP on loopback: watchlists, accounts, pings, and every way to fail.
 
-The tests run it in a thread, `make demo` as a program (demo_plex.py). What else Plex can do is added to
+The tests run it in a thread, `make demo` as a program (demo/). What else Plex can do is added to
 `routes`, from files of their own. Standard library only.
 
 Modelled on what is known of Plex's Discover API: pages of 20 unless told, at most 100; external

@@ -25,6 +25,7 @@ from tests.support.household import API_KEY, PASSPHRASE, WORKER, Household
 CHECKOUT = Path(__file__).parent.parent.parent
 NO_SETTINGS = Path("/")  # a working directory without a .env
 _SCRATCH = tempfile.TemporaryDirectory(prefix="wishlist-tests-")  # what killed programs leave behind goes with us
+START_SECONDS = 120  # of `make run` and `make demo`, on a machine that is busy with other tests
 GUNICORN = ("-m", "gunicorn", "-c", str(CHECKOUT / "gunicorn.conf.py"), "wsgi:app")
 
 
@@ -40,6 +41,11 @@ def environment(database_url: str, plex_url: str = "http://127.0.0.1:9", **more:
     }
     ours = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(CHECKOUT)}
     return ours | {"TMPDIR": _SCRATCH.name} | settings | more
+
+
+def plain_environment(port: int) -> dict[str, str]:
+    """The environment of somebody who has set no more than a port."""
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port), "TMPDIR": "/tmp"}
 
 
 def settings_for(household: Household, **more: str) -> dict[str, str]:
@@ -63,9 +69,9 @@ class Program:
         for line in self.process.stdout:
             self.output += line
 
-    def wait_for(self, text: str, *, count: int = 1) -> None:
+    def wait_for(self, text: str, *, count: int = 1, seconds: float = 30) -> None:
         """Wait until the output holds the text so many times."""
-        wait_until(lambda: self.output.count(text) >= count or self.process.poll() is not None)
+        wait_until(lambda: self.output.count(text) >= count or self.process.poll() is not None, seconds=seconds)
         assert self.output.count(text) >= count, self.output
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:

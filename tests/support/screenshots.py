@@ -1,7 +1,4 @@
-"""`make screenshots`: every page from the demo's data, as PNGs; and the one of the wall that the README shows.
-
-The demo's posters are on a host that does not exist, so what is seen are the tiles that are drawn instead.
-"""
+"""`make screenshots`: every page of the demo as PNGs, and the one of the wall that the README shows."""
 
 import json
 import os
@@ -17,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.support.browser import POSTERS, chromium, visit
+from tests.support.browser import chromium, visit
 
 CHECKOUT = Path(__file__).parent.parent.parent
 PICTURES = CHECKOUT / "screenshots"
@@ -34,7 +31,7 @@ def main() -> None:
         for scheme in SCHEMES:
             for width in WIDTHS:
                 take_all(browser, key, scheme, width)
-        with visit(browser, color_scheme="dark", viewport={"width": 930, "height": 660}) as page:
+        with visit(browser, color_scheme="dark", viewport={"width": 1200, "height": 925}) as page:
             go(page, "/")
             page.screenshot(path=IN_README)
     print(f"Pictures of the pages are in {PICTURES.name}/, and {IN_README.relative_to(CHECKOUT)} is new.")
@@ -56,8 +53,6 @@ def take_all(browser: Browser, key: str, scheme: str, width: int) -> None:
 
 
 def go(page: Page, path: str) -> None:
-    page.unroute(POSTERS)
-    page.route(POSTERS, lambda route: route.abort())
     page.goto(f"http://127.0.0.1:{PORT}{path}", wait_until="networkidle")
 
 
@@ -67,7 +62,7 @@ def take(page: Page, name: str, scheme: str, width: int) -> None:
 
 @contextmanager
 def demo() -> Iterator[str]:
-    """`make demo`, after its first sync; gives its API_KEY."""
+    """`make demo`; gives its API_KEY."""
     running = subprocess.Popen(
         [sys.executable, "-m", "wishlist_service", "demo"],
         cwd=CHECKOUT,
@@ -77,25 +72,26 @@ def demo() -> Iterator[str]:
     )
     try:
         assert running.stdout is not None
-        told = next((found for line in running.stdout if (found := re.search(r"API_KEY=(\w+)", line))), None)
+        told = next((found for line in running.stdout if (found := re.search(r"with the key (\w+)", line))), None)
         if told is None:
             sys.exit("The demo did not start; the lines above say why.")
-        wait_for_first_sync()
+        wait_for_library()
         yield told[1]
     finally:
         running.send_signal(signal.SIGINT)
         running.wait(30)
 
 
-def wait_for_first_sync() -> None:
+def wait_for_library() -> None:
+    """Wait until the scheduler has looked through the libraries."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/sync/status", timeout=10) as reply:
-            status = json.load(reply)
-        if not status["running"] and all(person["last_success_at"] for person in status["users"]):
+        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/api/wishlist?limit=100", timeout=10) as reply:
+            items = json.load(reply)["items"]
+        if all(item["available"] is not None for item in items):
             return
         time.sleep(0.5)
-    sys.exit("The demo's first sync did not end in time.")
+    sys.exit("The demo did not look through the libraries in time.")
 
 
 if __name__ == "__main__":

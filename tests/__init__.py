@@ -1,0 +1,1 @@
+"""The tests, and the demo that is made of their simulated Plex."""
