@@ -3,25 +3,23 @@
 from datetime import timedelta
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row
 
+from wishlist_service.db import row, value
 from wishlist_service.models import SyncUser
 
 
 def is_anybody_due(conn: Connection) -> bool:
     """Whether there is a list to read now."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT EXISTS (
-                       SELECT
-                         FROM plex_users
-                        WHERE active
-                          AND next_sync_at <= now())
-            """
-            )
-        )
+    return value(
+        conn,
+        """
+        SELECT EXISTS (
+                   SELECT
+                     FROM plex_users
+                    WHERE active
+                      AND next_sync_at <= now())
+        """,
+    )
 
 
 def bring_forward(conn: Connection, *, interval: timedelta) -> int:
@@ -42,36 +40,38 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, in_hand: list[int],
     in_hand: whom this connection has locked, which PostgreSQL would let it lock again. The person may have been
     read between the look and the lock: see find_due_user().
     """
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT id
-              FROM (SELECT id
-                      FROM plex_users
-                     WHERE active
-                       AND next_sync_at <= now() + %(ahead)s
-                       AND id <> ALL (%(in_hand)s::integer[])
-                  ORDER BY next_sync_at, id
-                     LIMIT 100) AS candidate   -- the limit keeps the condition below from being tried on others first
-             WHERE pg_try_advisory_lock(%(lock_class)s, id)
-             LIMIT 1
-            """,
-            {"ahead": ahead, "in_hand": in_hand, "lock_class": lock_class},
-        ).fetchone()
+    return row(
+        conn,
+        int,
+        """
+        SELECT id
+          FROM (SELECT id
+                  FROM plex_users
+                 WHERE active
+                   AND next_sync_at <= now() + %(ahead)s
+                   AND id <> ALL (%(in_hand)s::integer[])
+              ORDER BY next_sync_at, id
+                 LIMIT 100) AS candidate   -- the limit keeps the condition below from being tried on others first
+         WHERE pg_try_advisory_lock(%(lock_class)s, id)
+         LIMIT 1
+        """,
+        {"ahead": ahead, "in_hand": in_hand, "lock_class": lock_class},
+    )
 
 
 def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUser | None:
     """The person, if they are still due within `ahead`."""
-    with conn.cursor(row_factory=class_row(SyncUser)) as cur:
-        return cur.execute(
-            """
-            SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-                   list_changes
-              FROM plex_users
-             WHERE id = %(user_id)s
-               AND active
-               AND next_sync_at <= now() + %(ahead)s
-            """,
-            {"user_id": user_id, "ahead": ahead},
-        ).fetchone()
+    return row(
+        conn,
+        SyncUser,
+        """
+        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
+               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+               list_changes
+          FROM plex_users
+         WHERE id = %(user_id)s
+           AND active
+           AND next_sync_at <= now() + %(ahead)s
+        """,
+        {"user_id": user_id, "ahead": ahead},
+    )

@@ -5,56 +5,58 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
+from wishlist_service.db import row, rows
 from wishlist_service.models import TitleDetails, TitleQuestion
 
 
 def find_run_with_times_due(conn: Connection) -> int | None:
     """The first run that is over and whose new wishes nobody has asked about."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT id
-              FROM sync_run_reports
-             WHERE id IN (SELECT id FROM sync_runs WHERE times_due)
-               AND status <> 'running'
-          ORDER BY id
-             LIMIT 1
-            """
-        ).fetchone()
+    return row(
+        conn,
+        int,
+        """
+        SELECT id
+          FROM sync_run_reports
+         WHERE id IN (SELECT id FROM sync_runs WHERE times_due)
+           AND status <> 'running'
+      ORDER BY id
+         LIMIT 1
+        """,
+    )
 
 
 def list_new_wishes(conn: Connection, *, run_id: int, limit: int) -> list[TitleQuestion]:
     """Of the newest wishes of a run, so many, those whose time is not known and whose person's token works."""
-    with conn.cursor(row_factory=class_row(TitleQuestion)) as cur:
-        return cur.execute(
-            """
-            WITH added AS MATERIALIZED (        -- not by going back through all events for those of the run
-                SELECT id, item_id, user_id
-                  FROM wishlist_events
-                 WHERE run_id = %(run_id)s
-                   AND kind <> 'removed'
-                   AND happened_at >= (SELECT started_at FROM sync_runs WHERE id = %(run_id)s)),
-            newest AS (
-                SELECT id, item_id, user_id
-                  FROM added
-              ORDER BY id DESC
-                 LIMIT %(limit)s)
-            SELECT newest.item_id, item.uid, newest.user_id, person.plex_token
-              FROM newest
-              JOIN wishlist_item_sources AS source USING (item_id, user_id)
-              JOIN wishlist_items AS item ON item.id = newest.item_id
-              JOIN plex_users AS person ON person.id = newest.user_id
-             WHERE source.removed_at IS NULL
-               AND source.watchlisted_at IS NULL
-               AND person.active
-               AND person.sync_state IN ('ok', 'held')
-          ORDER BY newest.id DESC
-            """,
-            {"run_id": run_id, "limit": limit},
-        ).fetchall()
+    return rows(
+        conn,
+        TitleQuestion,
+        """
+        WITH added AS MATERIALIZED (        -- not by going back through all events for those of the run
+            SELECT id, item_id, user_id
+              FROM wishlist_events
+             WHERE run_id = %(run_id)s
+               AND kind <> 'removed'
+               AND happened_at >= (SELECT started_at FROM sync_runs WHERE id = %(run_id)s)),
+        newest AS (
+            SELECT id, item_id, user_id
+              FROM added
+          ORDER BY id DESC
+             LIMIT %(limit)s)
+        SELECT newest.item_id, item.uid, newest.user_id, person.plex_token
+          FROM newest
+          JOIN wishlist_item_sources AS source USING (item_id, user_id)
+          JOIN wishlist_items AS item ON item.id = newest.item_id
+          JOIN plex_users AS person ON person.id = newest.user_id
+         WHERE source.removed_at IS NULL
+           AND source.watchlisted_at IS NULL
+           AND person.active
+           AND person.sync_state IN ('ok', 'held')
+      ORDER BY newest.id DESC
+        """,
+        {"run_id": run_id, "limit": limit},
+    )
 
 
 def store_times(conn: Connection, *, times: Sequence[tuple[TitleQuestion, datetime]]) -> None:
@@ -91,28 +93,29 @@ def end_times(conn: Connection, *, run_id: int) -> None:
 
 def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
     """Wanted titles whose details are to be asked for now, each with somebody who wants it and whose token works."""
-    with conn.cursor(row_factory=class_row(TitleQuestion)) as cur:
-        return cur.execute(
-            """
-            SELECT item.id AS item_id, item.uid, person.id AS user_id, person.plex_token
-              FROM wishlist_items AS item
-             CROSS JOIN LATERAL (
-                   SELECT person.id, person.plex_token
-                     FROM wishlist_item_sources AS source
-                     JOIN plex_users AS person ON person.id = source.user_id
-                    WHERE source.item_id = item.id
-                      AND source.removed_at IS NULL
-                      AND person.active
-                      AND person.sync_state IN ('ok', 'held')
-                 ORDER BY person.id
-                    LIMIT 1) AS person
-             WHERE item.details_due_at <= now()
-               AND item.wanted_count > 0
-          ORDER BY item.details_due_at        -- and by nothing else: after a first sync all are due at once
-             LIMIT %(limit)s
-            """,
-            {"limit": limit},
-        ).fetchall()
+    return rows(
+        conn,
+        TitleQuestion,
+        """
+        SELECT item.id AS item_id, item.uid, person.id AS user_id, person.plex_token
+          FROM wishlist_items AS item
+         CROSS JOIN LATERAL (
+               SELECT person.id, person.plex_token
+                 FROM wishlist_item_sources AS source
+                 JOIN plex_users AS person ON person.id = source.user_id
+                WHERE source.item_id = item.id
+                  AND source.removed_at IS NULL
+                  AND person.active
+                  AND person.sync_state IN ('ok', 'held')
+             ORDER BY person.id
+                LIMIT 1) AS person
+         WHERE item.details_due_at <= now()
+           AND item.wanted_count > 0
+      ORDER BY item.details_due_at        -- and by nothing else: after a first sync all are due at once
+         LIMIT %(limit)s
+        """,
+        {"limit": limit},
+    )
 
 
 def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | None, timedelta | None]]) -> None:

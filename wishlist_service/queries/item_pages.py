@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Final, LiteralString
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
+from wishlist_service.db import rows
 from wishlist_service.models import ItemPage, Place, WishlistFilter
 
 MOST_COUNTED: Final = 1000
@@ -130,9 +130,8 @@ def list_items(
         "after_id": after and after.id,
         "most_counted": most_counted,
     }
-    with conn.cursor(row_factory=class_row(ItemPage)) as cur:
-        # never prepared: a plan for any filters can turn a search of 1 ms into one of 1 s
-        page = next(cur.execute(_PAGES[sort, order, tallied], parameters, prepare=False))
+    # never prepared: a plan for any filters can turn a search of 1 ms into one of 1 s
+    page = rows(conn, ItemPage, _PAGES[sort, order, tallied], parameters, prepare=False)[0]
     if most_counted and page.total > most_counted:
         return replace(page, total=most_counted, total_is_exact=False)
     return page

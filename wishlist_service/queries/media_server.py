@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
+from wishlist_service.db import rows
 from wishlist_service.models import Wisher
 
 Wanted = tuple[int, str, str, str | None, int | None, int | None, bool]
@@ -59,29 +59,30 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
 
     uid: of this title only; None does not filter.
     """
-    with conn.cursor(row_factory=class_row(Wisher)) as cur:
-        return cur.execute(
-            """
-            SELECT person.id, person.name, person.plex_token, item.uid, true AS wants
-              FROM wishlist_items AS item
-              JOIN wishlist_item_sources AS source ON source.item_id = item.id
-              JOIN plex_users AS person ON person.id = source.user_id
-             WHERE item.available
-               AND (%(uid)s::text IS NULL OR item.uid = %(uid)s)
-               AND item.available_since <= now() - %(grace)s
-               AND item.wanted_count > 0
-               AND source.removed_at IS NULL
-               AND source.first_added_at <= now() - %(grace)s
-               AND NOT EXISTS (
-                       SELECT
-                         FROM wishlist_events AS event
-                        WHERE event.item_id = source.item_id
-                          AND event.user_id = source.user_id
-                          AND event.kind = 'came_back'
-                          AND event.happened_at > now() - %(grace)s)
-               AND person.active
-               AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
-          ORDER BY item.id, person.id
-            """,
-            {"uid": uid, "grace": grace},
-        ).fetchall()
+    return rows(
+        conn,
+        Wisher,
+        """
+        SELECT person.id, person.name, person.plex_token, item.uid, true AS wants
+          FROM wishlist_items AS item
+          JOIN wishlist_item_sources AS source ON source.item_id = item.id
+          JOIN plex_users AS person ON person.id = source.user_id
+         WHERE item.available
+           AND (%(uid)s::text IS NULL OR item.uid = %(uid)s)
+           AND item.available_since <= now() - %(grace)s
+           AND item.wanted_count > 0
+           AND source.removed_at IS NULL
+           AND source.first_added_at <= now() - %(grace)s
+           AND NOT EXISTS (
+                   SELECT
+                     FROM wishlist_events AS event
+                    WHERE event.item_id = source.item_id
+                      AND event.user_id = source.user_id
+                      AND event.kind = 'came_back'
+                      AND event.happened_at > now() - %(grace)s)
+           AND person.active
+           AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
+      ORDER BY item.id, person.id
+        """,
+        {"uid": uid, "grace": grace},
+    )

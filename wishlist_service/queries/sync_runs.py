@@ -5,26 +5,24 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
+from wishlist_service.db import row, rows, value
 from wishlist_service.errors import NotFound
 from wishlist_service.models import SyncRun
 
 
 def add_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
     """Open a run and return its id."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            INSERT INTO sync_runs (trigger, user_id)
-            VALUES (%(trigger)s, %(user_id)s)
-         RETURNING id
-            """,
-                {"trigger": trigger, "user_id": user_id},
-            )
-        )
+    return value(
+        conn,
+        """
+        INSERT INTO sync_runs (trigger, user_id)
+        VALUES (%(trigger)s, %(user_id)s)
+     RETURNING id
+        """,
+        {"trigger": trigger, "user_id": user_id},
+    )
 
 
 def interrupt_running_runs(conn: Connection) -> int:
@@ -120,16 +118,17 @@ def remove_person(conn: Connection, *, user_id: int) -> None:
 
 def get_run(conn: Connection, *, run_id: int) -> SyncRun:
     """One run. Raises NotFound."""
-    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
-        run = cur.execute(
-            """
-            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-                   new_items, updated_items, removed_items, total_items, errors
-              FROM sync_run_reports
-             WHERE id = %(run_id)s
-            """,
-            {"run_id": run_id},
-        ).fetchone()
+    run = row(
+        conn,
+        SyncRun,
+        """
+        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+               new_items, updated_items, removed_items, total_items, errors
+          FROM sync_run_reports
+         WHERE id = %(run_id)s
+        """,
+        {"run_id": run_id},
+    )
     if run is None:
         raise NotFound(f"There is no sync run {run_id}.")
     return run
@@ -137,83 +136,84 @@ def get_run(conn: Connection, *, run_id: int) -> SyncRun:
 
 def find_running_run(conn: Connection) -> SyncRun | None:
     """The run under way, the latest one of several."""
-    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
-        return cur.execute(
-            """
-            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-                   new_items, updated_items, removed_items, total_items, errors
-              FROM sync_run_reports
-             WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
-               AND status = 'running'
-          ORDER BY id DESC
-             LIMIT 1
-            """
-        ).fetchone()
+    return row(
+        conn,
+        SyncRun,
+        """
+        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+               new_items, updated_items, removed_items, total_items, errors
+          FROM sync_run_reports
+         WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
+           AND status = 'running'
+      ORDER BY id DESC
+         LIMIT 1
+        """,
+    )
 
 
 def find_last_run(conn: Connection) -> SyncRun | None:
     """The last run that is over."""
-    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
-        return cur.execute(
-            """
-            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-                   new_items, updated_items, removed_items, total_items, errors
-              FROM sync_run_reports
-             WHERE status <> 'running'
-          ORDER BY id DESC
-             LIMIT 1
-            """
-        ).fetchone()
+    return row(
+        conn,
+        SyncRun,
+        """
+        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+               new_items, updated_items, removed_items, total_items, errors
+          FROM sync_run_reports
+         WHERE status <> 'running'
+      ORDER BY id DESC
+         LIMIT 1
+        """,
+    )
 
 
 def list_runs(conn: Connection, *, limit: int, offset: int) -> list[SyncRun]:
     """Runs, the newest first."""
-    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
-        return cur.execute(
-            """
-            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-                   new_items, updated_items, removed_items, total_items, errors
-              FROM sync_run_reports
-          ORDER BY id DESC
-             LIMIT %(limit)s
-            OFFSET %(offset)s
-            """,
-            {"limit": limit, "offset": offset},
-        ).fetchall()
+    return rows(
+        conn,
+        SyncRun,
+        """
+        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+               new_items, updated_items, removed_items, total_items, errors
+          FROM sync_run_reports
+      ORDER BY id DESC
+         LIMIT %(limit)s
+        OFFSET %(offset)s
+        """,
+        {"limit": limit, "offset": offset},
+    )
 
 
 def count_runs(conn: Connection) -> int:
     """How many runs there are."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT count(*)
-              FROM sync_runs
-            """
-            )
-        )
+    return value(
+        conn,
+        """
+        SELECT count(*)
+          FROM sync_runs
+        """,
+    )
 
 
 def find_last_success(conn: Connection) -> datetime | None:
     """When an active person's list was last read completely."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT max(last_success_at)
-              FROM plex_users
-             WHERE active
-            """
-        ).fetchone()
+    return value(
+        conn,
+        """
+        SELECT max(last_success_at)
+          FROM plex_users
+         WHERE active
+        """,
+    )
 
 
 def find_next_run(conn: Connection) -> datetime | None:
     """When the next list is due; None if there is nobody to sync."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT min(next_sync_at)
-              FROM plex_users
-             WHERE active
-            """
-        ).fetchone()
+    return value(
+        conn,
+        """
+        SELECT min(next_sync_at)
+          FROM plex_users
+         WHERE active
+        """,
+    )

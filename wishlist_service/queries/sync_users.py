@@ -3,40 +3,42 @@
 from datetime import timedelta
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row
 
+from wishlist_service.db import row, rows, value
 from wishlist_service.errors import NotFound
 from wishlist_service.models import PlexAccount, SyncUser
 
 
 def list_active_users(conn: Connection) -> list[SyncUser]:
     """Everybody whose list is to be read, in the order they came."""
-    with conn.cursor(row_factory=class_row(SyncUser)) as cur:
-        return cur.execute(
-            """
-            SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-                   list_changes
-              FROM plex_users
-             WHERE active
-          ORDER BY id
-            """
-        ).fetchall()
+    return rows(
+        conn,
+        SyncUser,
+        """
+        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
+               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+               list_changes
+          FROM plex_users
+         WHERE active
+      ORDER BY id
+        """,
+    )
 
 
 def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     """One person, active or not. Raises NotFound."""
-    with conn.cursor(row_factory=class_row(SyncUser)) as cur:
-        user = cur.execute(
-            """
-            SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-                   list_changes
-              FROM plex_users
-             WHERE id = %(user_id)s
-            """,
-            {"user_id": user_id},
-        ).fetchone()
+    user = row(
+        conn,
+        SyncUser,
+        """
+        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
+               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+               list_changes
+          FROM plex_users
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id},
+    )
     if user is None:
         raise NotFound(f"There is no user {user_id}.")
     return user
@@ -47,20 +49,19 @@ def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
 
     That is if they left, paused or changed the token meanwhile, or if this service changed their list.
     """
-    with conn.cursor() as cur:
-        row = cur.execute(
-            """
-            SELECT id
-              FROM plex_users
-             WHERE id = %(user_id)s
-               AND active
-               AND plex_token = %(plex_token)s
-               AND list_changes = %(list_changes)s
-               FOR NO KEY UPDATE
-            """,
-            {"user_id": user.id, "plex_token": user.plex_token, "list_changes": user.list_changes},
-        ).fetchone()
-    return row is not None
+    cur = conn.execute(
+        """
+        SELECT id
+          FROM plex_users
+         WHERE id = %(user_id)s
+           AND active
+           AND plex_token = %(plex_token)s
+           AND list_changes = %(list_changes)s
+           FOR NO KEY UPDATE
+        """,
+        {"user_id": user.id, "plex_token": user.plex_token, "list_changes": user.list_changes},
+    )
+    return cur.rowcount > 0
 
 
 def record_read(
@@ -216,12 +217,10 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
 
 def get_client_identifier(conn: Connection) -> str:
     """The X-Plex-Client-Identifier of this installation."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT client_identifier
-              FROM sync_state
-            """
-            )
-        )
+    return value(
+        conn,
+        """
+        SELECT client_identifier
+          FROM sync_state
+        """,
+    )

@@ -4,8 +4,8 @@ from typing import Final
 
 from psycopg import Connection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row, scalar_row
 
+from wishlist_service.db import row, rows, value
 from wishlist_service.errors import Conflict, NotFound
 from wishlist_service.models import PlexAccount, PlexUser
 
@@ -20,14 +20,12 @@ _CONFLICTS = {
 
 def next_user_id(conn: Connection) -> int:
     """An id for somebody about to be added: their token is encrypted for it."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))
-            """
-            )
-        )
+    return value(
+        conn,
+        """
+        SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))
+        """,
+    )
 
 
 def add_user(
@@ -66,62 +64,63 @@ def add_user(
 
 def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int) -> list[PlexUser]:
     """People in the order they came; `active` None lists all."""
-    with conn.cursor(row_factory=class_row(PlexUser)) as cur:
-        return cur.execute(
-            """
-            SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
-                   last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
-              FROM plex_user_reports
-             WHERE %(active)s::boolean IS NULL OR active = %(active)s
-          ORDER BY id
-             LIMIT %(limit)s
-            OFFSET %(offset)s
-            """,
-            {"active": active, "limit": limit, "offset": offset},
-        ).fetchall()
+    return rows(
+        conn,
+        PlexUser,
+        """
+        SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
+               last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
+          FROM plex_user_reports
+         WHERE %(active)s::boolean IS NULL OR active = %(active)s
+      ORDER BY id
+         LIMIT %(limit)s
+        OFFSET %(offset)s
+        """,
+        {"active": active, "limit": limit, "offset": offset},
+    )
 
 
 def count_users(conn: Connection, *, active: bool | None) -> int:
     """How many people there are; `active` None counts all."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT count(*)
-              FROM plex_users
-             WHERE %(active)s::boolean IS NULL OR active = %(active)s
-            """,
-                {"active": active},
-            )
-        )
+    return value(
+        conn,
+        """
+        SELECT count(*)
+          FROM plex_users
+         WHERE %(active)s::boolean IS NULL OR active = %(active)s
+        """,
+        {"active": active},
+    )
 
 
 def list_missing_user_ids(conn: Connection, *, user_ids: list[int]) -> list[int]:
     """Those of the ids that nobody has."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT wanted.id
-              FROM unnest(%(user_ids)s::integer[]) AS wanted (id)
-             WHERE NOT EXISTS (SELECT FROM plex_users WHERE plex_users.id = wanted.id)
-          ORDER BY wanted.id
-            """,
-            {"user_ids": user_ids},
-        ).fetchall()
+    return rows(
+        conn,
+        int,
+        """
+        SELECT wanted.id
+          FROM unnest(%(user_ids)s::integer[]) AS wanted (id)
+         WHERE NOT EXISTS (SELECT FROM plex_users WHERE plex_users.id = wanted.id)
+      ORDER BY wanted.id
+        """,
+        {"user_ids": user_ids},
+    )
 
 
 def get_user(conn: Connection, *, user_id: int) -> PlexUser:
     """One person. Raises NotFound."""
-    with conn.cursor(row_factory=class_row(PlexUser)) as cur:
-        user = cur.execute(
-            """
-            SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
-                   last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
-              FROM plex_user_reports
-             WHERE id = %(user_id)s
-            """,
-            {"user_id": user_id},
-        ).fetchone()
+    user = row(
+        conn,
+        PlexUser,
+        """
+        SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
+               last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
+          FROM plex_user_reports
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id},
+    )
     if user is None:
         raise NotFound(f"There is no user {user_id}.")
     return user
@@ -153,7 +152,7 @@ def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str] | None
 
 def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | None]:
     """Uuid and username of the person's Plex account, as far as known. Raises NotFound."""
-    row = conn.execute(
+    account = conn.execute(
         """
         SELECT plex_uuid, plex_username
           FROM plex_users
@@ -161,9 +160,9 @@ def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | No
         """,
         {"user_id": user_id},
     ).fetchone()
-    if row is None:
+    if account is None:
         raise NotFound(f"There is no user {user_id}.")
-    return row
+    return account
 
 
 def update_user(conn: Connection, *, user_id: int, name: str | None, active: bool | None) -> None:
