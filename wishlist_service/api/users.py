@@ -21,7 +21,7 @@ USER_PATH = "/<id:user_id>"
 def add_user() -> ResponseReturnValue:
     """Add a person with their Plex token."""
     fields = Fields.from_json(request)
-    name, token = fields.text("name", most=100), fields.token("token")
+    name, token = fields.text("name", maximum=100), fields.token("token")
     fields.done()
 
     shared = parts()
@@ -35,8 +35,8 @@ def list_users() -> ResponseReturnValue:
     """Everybody, or only the active or inactive."""
     query = Fields.from_query(request)
     active = query.flag("active")
-    limit = query.integer("limit", least=1, most=500, default=50)
-    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    limit = query.integer("limit", minimum=1, maximum=500, default=50)
+    offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     query.done()
 
     items = read(users.list_users, active=active, limit=limit, offset=offset)
@@ -54,7 +54,7 @@ def get_user(user_id: int) -> ResponseReturnValue:
 def change_user(user_id: int) -> ResponseReturnValue:
     """Change name, token or active; what is not named stays."""
     fields = Fields.from_json(request)
-    name = fields.text("name", most=100, default=None)
+    name = fields.text("name", maximum=100, default=None)
     token = fields.token("token", default=None)
     active = fields.flag("active")
     if not any(field in fields for field in ("name", "token", "active")):

@@ -67,7 +67,9 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
         place = Place(key=moment, added_at=moment, id=item_id)
 
 
-def newest_titles(filters: WishlistFilter, *, most: int) -> list[dict[str, Any]]:
+def newest_titles(filters: WishlistFilter, *, maximum: int) -> list[dict[str, Any]]:
     """The last that were added, the newest first."""
-    page = read(item_pages.list_items, filters=filters, sort="added_at", order="desc", limit=most, offset=0, after=None)
+    page = read(
+        item_pages.list_items, filters=filters, sort="added_at", order="desc", limit=maximum, offset=0, after=None
+    )
     return json.loads(page.items_json)

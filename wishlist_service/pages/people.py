@@ -34,7 +34,7 @@ def change(user_id: int) -> ResponseReturnValue:
     shared = parts()
     try:
         fields = Fields(request.form.to_dict(), texts=True)
-        name = fields.text("name", most=100, default=None)
+        name = fields.text("name", maximum=100, default=None)
         active = fields.flag("active")
         fields.done()
         accounts.change_user(
@@ -64,7 +64,7 @@ def people_page(fault: WishlistError | None = None, *, of: int | None = None) ->
     Its status is 422 then, whatever the API's would be: proxies put pages of their own in the place of a 502.
     """
     query = Fields.from_query(request)
-    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     query.done()
 
     total = read(users.count_users, active=None)

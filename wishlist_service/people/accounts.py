@@ -56,7 +56,7 @@ def change_user(
     Plex account: its list would replace this person's.
     """
     known_uuid, known_username = db.read(pool, users.get_account, user_id=user_id)
-    fingerprint, account = _check_token(pool, plex, cipher, token, but=user_id) if token else ("", None)
+    fingerprint, account = _check_token(pool, plex, cipher, token, except_id=user_id) if token else ("", None)
     if account and known_uuid and account.uuid != known_uuid:
         raise Conflict(
             f"This token is of the Plex account {account.username}, but this person's list is read from "
@@ -94,16 +94,16 @@ def erase_user(pool: db.Pool, *, user_id: int) -> None:
 
 
 def _check_token(
-    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, but: int | None = None
+    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, except_id: int | None = None
 ) -> tuple[str, PlexAccount | None]:
-    """The token's fingerprint, and whose it is if Plex can be asked now; neither may be anybody's `but` this one's."""
+    """The token's fingerprint, and whose it is if Plex can be asked now; both may be `except_id`'s only."""
     fingerprints = cipher.fingerprints(token)
     owner = db.read(pool, users.find_token_owner, fingerprints=fingerprints)
-    if owner and owner[0] != but:
+    if owner and owner[0] != except_id:
         raise Conflict(f"This token is already here, it belongs to {owner[1]}.")
     account = _ask_plex(plex, token)
     owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
-    if account and owner and owner[0] != but:
+    if account and owner and owner[0] != except_id:
         raise Conflict(f"The Plex account {account.username} is already here, it belongs to {owner[1]}.")
     return fingerprints[0], account
 

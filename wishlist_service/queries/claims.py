@@ -34,10 +34,10 @@ def bring_forward(conn: Connection, *, interval: timedelta) -> int:
     ).rowcount
 
 
-def claim_due_user_id(conn: Connection, *, ahead: timedelta, in_hand: list[int], lock_class: int) -> int | None:
+def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[int], lock_class: int) -> int | None:
     """Lock the first person who is due, or will be within `ahead`, and whom no other connection has locked.
 
-    in_hand: whom this connection has locked, which PostgreSQL would let it lock again. The person may have been
+    claimed_ids: whom this connection has locked, which PostgreSQL would let it lock again. The person may have been
     read between the look and the lock: see find_due_user().
     """
     return row(
@@ -49,13 +49,13 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, in_hand: list[int],
                   FROM plex_users
                  WHERE active
                    AND next_sync_at <= now() + %(ahead)s
-                   AND id <> ALL (%(in_hand)s::integer[])
+                   AND id <> ALL (%(claimed_ids)s::integer[])
               ORDER BY next_sync_at, id
                  LIMIT 100) AS candidate   -- the limit keeps the condition below from being tried on others first
          WHERE pg_try_advisory_lock(%(lock_class)s, id)
          LIMIT 1
         """,
-        {"ahead": ahead, "in_hand": in_hand, "lock_class": lock_class},
+        {"ahead": ahead, "claimed_ids": claimed_ids, "lock_class": lock_class},
     )
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from wishlist_service.db import row, rows, value
 from wishlist_service.errors import NotFound
-from wishlist_service.models import SyncRun
+from wishlist_service.models import SyncRun, UserResult
 
 
 def add_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
@@ -44,38 +43,22 @@ def interrupt_running_runs(conn: Connection) -> int:
     ).rowcount
 
 
-def add_progress(
-    conn: Connection,
-    *,
-    run_id: int,
-    users_processed: int = 0,
-    items_fetched: int = 0,
-    new_items: int = 0,
-    updated_items: int = 0,
-    removed_items: int = 0,
-    errors: list[dict[str, Any]],
-) -> None:
-    """Add one person's numbers to the run."""
+def add_result(conn: Connection, *, run_id: int, result: UserResult) -> None:
+    """Add one person's numbers, or why their list was not read, to the run."""
+    error = {"user_id": result.user_id, "name": result.name, "state": result.outcome, "detail": result.detail}
     conn.execute(
         """
         UPDATE sync_runs
-           SET users_processed = users_processed + %(users_processed)s,
-               items_fetched = items_fetched + %(items_fetched)s,
+           SET users_processed = users_processed + %(processed)s,
+               items_fetched = items_fetched + %(titles)s,
                new_items = new_items + %(new_items)s,
                updated_items = updated_items + %(updated_items)s,
                removed_items = removed_items + %(removed_items)s,
                errors = errors || %(errors)s
          WHERE id = %(run_id)s
         """,
-        {
-            "run_id": run_id,
-            "users_processed": users_processed,
-            "items_fetched": items_fetched,
-            "new_items": new_items,
-            "updated_items": updated_items,
-            "removed_items": removed_items,
-            "errors": Jsonb(errors),
-        },
+        vars(result)
+        | {"run_id": run_id, "processed": int(not result.failed), "errors": Jsonb([error] if result.failed else [])},
     )
 
 

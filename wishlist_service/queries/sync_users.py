@@ -6,7 +6,7 @@ from psycopg import Connection
 
 from wishlist_service.db import row, rows, value
 from wishlist_service.errors import NotFound
-from wishlist_service.models import PlexAccount, SyncUser
+from wishlist_service.models import Change, PlexAccount, SyncUser, UserResult
 
 
 def list_active_users(conn: Connection) -> list[SyncUser]:
@@ -70,8 +70,7 @@ def record_read(
     user_id: int,
     list_etag: str | None,
     list_size: int,
-    held: str | None,
-    held_removals: str | None,
+    change: Change,
     due_again_in: timedelta,
 ) -> None:
     """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at."""
@@ -93,8 +92,8 @@ def record_read(
             "user_id": user_id,
             "list_etag": list_etag,
             "list_size": list_size,
-            "held": held,
-            "held_removals": held_removals,
+            "held": change.held,
+            "held_removals": change.held_removals,
             "due_again_in": due_again_in,
         },
     )
@@ -117,39 +116,20 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
 
 
 def record_failure(
-    conn: Connection, *, user_id: int, plex_token: str, sync_state: str, sync_detail: str, due_again_in: timedelta
+    conn: Connection, *, user: SyncUser, result: UserResult, tried: bool, due_again_in: timedelta
 ) -> None:
-    """The list could not be read with this token; what is known stays."""
+    """The list could not be read with this token, or was not even tried; what is known stays."""
     conn.execute(
         """
         UPDATE plex_users
-           SET sync_state = %(sync_state)s,
-               sync_detail = %(sync_detail)s,
-               last_attempt_at = now(),
+           SET sync_state = CASE WHEN %(tried)s THEN %(outcome)s ELSE sync_state END,
+               sync_detail = CASE WHEN %(tried)s THEN %(detail)s ELSE sync_detail END,
+               last_attempt_at = CASE WHEN %(tried)s THEN now() ELSE last_attempt_at END,
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
            AND plex_token = %(plex_token)s
         """,
-        {
-            "user_id": user_id,
-            "plex_token": plex_token,
-            "sync_state": sync_state,
-            "sync_detail": sync_detail,
-            "due_again_in": due_again_in,
-        },
-    )
-
-
-def record_not_tried(conn: Connection, *, user_id: int, plex_token: str, due_again_in: timedelta) -> None:
-    """There was no sense in reading the list with this token; what is known stays."""
-    conn.execute(
-        """
-        UPDATE plex_users
-           SET next_sync_at = now() + %(due_again_in)s
-         WHERE id = %(user_id)s
-           AND plex_token = %(plex_token)s
-        """,
-        {"user_id": user_id, "plex_token": plex_token, "due_again_in": due_again_in},
+        vars(result) | {"plex_token": user.plex_token, "tried": tried, "due_again_in": due_again_in},
     )
 
 

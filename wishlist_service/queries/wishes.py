@@ -81,8 +81,8 @@ def list_keepers(conn: Connection, *, uids: list[str]) -> list[int]:
     )
 
 
-def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:
-    """A wish that is on its person's list, of nobody in `but`; from now on it is kept, whatever the list says.
+def claim_to_keep(conn: Connection, *, except_ids: list[int]) -> Wisher | None:
+    """A wish that is on its person's list, of nobody in `except_ids`; from now on it is kept, whatever the list says.
 
     Only of people whose list was read and who are not due: a sync that reads it now would do so in vain. And not
     before Plex was asked when new wishes were made, which it knows only of titles that are on a list.
@@ -98,7 +98,7 @@ def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:
              WHERE person.active
                AND person.sync_state = 'ok'
                AND person.next_sync_at > now()
-               AND person.id <> ALL (%(but)s::integer[])
+               AND person.id <> ALL (%(except_ids)s::integer[])
                AND source.removed_at IS NULL
                AND source.kept_at IS NULL
                AND NOT EXISTS (SELECT FROM sync_runs WHERE times_due)
@@ -113,7 +113,7 @@ def claim_to_keep(conn: Connection, *, but: list[int]) -> Wisher | None:
            AND source.user_id = chosen.user_id
      RETURNING person.id, person.name, person.plex_token, item.uid, true AS wants
         """,
-        {"but": but},
+        {"except_ids": except_ids},
     )
 
 

@@ -37,8 +37,8 @@ def read_listing(*, user_id: int | None = None) -> Listing:
     sort = sort or "added_at"
     order = query.choice("order", ("asc", "desc"), default=None) or ("asc" if sort == "title" else "desc")
     after = read_cursor(query, "after", sort=sort, order=order)
-    limit = query.integer("limit", least=1, most=500, default=50)
-    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    limit = query.integer("limit", minimum=1, maximum=500, default=50)
+    offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     if after and offset:
         query.fault("offset", "cannot be given together with after.")
     query.done()

@@ -72,17 +72,17 @@ def take_off(
     return outcomes
 
 
-def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: set[int]) -> bool:
-    """Take one title off its person's list and keep the wish; False if there is none, of nobody in `but`.
+def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_ids: set[int]) -> bool:
+    """Take one title off its person's list and keep the wish; False if there is none, of nobody in `except_ids`.
 
     The wish counts as kept before Plex is asked: whatever happens then, no sync takes its absence for a removal.
     If it stays on the list after all, a later read finds it there and it is tried again. Only if Plex asks to slow
     down it is certain to be there still, and kept no longer.
-    Somebody whose token fails joins `but`. Raises RateLimited and Unreachable.
+    Somebody whose token fails joins `except_ids`. Raises RateLimited and Unreachable.
     """
     with conn.transaction():
         locks.lock_wishlist(conn)
-        wisher = wishes.claim_to_keep(conn, but=sorted(but))
+        wisher = wishes.claim_to_keep(conn, except_ids=sorted(except_ids))
         if wisher is None:
             return False
         sync_users.record_list_change(conn, user_id=wisher.id)  # killed from here on, the next read is a full one
@@ -99,7 +99,7 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: se
         raise
     except SyncFailure as failure:
         if not isinstance(failure, TitleUnknown):
-            but.add(wisher.id)
+            except_ids.add(wisher.id)
         logger.warning(
             'wish kept but still on its watchlist user=%s uid=%s reason="%s"', wisher.id, wisher.uid, failure
         )
