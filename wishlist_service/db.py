@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
 from typing import Any, Concatenate, Final, LiteralString, ParamSpec, TypeVar
 
-from psycopg import Connection, Cursor, OperationalError
+from psycopg import Connection, OperationalError
 from psycopg.errors import QueryCanceled
 from psycopg.rows import class_row, scalar_row
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
@@ -172,8 +172,9 @@ def value(
 def row(
     conn: Connection, kind: type[Row], sql: LiteralString, params: Mapping[str, object] | None = None
 ) -> Row | None:
-    """The first row; None if there is none. `kind` as for rows()."""
-    return _execute(conn, kind, sql, params).fetchone()
+    """The only row; None if there is none. `kind` as for rows()."""
+    found = rows(conn, kind, sql, params)
+    return found[0] if found else None
 
 
 def rows(
@@ -188,16 +189,5 @@ def rows(
 
     prepare: False keeps PostgreSQL from planning the statement once for all parameters.
     """
-    return _execute(conn, kind, sql, params, prepare=prepare).fetchall()
-
-
-def _execute(
-    conn: Connection,
-    kind: type[Row],
-    sql: LiteralString,
-    params: Mapping[str, object] | None,
-    *,
-    prepare: bool | None = None,
-) -> Cursor[Row]:
     make = class_row(kind) if is_dataclass(kind) else scalar_row
-    return conn.cursor(row_factory=make).execute(sql, params, prepare=prepare)
+    return conn.cursor(row_factory=make).execute(sql, params, prepare=prepare).fetchall()

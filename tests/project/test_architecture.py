@@ -168,7 +168,7 @@ def statements(module: str) -> list[ast.expr]:
 def test_sql_is_never_put_together_at_run_time(module: str) -> None:
     unfixed = [ast.unparse(each) for each in statements(module) if not isinstance(each, ast.Constant)]
 
-    assert unfixed == (["_PAGES[sort, order, tallied]"] if module == "queries.item_pages" else [])
+    assert unfixed == (["_PAGES[sort, order, tallied]"] if module == "queries.wishlist" else [])
 
 
 def test_helpers_for_sql_take_literals_only() -> None:

@@ -35,7 +35,7 @@ def list_changes() -> ResponseReturnValue:
 def _history() -> str:
     query = Fields.from_query(request, repeatable="user")
     user_ids = read_user_ids(query)
-    item = query.text("item", maximum=200, default=None)
+    item = query.optional_text("item", maximum=200)
     kind = query.choice("kind", ("added", "removed", "came_back"), default=None)
     since = query.moment("since")
     after = read_event_cursor(query, "after", order="desc")

@@ -54,8 +54,8 @@ def get_user(user_id: int) -> ResponseReturnValue:
 def change_user(user_id: int) -> ResponseReturnValue:
     """Change name, token or active; what is not named stays."""
     fields = Fields.from_json(request)
-    name = fields.text("name", maximum=100, default=None)
-    token = fields.token("token", default=None)
+    name = fields.optional_text("name", maximum=100)
+    token = fields.optional_token("token")
     active = fields.flag("active")
     if not any(field in fields for field in ("name", "token", "active")):
         fields.fault("body", "must name at least one of name, token, active.")
@@ -79,9 +79,7 @@ def remove_user(user_id: int) -> ResponseReturnValue:
     if purge:
         accounts.erase_user(shared.pool, user_id=user_id)
     else:
-        accounts.change_user(
-            shared.pool, shared.plex, shared.cipher, user_id=user_id, name=None, token=None, active=False
-        )
+        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False)
     return "", 204
 
 

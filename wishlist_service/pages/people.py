@@ -34,12 +34,10 @@ def change(user_id: int) -> ResponseReturnValue:
     shared = parts()
     try:
         fields = Fields(request.form.to_dict(), texts=True)
-        name = fields.text("name", maximum=100, default=None)
+        name = fields.optional_text("name", maximum=100)
         active = fields.flag("active")
         fields.done()
-        accounts.change_user(
-            shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=None, active=active
-        )
+        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, active=active)
     except (Conflict, Invalid) as error:
         return people_page(error, of=user_id)
     return redirect(url_for(".show", offset=request.args.get("offset"), _anchor=f"person-{user_id}"), 303)

@@ -45,9 +45,9 @@ def change_user(
     cipher: TokenCipher,
     *,
     user_id: int,
-    name: str | None,
-    token: str | None,
-    active: bool | None,
+    name: str | None = None,
+    token: str | None = None,
+    active: bool | None = None,
     link_id: int | None = None,
 ) -> None:
     """Change what is not None, all of it or nothing; `link_id` as for add_user.

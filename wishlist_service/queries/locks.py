@@ -58,7 +58,7 @@ def giving_back_locks(conn: Connection) -> Generator[None]:
 
 
 def unlock_person(conn: Connection, *, user_id: int) -> None:
-    """Give back what queries.claims.claim_due_user_id() locked."""
+    """Give back what queries.sync_users.claim_due_user_id() locked."""
     conn.execute("SELECT pg_advisory_unlock(%s, %s)", (PERSON_LOCKS, user_id))
 
 

@@ -1,4 +1,4 @@
-"""People: rows of plex_users."""
+"""People and their encrypted tokens: rows of plex_users."""
 
 from typing import Final
 
@@ -246,3 +246,41 @@ def remove_user(conn: Connection, *, user_id: int) -> None:
 
 def _conflict(error: UniqueViolation) -> Conflict:
     return Conflict(_CONFLICTS[error.diag.constraint_name or ""])
+
+
+def list_tokens(conn: Connection, *, active: bool | None = None) -> list[tuple[int, str, str]]:
+    """Id, name and encrypted token of people; `active` None lists all."""
+    return conn.execute(
+        """
+        SELECT id, name, plex_token
+          FROM plex_users
+         WHERE %(active)s::boolean IS NULL OR active = %(active)s
+      ORDER BY id
+        """,
+        {"active": active},
+    ).fetchall()
+
+
+def lock_tokens(conn: Connection) -> list[tuple[int, str, str]]:
+    """All that list_tokens() lists, and nobody else changes them until this transaction ends."""
+    return conn.execute(
+        """
+        SELECT id, name, plex_token
+          FROM plex_users
+      ORDER BY id
+           FOR NO KEY UPDATE
+        """
+    ).fetchall()
+
+
+def replace_ciphertext(conn: Connection, *, user_id: int, plex_token: str, token_fingerprint: str) -> None:
+    """Store the same token encrypted anew: nothing has to be read again."""
+    conn.execute(
+        """
+        UPDATE plex_users
+           SET plex_token = %(plex_token)s,
+               token_fingerprint = %(token_fingerprint)s
+         WHERE id = %(user_id)s
+        """,
+        {"user_id": user_id, "plex_token": plex_token, "token_fingerprint": token_fingerprint},
+    )

@@ -19,7 +19,7 @@ from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import Conflict, SyncRunning
 from wishlist_service.models import SyncUser
-from wishlist_service.queries import claims, locks, sync_runs, sync_users
+from wishlist_service.queries import locks, sync_runs, sync_users
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def claim_due(config: Config) -> Claim | None:
     conn = db.connect(config.database_url, role="sync")
     try:
         first = None
-        if claims.is_anybody_due(conn):
+        if sync_users.is_anybody_due(conn):
             _exclude_others(conn, scheduled=True)
             first = _claim_person(conn, ahead=_NOW, claimed_ids=claimed_ids)
         if first is None:
@@ -131,12 +131,12 @@ def _claim_people(conn: Connection, first: SyncUser, *, ahead: timedelta, claime
 
 def _claim_person(conn: Connection, *, ahead: timedelta, claimed_ids: set[int]) -> SyncUser | None:
     while (
-        user_id := claims.claim_due_user_id(
+        user_id := sync_users.claim_due_user_id(
             conn, ahead=ahead, claimed_ids=list(claimed_ids), lock_class=locks.PERSON_LOCKS
         )
     ) is not None:
         # Whoever had them may have finished after the statement began to look, and before it locked.
-        if person := claims.find_due_user(conn, user_id=user_id, ahead=ahead):
+        if person := sync_users.find_due_user(conn, user_id=user_id, ahead=ahead):
             claimed_ids.add(user_id)
             return person
         locks.unlock_person(conn, user_id=user_id)

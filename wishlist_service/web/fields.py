@@ -16,7 +16,6 @@ from wishlist_service.errors import Fault, Invalid
 LARGEST_ID: Final = 2**31 - 1
 _DAY: Final = r"\d{4}-\d\d-\d\d"
 _MOMENT: Final = re.compile(rf"{_DAY}(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{{1,6}})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
-_REQUIRED: Final = object()
 
 Value = TypeVar("Value")
 Default = TypeVar("Default")
@@ -79,14 +78,16 @@ class Fields:
         if self._faults:
             raise Invalid(self._faults)
 
-    @overload
-    def text(self, name: str, *, maximum: int) -> str: ...
-    @overload
-    def text(self, name: str, *, maximum: int, default: None) -> str | None: ...
-    def text(self, name: str, *, maximum: int, default: object = _REQUIRED) -> str | None:
+    def text(self, name: str, *, maximum: int) -> str:
+        """A required text, as optional_text() reads it."""
+        if name not in self:
+            self.fault(name, "is missing.")
+        return self.optional_text(name, maximum=maximum) or ""
+
+    def optional_text(self, name: str, *, maximum: int) -> str | None:
         """A text of 1 to `maximum` characters on one line, in Unicode's composed form, without spaces around it."""
-        if not self._has(name, required=default is _REQUIRED):
-            return None if default is None else ""
+        if not self._has(name):
+            return None
         value = self._values[name]
         if not isinstance(value, str):
             self.fault(name, "must be a text.")
@@ -100,19 +101,16 @@ class Fields:
             self.fault(name, f"must have 1 to {maximum} characters.")
         return text
 
-    @overload
-    def token(self, name: str) -> str: ...
-    @overload
-    def token(self, name: str, *, default: None) -> str | None: ...
-    def token(self, name: str, *, default: object = _REQUIRED) -> str | None:
-        """A Plex token; it travels in a header, so only visible ASCII may be in it."""
-        if default is None and name not in self:
-            self._has(name)
-            return None
+    def token(self, name: str) -> str:
+        """A required Plex token; it travels in a header, so only visible ASCII may be in it."""
         token = self.text(name, maximum=2000)
         if not (token.isascii() and token.isprintable() and " " not in token):
             self.fault(name, "must hold only visible ASCII characters, no spaces.")
         return token
+
+    def optional_token(self, name: str) -> str | None:
+        """A token, as token() reads it."""
+        return self.token(name) if self._has(name) else None
 
     def choice(self, name: str, options: tuple[str, ...], *, default: str | None) -> str | None:
         """One of the options."""
@@ -172,8 +170,6 @@ class Fields:
             self.fault(name, f"{error}.")
             return default
 
-    def _has(self, name: str, *, required: bool = False) -> bool:
+    def _has(self, name: str) -> bool:
         self._read.add(name)
-        if name not in self._values and required:
-            self.fault(name, "is missing.")
-        return name in self._values
+        return name in self

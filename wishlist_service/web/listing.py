@@ -7,7 +7,7 @@ from flask import request
 
 from wishlist_service.errors import NotFound
 from wishlist_service.models import ItemPage, Place, WishlistFilter
-from wishlist_service.queries import item_pages, wishlist
+from wishlist_service.queries import wishlist
 from wishlist_service.web.context import read
 from wishlist_service.web.cursors import make_cursor, read_cursor
 from wishlist_service.web.fields import LARGEST_ID, Fields
@@ -47,7 +47,7 @@ def read_listing(*, user_id: int | None = None) -> Listing:
 
 def get_page(listing: Listing) -> tuple[ItemPage, str | None]:
     """The page, and the cursor of the next one; None at the end."""
-    page = read(item_pages.list_items, **vars(listing))
+    page = read(wishlist.list_items, **vars(listing))
     return page, make_cursor(listing.sort, listing.order, page.next) if page.next else None
 
 
