@@ -171,6 +171,20 @@ def test_sql_is_never_put_together_at_run_time(module: str) -> None:
     assert unfixed == (["_PAGES[sort, order, tallied]"] if module == "queries.wishlist" else [])
 
 
+def test_sql_stands_under_its_call() -> None:
+    for module in (name for name in MODULES if name.startswith("queries.")):
+        lines = MODULES[module].read_text().splitlines()
+        for statement in statements(module):
+            if isinstance(statement, ast.Constant) and statement.end_lineno != statement.lineno:
+                call, end = lines[statement.lineno - 1], lines[(statement.end_lineno or 0) - 1]
+                assert call.endswith('"""'), f"{module}: {call}"
+                assert _indent(end) == _indent(call) + 4, f"{module}: {call}"
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def test_helpers_for_sql_take_literals_only() -> None:
     assert all(
         inspect.signature(getattr(db, name)).parameters["sql"].annotation is LiteralString for name in SQL_ARGUMENT

@@ -13,26 +13,19 @@ from wishlist_service.models import TitleDetails, TitleQuestion
 
 def find_run_with_times_due(conn: Connection) -> int | None:
     """The first run that is over and whose new wishes nobody has asked about."""
-    return row(
-        conn,
-        int,
-        """
+    return row(conn, int, """
         SELECT id
           FROM sync_run_reports
          WHERE id IN (SELECT id FROM sync_runs WHERE times_due)
            AND status <> 'running'
       ORDER BY id
          LIMIT 1
-        """,
-    )
+        """)
 
 
 def list_new_wishes(conn: Connection, *, run_id: int, limit: int) -> list[TitleQuestion]:
     """Of the newest wishes of a run, so many, those whose time is not known and whose person's token works."""
-    return rows(
-        conn,
-        TitleQuestion,
-        """
+    return rows(conn, TitleQuestion, """
         WITH added AS MATERIALIZED (        -- not by going back through all events for those of the run
             SELECT id, item_id, user_id
               FROM wishlist_events
@@ -54,15 +47,12 @@ def list_new_wishes(conn: Connection, *, run_id: int, limit: int) -> list[TitleQ
            AND person.active
            AND person.sync_state IN ('ok', 'held')
       ORDER BY newest.id DESC
-        """,
-        {"run_id": run_id, "limit": limit},
-    )
+        """, {"run_id": run_id, "limit": limit})
 
 
 def store_times(conn: Connection, *, times: Sequence[tuple[TitleQuestion, datetime]]) -> None:
     """Note when the people put the titles on their lists."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE wishlist_item_sources AS source
            SET watchlisted_at = told.watchlisted_at
           FROM unnest(%(item_ids)s::bigint[], %(user_ids)s::integer[], %(times)s::timestamptz[])
@@ -70,33 +60,25 @@ def store_times(conn: Connection, *, times: Sequence[tuple[TitleQuestion, dateti
          WHERE source.item_id = told.item_id
            AND source.user_id = told.user_id
            AND source.removed_at IS NULL
-        """,
-        {
-            "item_ids": [question.item_id for question, _ in times],
-            "user_ids": [question.user_id for question, _ in times],
-            "times": [time for _, time in times],
-        },
-    )
+        """, {
+        "item_ids": [question.item_id for question, _ in times],
+        "user_ids": [question.user_id for question, _ in times],
+        "times": [time for _, time in times],
+    })
 
 
 def end_times(conn: Connection, *, run_id: int) -> None:
     """The new wishes of the run are asked about."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE sync_runs
            SET times_due = false
          WHERE id = %(run_id)s
-        """,
-        {"run_id": run_id},
-    )
+        """, {"run_id": run_id})
 
 
 def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
     """Wanted titles whose details are to be asked for now, each with somebody who wants it and whose token works."""
-    return rows(
-        conn,
-        TitleQuestion,
-        """
+    return rows(conn, TitleQuestion, """
         SELECT item.id AS item_id, item.uid, person.id AS user_id, person.plex_token
           FROM wishlist_items AS item
          CROSS JOIN LATERAL (
@@ -113,9 +95,7 @@ def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
            AND item.wanted_count > 0
       ORDER BY item.details_due_at        -- and by nothing else: after a first sync all are due at once
          LIMIT %(limit)s
-        """,
-        {"limit": limit},
-    )
+        """, {"limit": limit})
 
 
 def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | None, timedelta | None]]) -> None:
@@ -123,8 +103,7 @@ def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | 
 
     An external id that is known from a list stays.
     """
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE wishlist_items AS item
            SET summary = coalesce(told.summary, item.summary),
                genres = coalesce(told.genres, item.genres),
@@ -136,9 +115,7 @@ def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | 
                id bigint, summary text, genres text[], imdb_id text, tmdb_id integer, tvdb_id integer,
                again_seconds double precision)
          WHERE item.id = told.id
-        """,
-        {"told": Jsonb([_as_json(*each) for each in told])},
-    )
+        """, {"told": Jsonb([_as_json(*each) for each in told])})
 
 
 def _as_json(item_id: int, details: TitleDetails | None, again_in: timedelta | None) -> dict[str, Any]:

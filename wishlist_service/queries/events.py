@@ -21,10 +21,7 @@ def list_history(
     limit: int,
 ) -> EventPage:
     """A page of events, the newest first; None does not filter. `uids` are those one title may have."""
-    return rows(
-        conn,
-        EventPage,
-        """
+    return rows(conn, EventPage, """
         WITH page AS (
              SELECT id, happened_at
                FROM wishlist_events
@@ -49,17 +46,14 @@ def list_history(
               ORDER BY id
                  LIMIT 1) AS last,
                (SELECT count(*) FROM page) > %(limit)s AS more
-        """,
-        {
-            "user_ids": user_ids,
-            "uids": uids,
-            "kind": kind,
-            "since": since,
-            "after_id": after and after.id,
-            "limit": limit,
-        },
-        prepare=False,  # each choice of filters has a plan of its own
-    )[0]
+        """, {
+        "user_ids": user_ids,
+        "uids": uids,
+        "kind": kind,
+        "since": since,
+        "after_id": after and after.id,
+        "limit": limit,
+    }, prepare=False)[0]  # each choice of filters has a plan of its own
 
 
 def list_diary(conn: Connection, *, user_id: int | None, before: int | None, limit: int) -> EventPage:
@@ -69,10 +63,7 @@ def list_diary(conn: Connection, *, user_id: int | None, before: int | None, lim
     """
     # line by line, and past an import in one step: its events were written by one statement, so they are of one
     # moment and their ids follow each other
-    return rows(
-        conn,
-        EventPage,
-        """
+    return rows(conn, EventPage, """
         WITH RECURSIVE line (number, id, happened_at, first_id, titles) AS (
              SELECT 0, NULL::bigint, NULL::timestamptz, coalesce(%(before)s::bigint, 9223372036854775807), 0::bigint
           UNION ALL
@@ -110,10 +101,8 @@ def list_diary(conn: Connection, *, user_id: int | None, before: int | None, lim
               ORDER BY id
                  LIMIT 1) AS last,
                (SELECT count(*) FROM line) > %(limit)s + 1 AS more
-        """,
-        {"user_id": user_id, "before": before, "limit": limit},
-        prepare=False,  # everybody's and one person's have a plan each
-    )[0]
+        """, {"user_id": user_id, "before": before, "limit": limit},
+        prepare=False)[0]  # everybody's and one person's have a plan each
 
 
 def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPage:
@@ -124,8 +113,7 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
     """
     # known: the id was given out, and what stands there or before it is not younger
     known, *page = next(
-        conn.execute(
-            """
+        conn.execute("""
             WITH page AS (
                  SELECT id, happened_at
                    FROM wishlist_events
@@ -153,10 +141,8 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
                   ORDER BY id DESC
                      LIMIT 1) AS last,
                    (SELECT count(*) FROM page) > %(limit)s AS more
-            """,
-            {"after_id": after.id, "after_happened_at": after.happened_at, "limit": limit},
-            prepare=False,  # a plan for any place and limit expects a tenth of all events
-        )
+            """, {"after_id": after.id, "after_happened_at": after.happened_at, "limit": limit},
+            prepare=False)  # a plan for any place and limit expects a tenth of all events
     )
     if not known:
         raise Gone(

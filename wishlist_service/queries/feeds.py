@@ -12,10 +12,7 @@ from wishlist_service.models import Feed, Knowledge, WishlistFilter
 
 def get_knowledge(conn: Connection, *, user_ids: list[int]) -> Knowledge:
     """What there is to build lists on; of these people: who is paused, and whose list was never read."""
-    return rows(
-        conn,
-        Knowledge,
-        """
+    return rows(conn, Knowledge, """
         SELECT EXISTS (
                    SELECT
                      FROM plex_users
@@ -39,9 +36,7 @@ def get_knowledge(conn: Connection, *, user_ids: list[int]) -> Knowledge:
                       AND active
                       AND last_success_at IS NULL
                  ORDER BY id) AS unread
-        """,
-        {"user_ids": user_ids},
-    )[0]
+        """, {"user_ids": user_ids})[0]
 
 
 def list_people(conn: Connection) -> list[tuple[int, str]]:
@@ -56,10 +51,7 @@ def list_people(conn: Connection) -> list[tuple[int, str]]:
 
 def get_radarr_movies(conn: Connection, *, filters: WishlistFilter) -> Feed:
     """For Radarr's "Custom Lists", which knows a movie by its TMDb id only."""
-    return rows(
-        conn,
-        Feed,
-        """
+    return rows(conn, Feed, """
         SELECT coalesce(
                    json_agg(json_strip_nulls(json_build_object(
                                 'id', item.tmdb_id,
@@ -72,18 +64,12 @@ def get_radarr_movies(conn: Connection, *, filters: WishlistFilter) -> Feed:
           FROM wishlist_matching(
                    %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item
-        """,
-        filters.parameters(),
-        prepare=False,
-    )[0]
+        """, filters.parameters(), prepare=False)[0]
 
 
 def get_sonarr_shows(conn: Connection, *, filters: WishlistFilter) -> Feed:
     """For Sonarr's "Custom List". Sonarr 4 needs the TVDB id, 5 takes the others, too."""
-    return rows(
-        conn,
-        Feed,
-        """
+    return rows(conn, Feed, """
         SELECT coalesce(
                    json_agg(json_strip_nulls(json_build_object(
                                 'title', item.title,
@@ -97,18 +83,12 @@ def get_sonarr_shows(conn: Connection, *, filters: WishlistFilter) -> Feed:
           FROM wishlist_matching(
                    %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item
-        """,
-        filters.parameters(),
-        prepare=False,
-    )[0]
+        """, filters.parameters(), prepare=False)[0]
 
 
 def get_movie_library(conn: Connection, *, filters: WishlistFilter, root: str) -> Feed:
     """The movies as another Radarr would tell its own; a person is a tag."""
-    return rows(
-        conn,
-        Feed,
-        """
+    return rows(conn, Feed, """
         SELECT coalesce(
                    json_agg(json_strip_nulls(json_build_object(
                                 'title', item.title,
@@ -132,18 +112,12 @@ def get_movie_library(conn: Connection, *, filters: WishlistFilter, root: str) -
                  FROM wishes
                 WHERE wishes.item_id = item.id
                   AND wishes.removed_at IS NULL) AS people
-        """,
-        filters.parameters() | {"root": root},
-        prepare=False,
-    )[0]
+        """, filters.parameters() | {"root": root}, prepare=False)[0]
 
 
 def get_series_library(conn: Connection, *, filters: WishlistFilter, root: str) -> Feed:
     """The shows as another Sonarr would tell its own; a person is a tag."""
-    return rows(
-        conn,
-        Feed,
-        """
+    return rows(conn, Feed, """
         SELECT coalesce(
                    json_agg(json_strip_nulls(json_build_object(
                                 'title', item.title,
@@ -167,17 +141,12 @@ def get_series_library(conn: Connection, *, filters: WishlistFilter, root: str) 
                  FROM wishes
                 WHERE wishes.item_id = item.id
                   AND wishes.removed_at IS NULL) AS people
-        """,
-        filters.parameters() | {"root": root},
-        prepare=False,
-    )[0]
+        """, filters.parameters() | {"root": root}, prepare=False)[0]
 
 
 def count_without_ids(conn: Connection, *, filters: WishlistFilter, ids: list[str]) -> int:
     """How many of these titles have none of these ids: imdb, tmdb, tvdb."""
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT count(*)
           FROM wishlist_matching(
                    %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
@@ -185,7 +154,4 @@ def count_without_ids(conn: Connection, *, filters: WishlistFilter, ids: list[st
          WHERE (item.imdb_id IS NULL OR 'imdb' <> ALL (%(ids)s))
            AND (item.tmdb_id IS NULL OR 'tmdb' <> ALL (%(ids)s))
            AND (item.tvdb_id IS NULL OR 'tvdb' <> ALL (%(ids)s))
-        """,
-        filters.parameters() | {"ids": ids},
-        prepare=False,
-    )
+        """, filters.parameters() | {"ids": ids}, prepare=False)

@@ -25,16 +25,12 @@ def try_sync_lock(conn: Connection, *, shared: bool = False) -> bool:
 
     shared: only those are kept out, and in the way, that do not share.
     """
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT CASE WHEN %(shared)s
                     THEN pg_try_advisory_lock_shared(%(class)s, %(lock)s)
                     ELSE pg_try_advisory_lock(%(class)s, %(lock)s)
                END
-        """,
-        {"shared": shared, "class": _LOCK_CLASS, "lock": _SYNC_LOCK},
-    )
+        """, {"shared": shared, "class": _LOCK_CLASS, "lock": _SYNC_LOCK})
 
 
 def try_turn(conn: Connection, lock: int) -> bool:

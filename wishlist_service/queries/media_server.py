@@ -16,42 +16,34 @@ def claim_look(conn: Connection, *, interval: timedelta) -> bool:
     Nobody is as long as there are no titles: the first ones shall not wait for the next interval.
     """
     return bool(
-        conn.execute(
-            """
+        conn.execute("""
             UPDATE sync_state
                SET library_due_at = now() + %(interval)s
              WHERE library_due_at <= now()
                AND EXISTS (SELECT FROM wishlist_items)
-            """,
-            {"interval": interval},
-        ).rowcount
+            """, {"interval": interval}).rowcount
     )
 
 
 def list_wanted(conn: Connection) -> list[Wanted]:
     """Id, uid, media type, imdb, tmdb and tvdb id of each wanted title, and whether it is dismissed."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT id, uid, media_type, imdb_id, tmdb_id, tvdb_id, dismissed_at IS NOT NULL
           FROM wishlist_items
          WHERE wanted_count > 0
-        """
-    ).fetchall()
+        """).fetchall()
 
 
 def store_available(conn: Connection, *, item_ids: list[int], available: list[bool]) -> int:
     """Note for each of the titles whether it is there; returns of how many that is news."""
-    return conn.execute(
-        """
+    return conn.execute("""
         UPDATE wishlist_items AS item
            SET available = looked.available,
                available_since = CASE WHEN looked.available THEN now() END
           FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[]) AS looked (id, available)
          WHERE item.id = looked.id
            AND item.available IS DISTINCT FROM looked.available
-        """,
-        {"item_ids": item_ids, "available": available},
-    ).rowcount
+        """, {"item_ids": item_ids, "available": available}).rowcount
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:
@@ -59,10 +51,7 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
 
     uid: of this title only; None does not filter.
     """
-    return rows(
-        conn,
-        Wisher,
-        """
+    return rows(conn, Wisher, """
         SELECT person.id, person.name, person.plex_token, item.uid, true AS wants
           FROM wishlist_items AS item
           JOIN wishlist_item_sources AS source ON source.item_id = item.id
@@ -83,6 +72,4 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
            AND person.active
            AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
       ORDER BY item.id, person.id
-        """,
-        {"uid": uid, "grace": grace},
-    )
+        """, {"uid": uid, "grace": grace})

@@ -12,16 +12,13 @@ from wishlist_service.models import WatchlistEntry
 
 def list_present_wishes(conn: Connection, *, user_id: int) -> list[tuple[str, bool]]:
     """The uids this person wants at present, each with whether it is kept: off their list because we took it off."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT item.uid, source.kept_at IS NOT NULL
           FROM wishlist_item_sources AS source
           JOIN wishlist_items AS item ON item.id = source.item_id
          WHERE source.user_id = %(user_id)s
            AND source.removed_at IS NULL
-        """,
-        {"user_id": user_id},
-    ).fetchall()
+        """, {"user_id": user_id}).fetchall()
 
 
 def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> None:
@@ -30,8 +27,7 @@ def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> Non
     They came back to it, or Plex could not take them off. What was kept within the hour stays so, since
     the list may have been read before Plex took the title off.
     """
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE wishlist_item_sources AS source
            SET kept_at = NULL
           FROM wishlist_items AS item
@@ -39,9 +35,7 @@ def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> Non
            AND source.user_id = %(user_id)s
            AND source.kept_at < now() - interval '1 hour'
            AND item.uid = ANY (%(uids)s)
-        """,
-        {"user_id": user_id, "uids": list(uids)},
-    )
+        """, {"user_id": user_id, "uids": list(uids)})
 
 
 def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
@@ -50,9 +44,7 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
     A fact that Plex no longer tells stays as it was known. The new titles count as wanted by one person:
     add_wishes() must follow in the same transaction.
     """
-    return value(
-        conn,
-        """
+    return value(conn, """
         WITH written AS (
             INSERT INTO wishlist_items AS item (
                    uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
@@ -91,9 +83,7 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
          RETURNING xmax <> 0 AS was_there)        -- only an updated row carries a locker's id
         SELECT count(*) FILTER (WHERE was_there)
           FROM written
-        """,
-        {"entries": Jsonb([_as_json(entry) for entry in entries])},
-    )
+        """, {"entries": Jsonb([_as_json(entry) for entry in entries])})
 
 
 def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> int:
@@ -101,9 +91,7 @@ def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEnt
 
     Returns how many of them nobody else wants: so many joined the wishlist.
     """
-    return value(
-        conn,
-        """
+    return value(conn, """
         WITH added AS (
             INSERT INTO wishlist_item_sources AS source (item_id, user_id, first_added_at)
             SELECT item.id, %(user_id)s, now() - entry.position * interval '1 microsecond'
@@ -123,13 +111,11 @@ def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEnt
                     WHERE wishes.item_id = added.item_id
                       AND wishes.user_id <> %(user_id)s
                       AND wishes.removed_at IS NULL)
-        """,
-        {
-            "user_id": user_id,
-            "uids": [entry.uid for entry in entries],
-            "positions": [entry.position for entry in entries],
-        },
-    )
+        """, {
+        "user_id": user_id,
+        "uids": [entry.uid for entry in entries],
+        "positions": [entry.position for entry in entries],
+    })
 
 
 def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> int:
@@ -137,9 +123,7 @@ def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> i
 
     Returns how many of them nobody else wants: so many left the wishlist.
     """
-    return value(
-        conn,
-        """
+    return value(conn, """
         WITH removed AS (
             UPDATE wishlist_item_sources AS source
                SET removed_at = now(),
@@ -161,21 +145,16 @@ def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> i
                     WHERE wishes.item_id = removed.item_id
                       AND wishes.user_id <> %(user_id)s
                       AND wishes.removed_at IS NULL)
-        """,
-        {"user_id": user_id, "uids": list(uids)},
-    )
+        """, {"user_id": user_id, "uids": list(uids)})
 
 
 def remove_unwanted_items(conn: Connection, *, item_ids: Collection[int]) -> None:
     """Delete those of the items that nobody ever wished for."""
-    conn.execute(
-        """
+    conn.execute("""
         DELETE FROM wishlist_items AS item
          WHERE item.id = ANY (%(item_ids)s)
            AND NOT EXISTS (SELECT FROM wishlist_item_sources AS source WHERE source.item_id = item.id)
-        """,
-        {"item_ids": list(item_ids)},
-    )
+        """, {"item_ids": list(item_ids)})
 
 
 def name_run(conn: Connection, *, run_id: int) -> None:
@@ -185,16 +164,11 @@ def name_run(conn: Connection, *, run_id: int) -> None:
 
 def list_wished_item_ids(conn: Connection, *, user_id: int) -> list[int]:
     """The items this person wants or ever wanted."""
-    return rows(
-        conn,
-        int,
-        """
+    return rows(conn, int, """
         SELECT item_id
           FROM wishlist_item_sources
          WHERE user_id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
 
 
 def _as_json(entry: WatchlistEntry) -> dict[str, Any]:

@@ -12,9 +12,7 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
 
     `users` counts paused people as "paused" whatever their state; `ages` leaves out who was never read.
     """
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT json_build_object(
                    'items', (
                        SELECT json_build_object(
@@ -55,5 +53,4 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                                  FROM sync_runs
                                 CROSS JOIN LATERAL jsonb_each_text(plex_requests) AS counted
                              GROUP BY counted.key) AS outcomes))
-        """,
-    )
+        """)

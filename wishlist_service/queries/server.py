@@ -8,10 +8,7 @@ from wishlist_service.models import Contents, Server
 
 def get_server(conn: Connection) -> Server:
     """What kind of server this is, and how it stands."""
-    return rows(
-        conn,
-        Server,
-        """
+    return rows(conn, Server, """
         SELECT current_setting('server_version_num')::integer / 10000 AS major_version,
                split_part(current_setting('server_version'), ' ', 1) AS version,
                -- true on a standby, too
@@ -19,21 +16,16 @@ def get_server(conn: Connection) -> Server:
                pg_size_pretty(pg_database_size(current_database())) AS size,
                (SELECT sum(numbackends) FROM pg_stat_database) AS connections,
                current_setting('max_connections')::integer AS most_connections
-        """,
-    )[0]
+        """)[0]
 
 
 def list_applied_migrations(conn: Connection) -> list[str]:
     """The names of the migrations applied to this database. Raises UndefinedTable if none ever was."""
-    return rows(
-        conn,
-        str,
-        """
+    return rows(conn, str, """
         SELECT migration_id
           FROM _yoyo_migration
       ORDER BY migration_id
-        """,
-    )
+        """)
 
 
 def has_tables(conn: Connection) -> bool:
@@ -43,35 +35,25 @@ def has_tables(conn: Connection) -> bool:
 
 def count_contents(conn: Connection) -> Contents:
     """How much there is; the tables must be there."""
-    return rows(
-        conn,
-        Contents,
-        """
+    return rows(conn, Contents, """
         SELECT (SELECT count(*) FROM plex_users) AS people,
                (SELECT count(*) FROM wishlist_items) AS titles,
                (SELECT count(*) FROM sync_runs) AS sync_runs
-        """,
-    )[0]
+        """)[0]
 
 
 def holds_anything(conn: Connection) -> bool:
     """Whether there is anything to lose; a sync over nobody, as a new installation runs at once, is not."""
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT EXISTS (SELECT FROM plex_users)
             OR EXISTS (SELECT FROM wishlist_items)
             OR EXISTS (SELECT FROM sync_runs WHERE users_processed > 0)
-        """,
-    )
+        """)
 
 
 def list_foreign_relations(conn: Connection) -> list[str]:
     """The tables, views and sequences in the schema that no version of this service made."""
-    return rows(
-        conn,
-        str,
-        """
+    return rows(conn, str, """
         SELECT relname
           FROM pg_class
          WHERE relnamespace = to_regnamespace('public')
@@ -85,5 +67,4 @@ def list_foreign_relations(conn: Connection) -> list[str]:
            AND relname <> 'sync_state_changes_id_seq'
            AND relname !~ '^_?yoyo_'
       ORDER BY relname
-        """,
-    )
+        """)

@@ -11,28 +11,22 @@ from wishlist_service.models import Change, PlexAccount, SyncUser, UserResult
 
 def is_anybody_due(conn: Connection) -> bool:
     """Whether there is a list to read now."""
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT EXISTS (
                    SELECT
                      FROM plex_users
                     WHERE active
                       AND next_sync_at <= now())
-        """,
-    )
+        """)
 
 
 def bring_forward(conn: Connection, *, interval: timedelta) -> int:
     """Have those be due earlier whom a longer interval, or a clock that ran ahead, put off; returns how many."""
-    return conn.execute(
-        """
+    return conn.execute("""
         UPDATE plex_users
            SET next_sync_at = greatest(now(), last_attempt_at + %(interval)s)
          WHERE next_sync_at > now() + %(interval)s * 1.1
-        """,
-        {"interval": interval},
-    ).rowcount
+        """, {"interval": interval}).rowcount
 
 
 def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[int], lock_class: int) -> int | None:
@@ -41,10 +35,7 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[i
     claimed_ids: whom this connection has locked, which PostgreSQL would let it lock again. The person may have been
     read between the look and the lock: see find_due_user().
     """
-    return row(
-        conn,
-        int,
-        """
+    return row(conn, int, """
         SELECT id
           FROM (SELECT id
                   FROM plex_users
@@ -55,17 +46,12 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[i
                  LIMIT 100) AS candidate   -- the limit keeps the condition below from being tried on others first
          WHERE pg_try_advisory_lock(%(lock_class)s, id)
          LIMIT 1
-        """,
-        {"ahead": ahead, "claimed_ids": claimed_ids, "lock_class": lock_class},
-    )
+        """, {"ahead": ahead, "claimed_ids": claimed_ids, "lock_class": lock_class})
 
 
 def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUser | None:
     """The person, if they are still due within `ahead`."""
-    return row(
-        conn,
-        SyncUser,
-        """
+    return row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
                list_changes
@@ -73,41 +59,30 @@ def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUs
          WHERE id = %(user_id)s
            AND active
            AND next_sync_at <= now() + %(ahead)s
-        """,
-        {"user_id": user_id, "ahead": ahead},
-    )
+        """, {"user_id": user_id, "ahead": ahead})
 
 
 def list_active_users(conn: Connection) -> list[SyncUser]:
     """Everybody whose list is to be read, in the order they came."""
-    return rows(
-        conn,
-        SyncUser,
-        """
+    return rows(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
                list_changes
           FROM plex_users
          WHERE active
       ORDER BY id
-        """,
-    )
+        """)
 
 
 def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     """One person, active or not. Raises NotFound."""
-    user = row(
-        conn,
-        SyncUser,
-        """
+    user = row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
                list_changes
           FROM plex_users
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
     if user is None:
         raise NotFound(f"There is no user {user_id}.")
     return user
@@ -118,8 +93,7 @@ def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
 
     That is if they left, paused or changed the token meanwhile, or if this service changed their list.
     """
-    cur = conn.execute(
-        """
+    cur = conn.execute("""
         SELECT id
           FROM plex_users
          WHERE id = %(user_id)s
@@ -127,9 +101,7 @@ def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
            AND plex_token = %(plex_token)s
            AND list_changes = %(list_changes)s
            FOR NO KEY UPDATE
-        """,
-        {"user_id": user.id, "plex_token": user.plex_token, "list_changes": user.list_changes},
-    )
+        """, {"user_id": user.id, "plex_token": user.plex_token, "list_changes": user.list_changes})
     return cur.rowcount > 0
 
 
@@ -143,8 +115,7 @@ def record_read(
     due_again_in: timedelta,
 ) -> None:
     """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET sync_state = CASE WHEN %(held)s::text IS NULL THEN 'ok' ELSE 'held' END,
                sync_detail = %(held)s,
@@ -156,22 +127,19 @@ def record_read(
                held_removals = %(held_removals)s,
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
-        """,
-        {
-            "user_id": user_id,
-            "list_etag": list_etag,
-            "list_size": list_size,
-            "held": change.held,
-            "held_removals": change.held_removals,
-            "due_again_in": due_again_in,
-        },
-    )
+        """, {
+        "user_id": user_id,
+        "list_etag": list_etag,
+        "list_size": list_size,
+        "held": change.held,
+        "held_removals": change.held_removals,
+        "due_again_in": due_again_in,
+    })
 
 
 def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedelta) -> None:
     """Plex confirmed that the list is still the one last read."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET sync_state = 'ok',
                sync_detail = NULL,
@@ -179,17 +147,14 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
                last_success_at = now(),
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id, "due_again_in": due_again_in},
-    )
+        """, {"user_id": user_id, "due_again_in": due_again_in})
 
 
 def record_failure(
     conn: Connection, *, user: SyncUser, result: UserResult, tried: bool, due_again_in: timedelta
 ) -> None:
     """The list could not be read with this token, or was not even tried; what is known stays."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET sync_state = CASE WHEN %(tried)s THEN %(outcome)s ELSE sync_state END,
                sync_detail = CASE WHEN %(tried)s THEN %(detail)s ELSE sync_detail END,
@@ -197,48 +162,37 @@ def record_failure(
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
            AND plex_token = %(plex_token)s
-        """,
-        vars(result) | {"plex_token": user.plex_token, "tried": tried, "due_again_in": due_again_in},
-    )
+        """, vars(result) | {"plex_token": user.plex_token, "tried": tried, "due_again_in": due_again_in})
 
 
 def record_list_change(conn: Connection, *, user_id: int) -> None:
     """Note that this service changed the person's list at Plex: what is being read of it now must not be stored."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET list_changes = list_changes + 1,
                list_etag = NULL
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
 
 
 def make_due(conn: Connection, *, user_id: int) -> None:
     """Have the person's list be read soon."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET next_sync_at = now()
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
 
 
 def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> None:
     """Plex has said whose the person's present token is."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET plex_uuid = %(uuid)s,
                plex_username = %(username)s,
                account_checked = true
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id, "uuid": account.uuid, "username": account.username},
-    )
+        """, {"user_id": user_id, "uuid": account.uuid, "username": account.username})
 
 
 def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
@@ -246,8 +200,7 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
 
     Of several callers each gets another person.
     """
-    return conn.execute(
-        """
+    return conn.execute("""
         UPDATE plex_users
            SET pinged_at = now()
          WHERE id = (
@@ -260,16 +213,12 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
                     LIMIT 1
                       FOR NO KEY UPDATE SKIP LOCKED)
      RETURNING id, name, plex_token
-        """
-    ).fetchone()
+        """).fetchone()
 
 
 def get_client_identifier(conn: Connection) -> str:
     """The X-Plex-Client-Identifier of this installation."""
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT client_identifier
           FROM sync_state
-        """,
-    )
+        """)

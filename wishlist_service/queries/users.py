@@ -20,12 +20,7 @@ _CONFLICTS = {
 
 def next_user_id(conn: Connection) -> int:
     """An id for somebody about to be added: their token is encrypted for it."""
-    return value(
-        conn,
-        """
-        SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))
-        """,
-    )
+    return value(conn, "SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))")
 
 
 def add_user(
@@ -40,34 +35,28 @@ def add_user(
 ) -> None:
     """Add a person under an id of next_user_id(). Raises Conflict if the name, token or account is taken."""
     try:
-        conn.execute(
-            """
+        conn.execute("""
             INSERT INTO plex_users (
                    id, name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username, account_checked)
                    OVERRIDING SYSTEM VALUE
             VALUES (%(user_id)s, %(name)s, %(plex_token)s, %(token_fingerprint)s, %(token_masked)s,
                     %(uuid)s, %(username)s, %(uuid)s::text IS NOT NULL)
-            """,
-            {
-                "user_id": user_id,
-                "name": name,
-                "plex_token": plex_token,
-                "token_fingerprint": token_fingerprint,
-                "token_masked": token_masked,
-                "uuid": account.uuid if account else None,
-                "username": account.username if account else None,
-            },
-        )
+            """, {
+            "user_id": user_id,
+            "name": name,
+            "plex_token": plex_token,
+            "token_fingerprint": token_fingerprint,
+            "token_masked": token_masked,
+            "uuid": account.uuid if account else None,
+            "username": account.username if account else None,
+        })
     except UniqueViolation as error:
         raise _conflict(error) from error
 
 
 def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int) -> list[PlexUser]:
     """People in the order they came; `active` None lists all."""
-    return rows(
-        conn,
-        PlexUser,
-        """
+    return rows(conn, PlexUser, """
         SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
                last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
           FROM plex_user_reports
@@ -75,52 +64,36 @@ def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int
       ORDER BY id
          LIMIT %(limit)s
         OFFSET %(offset)s
-        """,
-        {"active": active, "limit": limit, "offset": offset},
-    )
+        """, {"active": active, "limit": limit, "offset": offset})
 
 
 def count_users(conn: Connection, *, active: bool | None) -> int:
     """How many people there are; `active` None counts all."""
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT count(*)
           FROM plex_users
          WHERE %(active)s::boolean IS NULL OR active = %(active)s
-        """,
-        {"active": active},
-    )
+        """, {"active": active})
 
 
 def list_missing_user_ids(conn: Connection, *, user_ids: list[int]) -> list[int]:
     """Those of the ids that nobody has."""
-    return rows(
-        conn,
-        int,
-        """
+    return rows(conn, int, """
         SELECT wanted.id
           FROM unnest(%(user_ids)s::integer[]) AS wanted (id)
          WHERE NOT EXISTS (SELECT FROM plex_users WHERE plex_users.id = wanted.id)
       ORDER BY wanted.id
-        """,
-        {"user_ids": user_ids},
-    )
+        """, {"user_ids": user_ids})
 
 
 def get_user(conn: Connection, *, user_id: int) -> PlexUser:
     """One person. Raises NotFound."""
-    user = row(
-        conn,
-        PlexUser,
-        """
+    user = row(conn, PlexUser, """
         SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
                last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
           FROM plex_user_reports
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
     if user is None:
         raise NotFound(f"There is no user {user_id}.")
     return user
@@ -128,38 +101,29 @@ def get_user(conn: Connection, *, user_id: int) -> PlexUser:
 
 def find_token_owner(conn: Connection, *, fingerprints: list[str]) -> tuple[int, str] | None:
     """Id and name of the person who has this token, whichever key its fingerprint was made with."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT id, name
           FROM plex_users
          WHERE token_fingerprint = ANY (%(fingerprints)s)
-        """,
-        {"fingerprints": fingerprints},
-    ).fetchone()
+        """, {"fingerprints": fingerprints}).fetchone()
 
 
 def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str] | None:
     """Id and name of the person with this Plex account."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT id, name
           FROM plex_users
          WHERE plex_uuid = %(uuid)s
-        """,
-        {"uuid": uuid},
-    ).fetchone()
+        """, {"uuid": uuid}).fetchone()
 
 
 def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | None]:
     """Uuid and username of the person's Plex account, as far as known. Raises NotFound."""
-    account = conn.execute(
-        """
+    account = conn.execute("""
         SELECT plex_uuid, plex_username
           FROM plex_users
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    ).fetchone()
+        """, {"user_id": user_id}).fetchone()
     if account is None:
         raise NotFound(f"There is no user {user_id}.")
     return account
@@ -168,17 +132,14 @@ def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | No
 def update_user(conn: Connection, *, user_id: int, name: str | None, active: bool | None) -> None:
     """Rename, pause or resume a person; None leaves as is. Raises NotFound, or Conflict if the name is taken."""
     try:
-        cur = conn.execute(
-            """
+        cur = conn.execute("""
             UPDATE plex_users
                SET name = coalesce(%(name)s, name),
                    active = coalesce(%(active)s, active),
                    next_sync_at = CASE WHEN %(active)s::boolean AND NOT active THEN now() ELSE next_sync_at END,
                    updated_at = now()
              WHERE id = %(user_id)s
-            """,
-            {"user_id": user_id, "name": name, "active": active},
-        )
+            """, {"user_id": user_id, "name": name, "active": active})
     except UniqueViolation as error:
         raise _conflict(error) from error
     if not cur.rowcount:
@@ -199,8 +160,7 @@ def update_token(
     Raises NotFound, or Conflict if the token or account is taken.
     """
     try:
-        cur = conn.execute(
-            """
+        cur = conn.execute("""
             UPDATE plex_users
                SET plex_token = %(plex_token)s,
                    token_fingerprint = %(token_fingerprint)s,
@@ -215,16 +175,14 @@ def update_token(
                    next_sync_at = now(),
                    updated_at = now()
              WHERE id = %(user_id)s
-            """,
-            {
-                "user_id": user_id,
-                "plex_token": plex_token,
-                "token_fingerprint": token_fingerprint,
-                "token_masked": token_masked,
-                "uuid": account.uuid if account else None,
-                "username": account.username if account else None,
-            },
-        )
+            """, {
+            "user_id": user_id,
+            "plex_token": plex_token,
+            "token_fingerprint": token_fingerprint,
+            "token_masked": token_masked,
+            "uuid": account.uuid if account else None,
+            "username": account.username if account else None,
+        })
     except UniqueViolation as error:
         raise _conflict(error) from error
     if not cur.rowcount:
@@ -233,13 +191,10 @@ def update_token(
 
 def remove_user(conn: Connection, *, user_id: int) -> None:
     """Erase a person, their token and their wishes. Raises NotFound."""
-    cur = conn.execute(
-        """
+    cur = conn.execute("""
         DELETE FROM plex_users
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
     if not cur.rowcount:
         raise NotFound(f"There is no user {user_id}.")
 
@@ -250,37 +205,29 @@ def _conflict(error: UniqueViolation) -> Conflict:
 
 def list_tokens(conn: Connection, *, active: bool | None = None) -> list[tuple[int, str, str]]:
     """Id, name and encrypted token of people; `active` None lists all."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT id, name, plex_token
           FROM plex_users
          WHERE %(active)s::boolean IS NULL OR active = %(active)s
       ORDER BY id
-        """,
-        {"active": active},
-    ).fetchall()
+        """, {"active": active}).fetchall()
 
 
 def lock_tokens(conn: Connection) -> list[tuple[int, str, str]]:
     """All that list_tokens() lists, and nobody else changes them until this transaction ends."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT id, name, plex_token
           FROM plex_users
       ORDER BY id
            FOR NO KEY UPDATE
-        """
-    ).fetchall()
+        """).fetchall()
 
 
 def replace_ciphertext(conn: Connection, *, user_id: int, plex_token: str, token_fingerprint: str) -> None:
     """Store the same token encrypted anew: nothing has to be read again."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET plex_token = %(plex_token)s,
                token_fingerprint = %(token_fingerprint)s
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id, "plex_token": plex_token, "token_fingerprint": token_fingerprint},
-    )
+        """, {"user_id": user_id, "plex_token": plex_token, "token_fingerprint": token_fingerprint})

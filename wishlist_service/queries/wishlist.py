@@ -14,13 +14,10 @@ from wishlist_service.models import ItemPage, Place, WishlistFilter
 
 def get_generation(conn: Connection) -> int:
     """A number that grows with every change of what the wishlist shows."""
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT generation
           FROM sync_state
-        """,
-    )
+        """)
 
 
 def find_item(conn: Connection, *, uids: list[str]) -> str | None:
@@ -28,10 +25,7 @@ def find_item(conn: Connection, *, uids: list[str]) -> str | None:
 
     `sources` tells who wants or wanted it, since when and until when, the first first.
     """
-    return row(
-        conn,
-        str,
-        """
+    return row(conn, str, """
         SELECT left(item.document::text, -1) || ',"summary":' || coalesce(to_json(stored.summary)::text, 'null')
             || ',"sources":' || people.sources || '}'
           FROM wishlist_documents AS item
@@ -49,17 +43,12 @@ def find_item(conn: Connection, *, uids: list[str]) -> str | None:
                 WHERE wishes.item_id = item.id) AS people
          WHERE item.uid IN (%(uid)s, %(or_uid)s)
            AND people.sources IS NOT NULL
-        """,
-        {"uid": uids[0], "or_uid": uids[-1]},
-    )
+        """, {"uid": uids[0], "or_uid": uids[-1]})
 
 
 def list_genres(conn: Connection, *, most_titles: int) -> list[str]:
     """The genres of the titles added last that somebody wants."""
-    return rows(
-        conn,
-        str,
-        """
+    return rows(conn, str, """
         SELECT DISTINCT unnest(latest.genres) AS genre
           FROM (SELECT genres
                   FROM wishlist_items
@@ -68,29 +57,22 @@ def list_genres(conn: Connection, *, most_titles: int) -> list[str]:
               ORDER BY added_at DESC, id DESC
                  LIMIT %(most_titles)s) AS latest
       ORDER BY genre
-        """,
-        {"most_titles": most_titles},
-    )
+        """, {"most_titles": most_titles})
 
 
 def count_current_items(conn: Connection) -> int:
     """How many items somebody active wants at present."""
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT coalesce(sum(items), 0)
           FROM wishlist_tallies
          WHERE wanted_count > 0
            AND NOT dismissed
-        """,
-    )
+        """)
 
 
 def get_stats(conn: Connection) -> str:
     """The numbers of the stats summary as JSON text."""
-    return value(
-        conn,
-        """
+    return value(conn, """
         SELECT json_build_object(
                    'total_items', coalesce(sum(items) FILTER (WHERE wanted_count > 0), 0),
                    'items_by_type', json_build_object(
@@ -126,8 +108,7 @@ def get_stats(conn: Connection) -> str:
                    'last_success_at', (SELECT rfc3339(max(last_success_at)) FROM plex_users WHERE active))::text
           FROM wishlist_tallies
          WHERE NOT dismissed
-        """,
-    )
+        """)
 
 
 def get_summary(conn: Connection) -> str:
@@ -135,9 +116,7 @@ def get_summary(conn: Connection) -> str:
 
     A failing person's list was not read when it was last tried.
     """
-    return value(
-        conn,
-        """
+    return value(conn, """
         WITH newest AS (
              SELECT id, title, year, media_type, added_at
                FROM wishlist_matching(NULL, NULL, NULL, NULL, false, NULL, 'current', NULL, NULL, NULL)
@@ -202,8 +181,7 @@ def get_summary(conn: Connection) -> str:
           FROM wishlist_tallies
          WHERE wanted_count > 0
            AND NOT dismissed
-        """,
-    )
+        """)
 
 
 MOST_COUNTED: Final = 1000

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from psycopg import Connection
 
@@ -45,9 +46,9 @@ def take_off(
     outcomes: list[Outcome] = []
     away: SyncFailure | None = None
     for wisher in wishers:
+        became = partial(Outcome, id=wisher.id, name=wisher.name)
         if not wisher.wants or dry_run:
-            word = "would_be_removed" if wisher.wants else "not_on_list"
-            outcomes.append(Outcome(id=wisher.id, name=wisher.name, outcome=word))
+            outcomes.append(became(outcome="would_be_removed" if wisher.wants else "not_on_list"))
             continue
         try:
             if away:
@@ -55,9 +56,7 @@ def take_off(
             plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid, tries=1)
         except SyncFailure as failure:
             away = failure if isinstance(failure, RateLimited | Unreachable) else None
-            outcomes.append(
-                Outcome(id=wisher.id, name=wisher.name, outcome="failed", state=failure.state, detail=str(failure))
-            )
+            outcomes.append(became(outcome="failed", state=failure.state, detail=str(failure)))
             logger.warning(
                 'title not taken off a watchlist user=%s uid=%s state=%s reason="%s"',
                 wisher.id, wisher.uid, failure.state, failure,
@@ -67,7 +66,7 @@ def take_off(
             locks.lock_wishlist(conn)
             merging.remove_wishes(conn, user_id=wisher.id, uids=[wisher.uid])
             sync_users.record_list_change(conn, user_id=wisher.id)
-        outcomes.append(Outcome(id=wisher.id, name=wisher.name, outcome="removed"))
+        outcomes.append(became(outcome="removed"))
         logger.info("title taken off a watchlist user=%s uid=%s", wisher.id, wisher.uid)
     return outcomes
 
