@@ -19,6 +19,7 @@ from psycopg.errors import UndefinedTable, UniqueViolation
 from wishlist_service import db
 from wishlist_service.config import load_config
 from wishlist_service.errors import TokenUnreadable
+from wishlist_service.models import PlexAccount, SealedToken
 from wishlist_service.queries import users
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,16 @@ class TokenCipher:
                 "It is not used; save this person's token again."
             )
         return token
+
+    def seal(self, token: str, *, owner: int, account: PlexAccount | None) -> SealedToken:
+        """What is stored of the token of the person with the id `owner`."""
+        return SealedToken(
+            plex_token=self.encrypt(token, owner=owner),
+            token_fingerprint=self.fingerprints(token)[0],
+            token_masked=mask(token),
+            uuid=account.uuid if account else None,
+            username=account.username if account else None,
+        )
 
     def fingerprints(self, token: str) -> list[str]:
         """The keyed hash of a token under each passphrase, the first one's first."""

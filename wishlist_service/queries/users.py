@@ -7,7 +7,7 @@ from psycopg.errors import UniqueViolation
 
 from wishlist_service.db import row, rows, value
 from wishlist_service.errors import Conflict, NotFound
-from wishlist_service.models import PlexAccount, PlexUser
+from wishlist_service.models import PlexUser, SealedToken
 
 NAME_TAKEN: Final = "Somebody of that name is already here (upper and lower case count as the same)."
 
@@ -23,16 +23,7 @@ def next_user_id(conn: Connection) -> int:
     return value(conn, "SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))")
 
 
-def add_user(
-    conn: Connection,
-    *,
-    user_id: int,
-    name: str,
-    plex_token: str,
-    token_fingerprint: str,
-    token_masked: str,
-    account: PlexAccount | None,
-) -> None:
+def add_user(conn: Connection, *, user_id: int, name: str, token: SealedToken) -> None:
     """Add a person under an id of next_user_id(). Raises Conflict if the name, token or account is taken."""
     try:
         conn.execute("""
@@ -41,15 +32,7 @@ def add_user(
                    OVERRIDING SYSTEM VALUE
             VALUES (%(user_id)s, %(name)s, %(plex_token)s, %(token_fingerprint)s, %(token_masked)s,
                     %(uuid)s, %(username)s, %(uuid)s::text IS NOT NULL)
-            """, {
-            "user_id": user_id,
-            "name": name,
-            "plex_token": plex_token,
-            "token_fingerprint": token_fingerprint,
-            "token_masked": token_masked,
-            "uuid": account.uuid if account else None,
-            "username": account.username if account else None,
-        })
+            """, vars(token) | {"user_id": user_id, "name": name})
     except UniqueViolation as error:
         raise _conflict(error) from error
 
@@ -146,15 +129,7 @@ def update_user(conn: Connection, *, user_id: int, name: str | None, active: boo
         raise NotFound(f"There is no user {user_id}.")
 
 
-def update_token(
-    conn: Connection,
-    *,
-    user_id: int,
-    plex_token: str,
-    token_fingerprint: str,
-    token_masked: str,
-    account: PlexAccount | None,
-) -> None:
+def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
     """Give a person another token: everything read with the old one is to be read anew.
 
     Raises NotFound, or Conflict if the token or account is taken.
@@ -175,14 +150,7 @@ def update_token(
                    next_sync_at = now(),
                    updated_at = now()
              WHERE id = %(user_id)s
-            """, {
-            "user_id": user_id,
-            "plex_token": plex_token,
-            "token_fingerprint": token_fingerprint,
-            "token_masked": token_masked,
-            "uuid": account.uuid if account else None,
-            "username": account.username if account else None,
-        })
+            """, vars(token) | {"user_id": user_id})
     except UniqueViolation as error:
         raise _conflict(error) from error
     if not cur.rowcount:
