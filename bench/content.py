@@ -9,7 +9,7 @@ from bench.plex import token
 from bench.postgres import open_database, settle
 from bench.programs import PASSPHRASE
 from wishlist_service.queries import users
-from wishlist_service.tokens import TokenCipher, mask
+from wishlist_service.tokens import TokenCipher
 
 # A title has a shape, an adjective and a noun, the first of which come in one title of fifty and the last in one
 # of thousands, and a name that is rare. The moments of adding go up with the ids, over five years.
@@ -105,15 +105,8 @@ def add_people(conn: Connection[Any], *, count: int, list_length: int) -> list[i
     with conn.transaction():
         for person in range(count):
             user_id, secret = users.next_user_id(conn), token(person, list_length)
-            users.add_user(
-                conn,
-                user_id=user_id,
-                name=f"Person {person}",
-                plex_token=cipher.encrypt(secret, owner=user_id),
-                token_fingerprint=cipher.fingerprints(secret)[0],
-                token_masked=mask(secret),
-                account=None,
-            )
+            sealed = cipher.seal(secret, owner=user_id, account=None)
+            users.add_user(conn, user_id=user_id, name=f"Person {person}", token=sealed)
             ids.append(user_id)
         conn.execute(
             """

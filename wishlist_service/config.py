@@ -3,16 +3,48 @@
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from dotenv import dotenv_values
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _HOW_TO_MAKE_ONE = "Make one with: openssl rand -hex 32"
+
+Value = TypeVar("Value")
+
+
+def parse_number(text: str, *, minimum: float, maximum: float) -> float:
+    """A number in plain decimals, of a setting or a request. ValueError says what it must be; so do the others."""
+    # float() alone would take underscores, spaces, other scripts' digits, nan and inf
+    if re.fullmatch(r"[0-9]{0,9}\.?[0-9]{1,9}", text) and minimum <= float(text) <= maximum:
+        return float(text)
+    raise ValueError(f"must be a number from {minimum:g} to {maximum:g}")
+
+
+def parse_integer(text: str, *, minimum: int, maximum: int) -> int:
+    """A whole number in plain digits."""
+    if re.fullmatch(r"[0-9]{1,19}", text) and minimum <= int(text) <= maximum:
+        return int(text)
+    raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+
+
+def parse_choice(text: str, options: tuple[str, ...]) -> str:
+    """One of the options."""
+    if text in options:
+        return text
+    raise ValueError(f"must be one of {', '.join(options)}")
+
+
+def parse_flag(text: str) -> bool:
+    """True or false, as a word."""
+    if text in ("true", "false"):
+        return text == "true"
+    raise ValueError("must be true or false")
 
 
 class Reader:
@@ -114,35 +146,30 @@ class Reader:
         if len(value) < 16:
             self.faults.append(f"{name} is too short, it needs 16 characters or more. {_HOW_TO_MAKE_ONE}")
 
-    def number(self, name: str, default: float, *, least: float, most: float) -> float:
+    def number(self, name: str, default: float, *, minimum: float, maximum: float) -> float:
         """A number in plain decimals."""
-        text = self._text(name)
-        # float() alone would take underscores, other scripts' digits, nan and inf
-        value = float(text) if re.fullmatch(r"[0-9]{0,9}\.?[0-9]{1,9}", text) else None
-        if text and (value is None or not least <= value <= most):
-            self.faults.append(f"{name} must be a number from {least:g} to {most:g}, not {text!r}")
-        return default if value is None else value
+        return self._parsed(name, default, partial(parse_number, minimum=minimum, maximum=maximum))
 
-    def integer(self, name: str, default: int, *, least: int, most: int) -> int:
+    def integer(self, name: str, default: int, *, minimum: int, maximum: int) -> int:
         """A whole number in plain digits."""
-        text = self._text(name)
-        # isdecimal() alone would take digits of other scripts, and int() underscores
-        value = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
-        if text and (value is None or not least <= value <= most):
-            self.faults.append(f"{name} must be a whole number from {least} to {most}, not {text!r}")
-        return default if value is None else value
+        return self._parsed(name, default, partial(parse_integer, minimum=minimum, maximum=maximum))
 
     def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
         """One of the options, whatever the case."""
-        text = self._text(name)
-        value = next((option for option in options if option.lower() == text.lower()), text) or default
-        if value not in options:
-            self.faults.append(f"{name} must be one of {', '.join(options)}, not {value!r}")
-        return value
+        spelled = {option.lower(): option for option in options}
+        return self._parsed(name, default, lambda text: parse_choice(spelled.get(text.lower(), text), options))
 
     def flag(self, name: str) -> bool:
-        """True or false."""
-        return self.choice(name, "false", ("true", "false")) == "true"
+        """True or false, whatever the case."""
+        return self._parsed(name, False, lambda text: parse_flag(text.lower()))
+
+    def _parsed(self, name: str, default: Value, parse: Callable[[str], Value]) -> Value:
+        text = self._text(name)
+        try:
+            return parse(text) if text else default
+        except ValueError as error:
+            self.faults.append(f"{name} {error}, not {text!r}")
+            return default
 
     def line(self, name: str) -> str:
         """A text of at most 100 characters; empty when unset."""
@@ -241,23 +268,23 @@ class Config:
             token_encryption_keys=read.secrets("TOKEN_ENCRYPTION_KEY"),
             read_api_key=read.other_secret("READ_API_KEY", than="API_KEY"),
             names=read.choice("NAMES", "all", ("all", "hidden")),
-            sync_interval_hours=read.number("PLEX_SYNC_INTERVAL_HOURS", 6, least=0.01, most=8760),
+            sync_interval_hours=read.number("PLEX_SYNC_INTERVAL_HOURS", 6, minimum=0.01, maximum=8760),
             log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")),
             url_base=read.url_base("URL_BASE"),
-            trusted_proxies=read.integer("TRUSTED_PROXIES", 0, least=0, most=10),
+            trusted_proxies=read.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=10),
             plex_discover_url=read.web_url("PLEX_DISCOVER_URL", "https://discover.provider.plex.tv"),
             plex_tv_url=read.web_url("PLEX_TV_URL", "https://plex.tv"),
-            page_pause_seconds=read.number("PLEX_PAGE_PAUSE_SECONDS", 1, least=0, most=60),
-            plex_timeout_seconds=read.number("PLEX_TIMEOUT_SECONDS", 20, least=1, most=300),
+            page_pause_seconds=read.number("PLEX_PAGE_PAUSE_SECONDS", 1, minimum=0, maximum=60),
+            plex_timeout_seconds=read.number("PLEX_TIMEOUT_SECONDS", 20, minimum=1, maximum=300),
             plex_server_url=read.web_url("PLEX_SERVER_URL", "", like="http://192.168.1.10:32400"),
             plex_server_token=read.foreign_secret("PLEX_SERVER_TOKEN"),
             plex_collection=read.line("PLEX_COLLECTION"),
             remove_when_available=read.flag("REMOVE_WHEN_AVAILABLE"),
             remove_after_sync=read.flag("REMOVE_AFTER_SYNC"),
             notify_urls=read.addresses("NOTIFY_URLS"),
-            port=read.integer("PORT", 8000, least=1, most=65535),
-            web_threads=read.integer("WEB_THREADS", 4, least=1, most=64),
-            web_workers=read.integer("WEB_WORKERS", 2, least=1, most=16),
+            port=read.integer("PORT", 8000, minimum=1, maximum=65535),
+            web_threads=read.integer("WEB_THREADS", 4, minimum=1, maximum=64),
+            web_workers=read.integer("WEB_WORKERS", 2, minimum=1, maximum=16),
             backup_dir=read.path("BACKUP_DIR", "backup"),
         )
         read.need("PLEX_SERVER_TOKEN", by=("PLEX_SERVER_URL",))

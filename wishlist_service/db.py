@@ -1,15 +1,17 @@
-"""Connections to PostgreSQL: how they are opened, pooled and locked."""
+"""PostgreSQL: how connections are opened and pooled, and how the rows of a statement are read."""
 
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from dataclasses import is_dataclass
+from typing import Any, Concatenate, Final, LiteralString, ParamSpec, TypeVar
 
 from psycopg import Connection, OperationalError
 from psycopg.errors import QueryCanceled
+from psycopg.rows import class_row, scalar_row
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 POOL_WAIT_SECONDS: Final = 2
@@ -21,6 +23,7 @@ _READING: Final = "-c enable_seqscan=off -c jit=off -c seq_page_cost=0.2 -c rand
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 
 def connect(database_url: str, *, role: str) -> Connection:
@@ -156,3 +159,35 @@ def _settings(role: str, *, statement_timeout_seconds: int, more: str = "") -> d
         "connect_timeout": 5,
         "options": " ".join(options),
     }
+
+
+def value(
+    conn: Connection, sql: LiteralString, params: Mapping[str, object] | None = None, *, prepare: bool | None = None
+) -> Any:
+    """The only value of the one row that this statement always gives. Raises ValueError if it gives none."""
+    [found] = conn.cursor(row_factory=scalar_row).execute(sql, params, prepare=prepare)
+    return found
+
+
+def row(
+    conn: Connection, kind: type[Row], sql: LiteralString, params: Mapping[str, object] | None = None
+) -> Row | None:
+    """The only row; None if there is none. `kind` as for rows()."""
+    found = rows(conn, kind, sql, params)
+    return found[0] if found else None
+
+
+def rows(
+    conn: Connection,
+    kind: type[Row],
+    sql: LiteralString,
+    params: Mapping[str, object] | None = None,
+    *,
+    prepare: bool | None = None,
+) -> list[Row]:
+    """All rows: each a dataclass made from its columns or, if `kind` is a type like int or str, its only value.
+
+    prepare: False keeps PostgreSQL from planning the statement once for all parameters.
+    """
+    make = class_row(kind) if is_dataclass(kind) else scalar_row
+    return conn.cursor(row_factory=make).execute(sql, params, prepare=prepare).fetchall()

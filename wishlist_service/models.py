@@ -57,6 +57,17 @@ class PlexAccount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SealedToken:
+    """A token as it is stored, and the account that it is of, if Plex said so."""
+
+    plex_token: str = field(repr=False)
+    token_fingerprint: str
+    token_masked: str
+    uuid: str | None
+    username: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlexPin:
     """A sign-in begun at Plex."""
 

@@ -28,7 +28,6 @@ from wishlist_service.plex.titles import PlexTitles
 from wishlist_service.process import stopping
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.process.memory import give_memory_back
-from wishlist_service.queries import claims as claim_queries
 from wishlist_service.queries import sync_users
 from wishlist_service.queries.schema import compare_schema
 from wishlist_service.sync import claims
@@ -101,7 +100,7 @@ class Sidecar:
         """Once: the due times in the database may stem from another interval, and what is here is no news."""
         if self._prepared:
             return
-        if people := db.ask(self._url, claim_queries.bring_forward, interval=self._interval):
+        if people := db.ask(self._url, sync_users.bring_forward, interval=self._interval):
             logger.info("interval was shortened, due times brought forward users=%s", people)
         self._notifications.start()
         self._prepared = True

@@ -19,7 +19,8 @@ from psycopg.errors import UndefinedTable, UniqueViolation
 from wishlist_service import db
 from wishlist_service.config import load_config
 from wishlist_service.errors import TokenUnreadable
-from wishlist_service.queries import tokens
+from wishlist_service.models import PlexAccount, SealedToken
+from wishlist_service.queries import users
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,16 @@ class TokenCipher:
             )
         return token
 
+    def seal(self, token: str, *, owner: int, account: PlexAccount | None) -> SealedToken:
+        """What is stored of the token of the person with the id `owner`."""
+        return SealedToken(
+            plex_token=self.encrypt(token, owner=owner),
+            token_fingerprint=self.fingerprints(token)[0],
+            token_masked=mask(token),
+            uuid=account.uuid if account else None,
+            username=account.username if account else None,
+        )
+
     def fingerprints(self, token: str) -> list[str]:
         """The keyed hash of a token under each passphrase, the first one's first."""
         return [hmac.new(key[32:], token.encode(), hashlib.sha256).hexdigest() for key in self._keys]
@@ -91,9 +102,9 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
     Returns how many, and why not by the names of those whose token cannot be read.
     """
     with conn.transaction():
-        readable, unreadable = decrypt_all(tokens.lock_tokens(conn), cipher)
+        readable, unreadable = decrypt_all(users.lock_tokens(conn), cipher)
         for user_id, token in readable.items():
-            tokens.replace_ciphertext(
+            users.replace_ciphertext(
                 conn,
                 user_id=user_id,
                 plex_token=cipher.encrypt(token, owner=user_id),
@@ -105,7 +116,7 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
 def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
     """Say at the start of a program, in one line, whose tokens cannot be read; a database that is away is no matter."""
     try:
-        _, unreadable = decrypt_all(db.ask(database_url, tokens.list_tokens), cipher)
+        _, unreadable = decrypt_all(db.ask(database_url, users.list_tokens), cipher)
     except (OperationalError, UndefinedTable):
         return
     if unreadable:

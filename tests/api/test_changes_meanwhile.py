@@ -68,7 +68,7 @@ def sync_due(household: Household, done: threading.Event) -> None:
     """What a scheduler does, without a pause."""
     while not done.is_set():
         if claimed := claims.claim_due(household.config):
-            run.run(claimed, household.plex_client, household.cipher, stop=threading.Event())
+            run.run_sync(claimed, household.plex_client, household.cipher, stop=threading.Event())
 
 
 def write_by_hand(household: Household, done: threading.Event) -> None:

@@ -122,7 +122,7 @@ def test_renewal_with_another_account_is_a_conflict_that_names_both(
     assert (reply.status_code, reply.mimetype) == (409, "application/problem+json")
     assert "dora" in reply.json["detail"]
     assert "ann" in reply.json["detail"]
-    assert household.user("Ann")["token_masked"] == "****"
+    assert household.user("Ann")["token_masked"] == "****6789"
 
 
 @pytest.mark.parametrize("renewed", [False, True])

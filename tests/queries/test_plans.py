@@ -12,8 +12,8 @@ from psycopg.errors import Diagnostic
 
 from wishlist_service import db
 from wishlist_service.models import EventPlace, Place, WatchlistEntry, WishlistFilter
-from wishlist_service.queries import events, feeds, merging, metrics, summary, sync_users, users, wishes, wishlist
-from wishlist_service.queries.item_pages import list_items
+from wishlist_service.queries import events, feeds, merging, metrics, sync_users, users, wishes, wishlist
+from wishlist_service.queries.wishlist import list_items
 
 LARGE = {"wishlist_items", "wishlist_item_sources", "wishlist_events"}
 ITEMS = 60_000
@@ -193,7 +193,7 @@ def test_no_feed_looks_through_a_table(plans: Plans, name: str) -> None:
             events.list_changes,
             {"after": EventPlace(happened_at=datetime(9999, 1, 1, tzinfo=UTC), id=2 * ITEMS), "limit": 500},
         ),
-        (summary.get_summary, {}),
+        (wishlist.get_summary, {}),
         (feeds.get_knowledge, {"user_ids": [7, 14]}),
         (feeds.list_people, {}),
         (wishlist.find_item, {"uids": [f"plex://movie/{777:024x}", f"plex://show/{777:024x}"]}),

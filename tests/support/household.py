@@ -69,15 +69,8 @@ class Household:
         token = token or f"token-of-{name.lower()}-0123456789"
         person = self.plex.people.get(token) or self.plex.add(token, username=name.lower(), rows=rows)
         user_id = users.next_user_id(self.conn)
-        users.add_user(
-            self.conn,
-            user_id=user_id,
-            name=name,
-            plex_token=self.cipher.encrypt(token, owner=user_id),
-            token_fingerprint=self.cipher.fingerprints(token)[0],
-            token_masked="****",
-            account=PlexAccount(person.uuid, person.username),
-        )
+        sealed = self.cipher.seal(token, owner=user_id, account=PlexAccount(person.uuid, person.username))
+        users.add_user(self.conn, user_id=user_id, name=name, token=sealed)
         return person
 
     def sync(self, *, user_id: int | None = None, plex: PlexClient | None = None) -> SyncRun:

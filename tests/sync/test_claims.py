@@ -16,8 +16,7 @@ from tests.support.plex_faults import status
 from tests.support.processes import wait_until
 from wishlist_service.errors import SyncRunning
 from wishlist_service.models import SyncRun
-from wishlist_service.queries import claims as claim_queries
-from wishlist_service.queries import locks
+from wishlist_service.queries import locks, sync_users
 from wishlist_service.sync import claims
 from wishlist_service.sync.run import run_sync
 
@@ -100,7 +99,7 @@ def test_who_was_read_between_the_look_and_the_lock_is_left_alone(
 ) -> None:
     household.add("Ann")
     household.add("Ben")
-    look_and_lock = claim_queries.claim_due_user_id
+    look_and_lock = sync_users.claim_due_user_id
 
     def be_late(conn: Connection, **about: Any) -> int | None:
         found = look_and_lock(conn, **about)
@@ -108,7 +107,7 @@ def test_who_was_read_between_the_look_and_the_lock_is_left_alone(
             make_due(household, Ann=360)  # what the one who had her has just stored
         return found
 
-    monkeypatch.setattr(claim_queries, "claim_due_user_id", be_late)
+    monkeypatch.setattr(sync_users, "claim_due_user_id", be_late)
 
     with (claimed := claim_due(household)).conn:
         assert [person.name for person in claimed.people] == ["Ben"]

@@ -35,11 +35,11 @@ def list_changes() -> ResponseReturnValue:
 def _history() -> str:
     query = Fields.from_query(request, repeatable="user")
     user_ids = read_user_ids(query)
-    item = query.text("item", most=200, default=None)
+    item = query.optional_text("item", maximum=200)
     kind = query.choice("kind", ("added", "removed", "came_back"), default=None)
     since = query.moment("since")
     after = read_event_cursor(query, "after", order="desc")
-    limit = query.integer("limit", least=1, most=500, default=50)
+    limit = query.integer("limit", minimum=1, maximum=500, default=50)
     uids = uids_meant(item) if item else None
     if item and not uids:
         query.fault("item", "must be the uid of a title, like plex://movie/5d7768a1c4d3b2001f0a11e1.")
@@ -53,7 +53,7 @@ def _history() -> str:
 def _changes() -> str:
     query = Fields.from_query(request)
     after = read_event_cursor(query, "after", order="asc") or _BEGINNING
-    limit = query.integer("limit", least=1, most=500, default=50)
+    limit = query.integer("limit", minimum=1, maximum=500, default=50)
     query.done()
 
     page = read(events.list_changes, after=after, limit=limit)

@@ -18,7 +18,7 @@ bp = Blueprint("links", __name__, url_prefix="/api/users")
 def start_link() -> ResponseReturnValue:
     """Start the sign-in of somebody to be added."""
     fields = Fields.from_json(request)
-    name = fields.text("name", most=100)
+    name = fields.text("name", maximum=100)
     fields.done()
 
     return _started(parts().links.start(name=name))

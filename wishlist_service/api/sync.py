@@ -24,8 +24,8 @@ STOPPING_SECONDS: Final = 5  # gunicorn cuts off what is not answered 8 s after 
 def start_sync() -> ResponseReturnValue:
     """Sync everybody or one person; the reply waits up to `wait` seconds for the end."""
     query = Fields.from_query(request)
-    user_id = query.integer("user_id", least=1, most=LARGEST_ID)
-    wait = query.number("wait", least=0, most=50, default=25)
+    user_id = query.integer("user_id", minimum=1, maximum=LARGEST_ID)
+    wait = query.number("wait", minimum=0, maximum=50, default=25)
     query.done()
 
     run_id, thread = actions.begin_sync(user_id=user_id)
@@ -67,8 +67,8 @@ def get_status() -> ResponseReturnValue:
 def list_runs() -> ResponseReturnValue:
     """Runs, the newest first."""
     query = Fields.from_query(request)
-    limit = query.integer("limit", least=1, most=500, default=50)
-    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    limit = query.integer("limit", minimum=1, maximum=500, default=50)
+    offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     query.done()
 
     items = read(sync_runs.list_runs, limit=limit, offset=offset)

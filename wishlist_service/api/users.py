@@ -21,7 +21,7 @@ USER_PATH = "/<id:user_id>"
 def add_user() -> ResponseReturnValue:
     """Add a person with their Plex token."""
     fields = Fields.from_json(request)
-    name, token = fields.text("name", most=100), fields.token("token")
+    name, token = fields.text("name", maximum=100), fields.token("token")
     fields.done()
 
     shared = parts()
@@ -35,8 +35,8 @@ def list_users() -> ResponseReturnValue:
     """Everybody, or only the active or inactive."""
     query = Fields.from_query(request)
     active = query.flag("active")
-    limit = query.integer("limit", least=1, most=500, default=50)
-    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    limit = query.integer("limit", minimum=1, maximum=500, default=50)
+    offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     query.done()
 
     items = read(users.list_users, active=active, limit=limit, offset=offset)
@@ -54,8 +54,8 @@ def get_user(user_id: int) -> ResponseReturnValue:
 def change_user(user_id: int) -> ResponseReturnValue:
     """Change name, token or active; what is not named stays."""
     fields = Fields.from_json(request)
-    name = fields.text("name", most=100, default=None)
-    token = fields.token("token", default=None)
+    name = fields.optional_text("name", maximum=100)
+    token = fields.optional_token("token")
     active = fields.flag("active")
     if not any(field in fields for field in ("name", "token", "active")):
         fields.fault("body", "must name at least one of name, token, active.")
@@ -79,9 +79,7 @@ def remove_user(user_id: int) -> ResponseReturnValue:
     if purge:
         accounts.erase_user(shared.pool, user_id=user_id)
     else:
-        accounts.change_user(
-            shared.pool, shared.plex, shared.cipher, user_id=user_id, name=None, token=None, active=False
-        )
+        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False)
     return "", 204
 
 

@@ -11,7 +11,7 @@ from wishlist_service.doctor.findings import Finding, Kind
 from wishlist_service.errors import DatabaseRefused
 from wishlist_service.models import Server
 from wishlist_service.process.deadline import within
-from wishlist_service.queries import server, sync_runs, tokens
+from wishlist_service.queries import server, sync_runs, users
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 from wishlist_service.tokens import TokenCipher, decrypt_all
 
@@ -80,7 +80,7 @@ def check_scheduler(database_url: str) -> list[Finding]:
 
 def find_unreadable_of_paused(database_url: str, cipher: TokenCipher) -> list[Finding]:
     """Plex is not asked about paused people, but their tokens are to be there when they come back."""
-    _, unreadable = decrypt_all(db.ask(database_url, tokens.list_paused_tokens), cipher)
+    _, unreadable = decrypt_all(db.ask(database_url, users.list_tokens, active=False), cipher)
     return [
         Finding("token", f"{name} (paused): {reason}", fault=Kind.TOKEN_UNREADABLE)
         for name, reason in unreadable.items()

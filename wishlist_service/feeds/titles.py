@@ -9,7 +9,7 @@ from flask import g, request
 
 from wishlist_service.errors import NeverSynced
 from wishlist_service.models import Place, WishlistFilter
-from wishlist_service.queries import feeds, item_pages
+from wishlist_service.queries import feeds, wishlist
 from wishlist_service.web.context import parts, read, read_for
 from wishlist_service.web.filters import REPEATABLE
 
@@ -49,15 +49,7 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
     pool, names_shown, place = parts().pool, g.names_shown, None
     while True:
         page = read_for(
-            pool,
-            names_shown,
-            item_pages.list_items,
-            filters=filters,
-            sort="added_at",
-            order="asc",
-            limit=_AT_A_TIME,
-            offset=0,
-            after=place,
+            pool, names_shown, wishlist.list_items, filters=filters, order="asc", limit=_AT_A_TIME, after=place
         )
         yield from json.loads(page.items_json)
         if page.next is None:
@@ -67,7 +59,6 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
         place = Place(key=moment, added_at=moment, id=item_id)
 
 
-def newest_titles(filters: WishlistFilter, *, most: int) -> list[dict[str, Any]]:
+def newest_titles(filters: WishlistFilter, *, maximum: int) -> list[dict[str, Any]]:
     """The last that were added, the newest first."""
-    page = read(item_pages.list_items, filters=filters, sort="added_at", order="desc", limit=most, offset=0, after=None)
-    return json.loads(page.items_json)
+    return json.loads(read(wishlist.list_items, filters=filters, limit=maximum).items_json)

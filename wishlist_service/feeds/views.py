@@ -105,7 +105,7 @@ def _calendar() -> Feed:
 
 
 def _news() -> list[formats.Title]:
-    return [*newest_titles(_filters(), most=_NEWS)]
+    return [*newest_titles(_filters(), maximum=_NEWS)]
 
 
 def _filters() -> WishlistFilter:

@@ -38,7 +38,7 @@ def _digest(wishes: Sequence[NewWish], total: int) -> str:
     people = [(name, list(titles)) for name, titles in groupby(wishes, attrgetter("name"))]
     told, rest = people[:MOST_TITLES], people[MOST_TITLES:]
     share = MOST_TITLES // len(told)
-    sentences = [f"{name} wants {_listed([_named(wish) for wish in titles], most=share)}" for name, titles in told]
+    sentences = [f"{name} wants {_listed([_named(wish) for wish in titles], maximum=share)}" for name, titles in told]
     if rest:
         titles = sum(len(titles) for _, titles in rest)
         sentences.append(f"{len(rest)} more people want {titles} more")
@@ -46,10 +46,10 @@ def _digest(wishes: Sequence[NewWish], total: int) -> str:
     return "; ".join(sentences) + "."
 
 
-def _listed(texts: list[str], *, most: int) -> str:
+def _listed(texts: list[str], *, maximum: int) -> str:
     """A, B and C; cut after so many."""
-    if len(texts) > most:
-        texts = [*texts[:most], f"{len(texts) - most} more"]
+    if len(texts) > maximum:
+        texts = [*texts[:maximum], f"{len(texts) - maximum} more"]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 

@@ -34,12 +34,10 @@ def change(user_id: int) -> ResponseReturnValue:
     shared = parts()
     try:
         fields = Fields(request.form.to_dict(), texts=True)
-        name = fields.text("name", most=100, default=None)
+        name = fields.optional_text("name", maximum=100)
         active = fields.flag("active")
         fields.done()
-        accounts.change_user(
-            shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=None, active=active
-        )
+        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, active=active)
     except (Conflict, Invalid) as error:
         return people_page(error, of=user_id)
     return redirect(url_for(".show", offset=request.args.get("offset"), _anchor=f"person-{user_id}"), 303)
@@ -64,7 +62,7 @@ def people_page(fault: WishlistError | None = None, *, of: int | None = None) ->
     Its status is 422 then, whatever the API's would be: proxies put pages of their own in the place of a 502.
     """
     query = Fields.from_query(request)
-    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     query.done()
 
     total = read(users.count_users, active=None)

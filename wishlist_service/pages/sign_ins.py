@@ -17,7 +17,7 @@ def start() -> ResponseReturnValue:
     """Start the sign-in of somebody to be added."""
     try:
         fields = Fields(request.form.to_dict())
-        name = fields.text("name", most=100)
+        name = fields.text("name", maximum=100)
         fields.done()
         link_id = parts().links.start(name=name)
     except (Conflict, Invalid, PlexAway) as error:

@@ -7,7 +7,7 @@ from wishlist_service.errors import Conflict, Fault, Invalid, PlexError, TokenRe
 from wishlist_service.models import PlexAccount
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, sign_ins, sync_runs, users
-from wishlist_service.tokens import TokenCipher, mask
+from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
 
@@ -21,18 +21,10 @@ def add_user(
     Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken. A token
     that cannot be checked now is stored: the next sync will say what it is worth.
     """
-    fingerprint, account = _check_token(pool, plex, cipher, token)
+    account = _check_token(pool, plex, cipher, token)
     with pool.connection() as conn, conn.transaction():
         user_id = users.next_user_id(conn)
-        users.add_user(
-            conn,
-            user_id=user_id,
-            name=name,
-            plex_token=cipher.encrypt(token, owner=user_id),
-            token_fingerprint=fingerprint,
-            token_masked=mask(token),
-            account=account,
-        )
+        users.add_user(conn, user_id=user_id, name=name, token=cipher.seal(token, owner=user_id, account=account))
         if link_id is not None:
             sign_ins.finish_link(conn, link_id=link_id, user_id=user_id)
     logger.info("user added user=%s checked=%s", user_id, account is not None)
@@ -45,9 +37,9 @@ def change_user(
     cipher: TokenCipher,
     *,
     user_id: int,
-    name: str | None,
-    token: str | None,
-    active: bool | None,
+    name: str | None = None,
+    token: str | None = None,
+    active: bool | None = None,
     link_id: int | None = None,
 ) -> None:
     """Change what is not None, all of it or nothing; `link_id` as for add_user.
@@ -56,7 +48,7 @@ def change_user(
     Plex account: its list would replace this person's.
     """
     known_uuid, known_username = db.read(pool, users.get_account, user_id=user_id)
-    fingerprint, account = _check_token(pool, plex, cipher, token, but=user_id) if token else ("", None)
+    account = _check_token(pool, plex, cipher, token, except_id=user_id) if token else None
     if account and known_uuid and account.uuid != known_uuid:
         raise Conflict(
             f"This token is of the Plex account {account.username}, but this person's list is read from "
@@ -67,14 +59,7 @@ def change_user(
             locks.lock_wishlist(conn)
         users.update_user(conn, user_id=user_id, name=name, active=active)
         if token is not None:
-            users.update_token(
-                conn,
-                user_id=user_id,
-                plex_token=cipher.encrypt(token, owner=user_id),
-                token_fingerprint=fingerprint,
-                token_masked=mask(token),
-                account=account,
-            )
+            users.update_token(conn, user_id=user_id, token=cipher.seal(token, owner=user_id, account=account))
         if link_id is not None:
             sign_ins.finish_link(conn, link_id=link_id, user_id=user_id)
     changed = {"name": name, "token": token, "active": active}
@@ -94,18 +79,17 @@ def erase_user(pool: db.Pool, *, user_id: int) -> None:
 
 
 def _check_token(
-    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, but: int | None = None
-) -> tuple[str, PlexAccount | None]:
-    """The token's fingerprint, and whose it is if Plex can be asked now; neither may be anybody's `but` this one's."""
-    fingerprints = cipher.fingerprints(token)
-    owner = db.read(pool, users.find_token_owner, fingerprints=fingerprints)
-    if owner and owner[0] != but:
+    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, except_id: int | None = None
+) -> PlexAccount | None:
+    """Whose token it is, if Plex can be asked now. Raises Conflict if anybody but `except_id` has it or its account."""
+    owner = db.read(pool, users.find_token_owner, fingerprints=cipher.fingerprints(token))
+    if owner and owner[0] != except_id:
         raise Conflict(f"This token is already here, it belongs to {owner[1]}.")
     account = _ask_plex(plex, token)
     owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
-    if account and owner and owner[0] != but:
+    if account and owner and owner[0] != except_id:
         raise Conflict(f"The Plex account {account.username} is already here, it belongs to {owner[1]}.")
-    return fingerprints[0], account
+    return account
 
 
 def _ask_plex(plex: PlexClient, token: str) -> PlexAccount | None:

@@ -157,14 +157,7 @@ class Links:
             accounts.add_user(self._pool, self._plex, self._cipher, name=link.name or "", token=token, link_id=link.id)
         else:
             accounts.change_user(
-                self._pool,
-                self._plex,
-                self._cipher,
-                user_id=link.user_id,
-                name=None,
-                token=token,
-                active=None,
-                link_id=link.id,
+                self._pool, self._plex, self._cipher, user_id=link.user_id, token=token, link_id=link.id
             )
         logger.info("sign-in ended link=%s status=linked", link.id)
 

@@ -5,62 +5,54 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
+from wishlist_service.db import row, rows
 from wishlist_service.models import TitleDetails, TitleQuestion
 
 
 def find_run_with_times_due(conn: Connection) -> int | None:
     """The first run that is over and whose new wishes nobody has asked about."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT id
-              FROM sync_run_reports
-             WHERE id IN (SELECT id FROM sync_runs WHERE times_due)
-               AND status <> 'running'
-          ORDER BY id
-             LIMIT 1
-            """
-        ).fetchone()
+    return row(conn, int, """
+        SELECT id
+          FROM sync_run_reports
+         WHERE id IN (SELECT id FROM sync_runs WHERE times_due)
+           AND status <> 'running'
+      ORDER BY id
+         LIMIT 1
+        """)
 
 
 def list_new_wishes(conn: Connection, *, run_id: int, limit: int) -> list[TitleQuestion]:
     """Of the newest wishes of a run, so many, those whose time is not known and whose person's token works."""
-    with conn.cursor(row_factory=class_row(TitleQuestion)) as cur:
-        return cur.execute(
-            """
-            WITH added AS MATERIALIZED (        -- not by going back through all events for those of the run
-                SELECT id, item_id, user_id
-                  FROM wishlist_events
-                 WHERE run_id = %(run_id)s
-                   AND kind <> 'removed'
-                   AND happened_at >= (SELECT started_at FROM sync_runs WHERE id = %(run_id)s)),
-            newest AS (
-                SELECT id, item_id, user_id
-                  FROM added
-              ORDER BY id DESC
-                 LIMIT %(limit)s)
-            SELECT newest.item_id, item.uid, newest.user_id, person.plex_token
-              FROM newest
-              JOIN wishlist_item_sources AS source USING (item_id, user_id)
-              JOIN wishlist_items AS item ON item.id = newest.item_id
-              JOIN plex_users AS person ON person.id = newest.user_id
-             WHERE source.removed_at IS NULL
-               AND source.watchlisted_at IS NULL
-               AND person.active
-               AND person.sync_state IN ('ok', 'held')
-          ORDER BY newest.id DESC
-            """,
-            {"run_id": run_id, "limit": limit},
-        ).fetchall()
+    return rows(conn, TitleQuestion, """
+        WITH added AS MATERIALIZED (        -- not by going back through all events for those of the run
+            SELECT id, item_id, user_id
+              FROM wishlist_events
+             WHERE run_id = %(run_id)s
+               AND kind <> 'removed'
+               AND happened_at >= (SELECT started_at FROM sync_runs WHERE id = %(run_id)s)),
+        newest AS (
+            SELECT id, item_id, user_id
+              FROM added
+          ORDER BY id DESC
+             LIMIT %(limit)s)
+        SELECT newest.item_id, item.uid, newest.user_id, person.plex_token
+          FROM newest
+          JOIN wishlist_item_sources AS source USING (item_id, user_id)
+          JOIN wishlist_items AS item ON item.id = newest.item_id
+          JOIN plex_users AS person ON person.id = newest.user_id
+         WHERE source.removed_at IS NULL
+           AND source.watchlisted_at IS NULL
+           AND person.active
+           AND person.sync_state IN ('ok', 'held')
+      ORDER BY newest.id DESC
+        """, {"run_id": run_id, "limit": limit})
 
 
 def store_times(conn: Connection, *, times: Sequence[tuple[TitleQuestion, datetime]]) -> None:
     """Note when the people put the titles on their lists."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE wishlist_item_sources AS source
            SET watchlisted_at = told.watchlisted_at
           FROM unnest(%(item_ids)s::bigint[], %(user_ids)s::integer[], %(times)s::timestamptz[])
@@ -68,51 +60,42 @@ def store_times(conn: Connection, *, times: Sequence[tuple[TitleQuestion, dateti
          WHERE source.item_id = told.item_id
            AND source.user_id = told.user_id
            AND source.removed_at IS NULL
-        """,
-        {
-            "item_ids": [question.item_id for question, _ in times],
-            "user_ids": [question.user_id for question, _ in times],
-            "times": [time for _, time in times],
-        },
-    )
+        """, {
+        "item_ids": [question.item_id for question, _ in times],
+        "user_ids": [question.user_id for question, _ in times],
+        "times": [time for _, time in times],
+    })
 
 
 def end_times(conn: Connection, *, run_id: int) -> None:
     """The new wishes of the run are asked about."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE sync_runs
            SET times_due = false
          WHERE id = %(run_id)s
-        """,
-        {"run_id": run_id},
-    )
+        """, {"run_id": run_id})
 
 
 def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
     """Wanted titles whose details are to be asked for now, each with somebody who wants it and whose token works."""
-    with conn.cursor(row_factory=class_row(TitleQuestion)) as cur:
-        return cur.execute(
-            """
-            SELECT item.id AS item_id, item.uid, person.id AS user_id, person.plex_token
-              FROM wishlist_items AS item
-             CROSS JOIN LATERAL (
-                   SELECT person.id, person.plex_token
-                     FROM wishlist_item_sources AS source
-                     JOIN plex_users AS person ON person.id = source.user_id
-                    WHERE source.item_id = item.id
-                      AND source.removed_at IS NULL
-                      AND person.active
-                      AND person.sync_state IN ('ok', 'held')
-                 ORDER BY person.id
-                    LIMIT 1) AS person
-             WHERE item.details_due_at <= now()
-               AND item.wanted_count > 0
-          ORDER BY item.details_due_at        -- and by nothing else: after a first sync all are due at once
-             LIMIT %(limit)s
-            """,
-            {"limit": limit},
-        ).fetchall()
+    return rows(conn, TitleQuestion, """
+        SELECT item.id AS item_id, item.uid, person.id AS user_id, person.plex_token
+          FROM wishlist_items AS item
+         CROSS JOIN LATERAL (
+               SELECT person.id, person.plex_token
+                 FROM wishlist_item_sources AS source
+                 JOIN plex_users AS person ON person.id = source.user_id
+                WHERE source.item_id = item.id
+                  AND source.removed_at IS NULL
+                  AND person.active
+                  AND person.sync_state IN ('ok', 'held')
+             ORDER BY person.id
+                LIMIT 1) AS person
+         WHERE item.details_due_at <= now()
+           AND item.wanted_count > 0
+      ORDER BY item.details_due_at        -- and by nothing else: after a first sync all are due at once
+         LIMIT %(limit)s
+        """, {"limit": limit})
 
 
 def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | None, timedelta | None]]) -> None:
@@ -120,8 +103,7 @@ def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | 
 
     An external id that is known from a list stays.
     """
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE wishlist_items AS item
            SET summary = coalesce(told.summary, item.summary),
                genres = coalesce(told.genres, item.genres),
@@ -133,9 +115,7 @@ def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | 
                id bigint, summary text, genres text[], imdb_id text, tmdb_id integer, tvdb_id integer,
                again_seconds double precision)
          WHERE item.id = told.id
-        """,
-        {"told": Jsonb([_as_json(*each) for each in told])},
-    )
+        """, {"told": Jsonb([_as_json(*each) for each in told])})
 
 
 def _as_json(item_id: int, details: TitleDetails | None, again_in: timedelta | None) -> dict[str, Any]:

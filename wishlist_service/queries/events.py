@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
+from wishlist_service.db import rows
 from wishlist_service.errors import Gone
 from wishlist_service.models import EventPage, EventPlace
 
@@ -21,46 +21,39 @@ def list_history(
     limit: int,
 ) -> EventPage:
     """A page of events, the newest first; None does not filter. `uids` are those one title may have."""
-    with conn.cursor(row_factory=class_row(EventPage)) as cur:
-        return next(
-            cur.execute(
-                """
-            WITH page AS (
-                 SELECT id, happened_at
-                   FROM wishlist_events
-                  WHERE (%(after_id)s::bigint IS NULL OR id < %(after_id)s)
-                    AND (%(user_ids)s::integer[] IS NULL OR user_id = ANY (%(user_ids)s))
-                    AND (%(uids)s::text[] IS NULL
-                         OR item_id = ANY (ARRAY(SELECT id FROM wishlist_items WHERE uid = ANY (%(uids)s))))
-                    AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-                    AND (%(since)s::timestamptz IS NULL OR happened_at >= %(since)s)
-               ORDER BY id DESC
-                  LIMIT %(limit)s + 1),               -- one more tells whether there is a next page
-                 shown AS (
-                 SELECT id, happened_at
-                   FROM page
-               ORDER BY id DESC
-                  LIMIT %(limit)s)
-            SELECT (SELECT coalesce(json_agg(event.document ORDER BY event.id DESC), '[]')::text
-                      FROM shown
-                      JOIN wishlist_event_documents AS event ON event.id = shown.id) AS items_json,
-                   (SELECT json_build_array(happened_at, id)
-                      FROM shown
-                  ORDER BY id
-                     LIMIT 1) AS last,
-                   (SELECT count(*) FROM page) > %(limit)s AS more
-            """,
-                {
-                    "user_ids": user_ids,
-                    "uids": uids,
-                    "kind": kind,
-                    "since": since,
-                    "after_id": after and after.id,
-                    "limit": limit,
-                },
-                prepare=False,  # each choice of filters has a plan of its own
-            )
-        )
+    return rows(conn, EventPage, """
+        WITH page AS (
+             SELECT id, happened_at
+               FROM wishlist_events
+              WHERE (%(after_id)s::bigint IS NULL OR id < %(after_id)s)
+                AND (%(user_ids)s::integer[] IS NULL OR user_id = ANY (%(user_ids)s))
+                AND (%(uids)s::text[] IS NULL
+                     OR item_id = ANY (ARRAY(SELECT id FROM wishlist_items WHERE uid = ANY (%(uids)s))))
+                AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+                AND (%(since)s::timestamptz IS NULL OR happened_at >= %(since)s)
+           ORDER BY id DESC
+              LIMIT %(limit)s + 1),               -- one more tells whether there is a next page
+             shown AS (
+             SELECT id, happened_at
+               FROM page
+           ORDER BY id DESC
+              LIMIT %(limit)s)
+        SELECT (SELECT coalesce(json_agg(event.document ORDER BY event.id DESC), '[]')::text
+                  FROM shown
+                  JOIN wishlist_event_documents AS event ON event.id = shown.id) AS items_json,
+               (SELECT json_build_array(happened_at, id)
+                  FROM shown
+              ORDER BY id
+                 LIMIT 1) AS last,
+               (SELECT count(*) FROM page) > %(limit)s AS more
+        """, {
+        "user_ids": user_ids,
+        "uids": uids,
+        "kind": kind,
+        "since": since,
+        "after_id": after and after.id,
+        "limit": limit,
+    }, prepare=False)[0]  # each choice of filters has a plan of its own
 
 
 def list_diary(conn: Connection, *, user_id: int | None, before: int | None, limit: int) -> EventPage:
@@ -68,54 +61,48 @@ def list_diary(conn: Connection, *, user_id: int | None, before: int | None, lim
 
     Each item is an event and `titles`: how many a first import brought, whose last one the event then is; else null.
     """
-    with conn.cursor(row_factory=class_row(EventPage)) as cur:
-        # line by line, and past an import in one step: its events were written by one statement, so they are of one
-        # moment and their ids follow each other
-        return next(
-            cur.execute(
-                """
-            WITH RECURSIVE line (number, id, happened_at, first_id, titles) AS (
-                 SELECT 0, NULL::bigint, NULL::timestamptz, coalesce(%(before)s::bigint, 9223372036854775807), 0::bigint
-              UNION ALL
-                 SELECT line.number + 1, newest.id, newest.happened_at, coalesce(import.first_id, newest.id),
-                        import.titles
-                   FROM line
-                  CROSS JOIN LATERAL (
-                        SELECT id, user_id, first_import, happened_at
-                          FROM wishlist_events
-                         WHERE id < line.first_id
-                           AND (%(user_id)s::integer IS NULL OR user_id = %(user_id)s)
-                      ORDER BY id DESC
-                         LIMIT 1) AS newest
-                  CROSS JOIN LATERAL (
-                        SELECT min(id) AS first_id, count(*) AS titles
-                          FROM wishlist_events
-                         WHERE newest.first_import
-                           AND user_id = newest.user_id
-                           AND id <= newest.id
-                           AND first_import
-                           AND happened_at = newest.happened_at) AS import
-                  WHERE line.number <= %(limit)s),     -- one more tells whether there is a next page
-                 shown AS (
-                 SELECT id, happened_at, first_id, titles
-                   FROM line
-                  WHERE number BETWEEN 1 AND %(limit)s)
-            SELECT (SELECT coalesce(
-                               json_agg(json_build_object('event', event.document, 'titles', nullif(shown.titles, 0))
-                                        ORDER BY shown.id DESC),
-                               '[]')::text
-                      FROM shown
-                      JOIN wishlist_event_documents AS event ON event.id = shown.id) AS items_json,
-                   (SELECT json_build_array(happened_at, first_id)
-                      FROM shown
-                  ORDER BY id
-                     LIMIT 1) AS last,
-                   (SELECT count(*) FROM line) > %(limit)s + 1 AS more
-            """,
-                {"user_id": user_id, "before": before, "limit": limit},
-                prepare=False,  # everybody's and one person's have a plan each
-            )
-        )
+    # line by line, and past an import in one step: its events were written by one statement, so they are of one
+    # moment and their ids follow each other
+    return rows(conn, EventPage, """
+        WITH RECURSIVE line (number, id, happened_at, first_id, titles) AS (
+             SELECT 0, NULL::bigint, NULL::timestamptz, coalesce(%(before)s::bigint, 9223372036854775807), 0::bigint
+          UNION ALL
+             SELECT line.number + 1, newest.id, newest.happened_at, coalesce(import.first_id, newest.id),
+                    import.titles
+               FROM line
+              CROSS JOIN LATERAL (
+                    SELECT id, user_id, first_import, happened_at
+                      FROM wishlist_events
+                     WHERE id < line.first_id
+                       AND (%(user_id)s::integer IS NULL OR user_id = %(user_id)s)
+                  ORDER BY id DESC
+                     LIMIT 1) AS newest
+              CROSS JOIN LATERAL (
+                    SELECT min(id) AS first_id, count(*) AS titles
+                      FROM wishlist_events
+                     WHERE newest.first_import
+                       AND user_id = newest.user_id
+                       AND id <= newest.id
+                       AND first_import
+                       AND happened_at = newest.happened_at) AS import
+              WHERE line.number <= %(limit)s),     -- one more tells whether there is a next page
+             shown AS (
+             SELECT id, happened_at, first_id, titles
+               FROM line
+              WHERE number BETWEEN 1 AND %(limit)s)
+        SELECT (SELECT coalesce(
+                           json_agg(json_build_object('event', event.document, 'titles', nullif(shown.titles, 0))
+                                    ORDER BY shown.id DESC),
+                           '[]')::text
+                  FROM shown
+                  JOIN wishlist_event_documents AS event ON event.id = shown.id) AS items_json,
+               (SELECT json_build_array(happened_at, first_id)
+                  FROM shown
+              ORDER BY id
+                 LIMIT 1) AS last,
+               (SELECT count(*) FROM line) > %(limit)s + 1 AS more
+        """, {"user_id": user_id, "before": before, "limit": limit},
+        prepare=False)[0]  # everybody's and one person's have a plan each
 
 
 def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPage:
@@ -126,8 +113,7 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
     """
     # known: the id was given out, and what stands there or before it is not younger
     known, *page = next(
-        conn.execute(
-            """
+        conn.execute("""
             WITH page AS (
                  SELECT id, happened_at
                    FROM wishlist_events
@@ -155,10 +141,8 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
                   ORDER BY id DESC
                      LIMIT 1) AS last,
                    (SELECT count(*) FROM page) > %(limit)s AS more
-            """,
-            {"after_id": after.id, "after_happened_at": after.happened_at, "limit": limit},
-            prepare=False,  # a plan for any place and limit expects a tenth of all events
-        )
+            """, {"after_id": after.id, "after_happened_at": after.happened_at, "limit": limit},
+            prepare=False)  # a plan for any place and limit expects a tenth of all events
     )
     if not known:
         raise Gone(

@@ -6,6 +6,8 @@ from typing import Final
 
 from psycopg import Connection, OperationalError
 
+from wishlist_service.db import value
+
 # Advisory locks of this service, as (class, object). The view sync_run_reports knows _RUN_LOCKS too.
 _LOCK_CLASS = 1464421200
 _SYNC_LOCK = 1
@@ -23,22 +25,17 @@ def try_sync_lock(conn: Connection, *, shared: bool = False) -> bool:
 
     shared: only those are kept out, and in the way, that do not share.
     """
-    row = conn.execute(
-        """
+    return value(conn, """
         SELECT CASE WHEN %(shared)s
                     THEN pg_try_advisory_lock_shared(%(class)s, %(lock)s)
                     ELSE pg_try_advisory_lock(%(class)s, %(lock)s)
                END
-        """,
-        {"shared": shared, "class": _LOCK_CLASS, "lock": _SYNC_LOCK},
-    ).fetchone()
-    return bool(row and row[0])
+        """, {"shared": shared, "class": _LOCK_CLASS, "lock": _SYNC_LOCK})
 
 
 def try_turn(conn: Connection, lock: int) -> bool:
     """Be the only scheduler that does this for as long as `conn` lives; False if another one does it."""
-    row = conn.execute("SELECT pg_try_advisory_lock(%s, %s)", (_LOCK_CLASS, lock)).fetchone()
-    return bool(row and row[0])
+    return value(conn, "SELECT pg_try_advisory_lock(%(class)s, %(lock)s)", {"class": _LOCK_CLASS, "lock": lock})
 
 
 def lock_run(conn: Connection, *, run_id: int) -> None:
@@ -57,7 +54,7 @@ def giving_back_locks(conn: Connection) -> Generator[None]:
 
 
 def unlock_person(conn: Connection, *, user_id: int) -> None:
-    """Give back what queries.claims.claim_due_user_id() locked."""
+    """Give back what queries.sync_users.claim_due_user_id() locked."""
     conn.execute("SELECT pg_advisory_unlock(%s, %s)", (PERSON_LOCKS, user_id))
 
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
+from wishlist_service.db import rows
 from wishlist_service.models import Wisher
 
 Wanted = tuple[int, str, str, str | None, int | None, int | None, bool]
@@ -16,42 +16,34 @@ def claim_look(conn: Connection, *, interval: timedelta) -> bool:
     Nobody is as long as there are no titles: the first ones shall not wait for the next interval.
     """
     return bool(
-        conn.execute(
-            """
+        conn.execute("""
             UPDATE sync_state
                SET library_due_at = now() + %(interval)s
              WHERE library_due_at <= now()
                AND EXISTS (SELECT FROM wishlist_items)
-            """,
-            {"interval": interval},
-        ).rowcount
+            """, {"interval": interval}).rowcount
     )
 
 
 def list_wanted(conn: Connection) -> list[Wanted]:
     """Id, uid, media type, imdb, tmdb and tvdb id of each wanted title, and whether it is dismissed."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT id, uid, media_type, imdb_id, tmdb_id, tvdb_id, dismissed_at IS NOT NULL
           FROM wishlist_items
          WHERE wanted_count > 0
-        """
-    ).fetchall()
+        """).fetchall()
 
 
 def store_available(conn: Connection, *, item_ids: list[int], available: list[bool]) -> int:
     """Note for each of the titles whether it is there; returns of how many that is news."""
-    return conn.execute(
-        """
+    return conn.execute("""
         UPDATE wishlist_items AS item
            SET available = looked.available,
                available_since = CASE WHEN looked.available THEN now() END
           FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[]) AS looked (id, available)
          WHERE item.id = looked.id
            AND item.available IS DISTINCT FROM looked.available
-        """,
-        {"item_ids": item_ids, "available": available},
-    ).rowcount
+        """, {"item_ids": item_ids, "available": available}).rowcount
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:
@@ -59,29 +51,25 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
 
     uid: of this title only; None does not filter.
     """
-    with conn.cursor(row_factory=class_row(Wisher)) as cur:
-        return cur.execute(
-            """
-            SELECT person.id, person.name, person.plex_token, item.uid, true AS wants
-              FROM wishlist_items AS item
-              JOIN wishlist_item_sources AS source ON source.item_id = item.id
-              JOIN plex_users AS person ON person.id = source.user_id
-             WHERE item.available
-               AND (%(uid)s::text IS NULL OR item.uid = %(uid)s)
-               AND item.available_since <= now() - %(grace)s
-               AND item.wanted_count > 0
-               AND source.removed_at IS NULL
-               AND source.first_added_at <= now() - %(grace)s
-               AND NOT EXISTS (
-                       SELECT
-                         FROM wishlist_events AS event
-                        WHERE event.item_id = source.item_id
-                          AND event.user_id = source.user_id
-                          AND event.kind = 'came_back'
-                          AND event.happened_at > now() - %(grace)s)
-               AND person.active
-               AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
-          ORDER BY item.id, person.id
-            """,
-            {"uid": uid, "grace": grace},
-        ).fetchall()
+    return rows(conn, Wisher, """
+        SELECT person.id, person.name, person.plex_token, item.uid, true AS wants
+          FROM wishlist_items AS item
+          JOIN wishlist_item_sources AS source ON source.item_id = item.id
+          JOIN plex_users AS person ON person.id = source.user_id
+         WHERE item.available
+           AND (%(uid)s::text IS NULL OR item.uid = %(uid)s)
+           AND item.available_since <= now() - %(grace)s
+           AND item.wanted_count > 0
+           AND source.removed_at IS NULL
+           AND source.first_added_at <= now() - %(grace)s
+           AND NOT EXISTS (
+                   SELECT
+                     FROM wishlist_events AS event
+                    WHERE event.item_id = source.item_id
+                      AND event.user_id = source.user_id
+                      AND event.kind = 'came_back'
+                      AND event.happened_at > now() - %(grace)s)
+           AND person.active
+           AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
+      ORDER BY item.id, person.id
+        """, {"uid": uid, "grace": grace})

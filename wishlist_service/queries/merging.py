@@ -4,24 +4,21 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import scalar_row
 from psycopg.types.json import Jsonb
 
+from wishlist_service.db import rows, value
 from wishlist_service.models import WatchlistEntry
 
 
 def list_present_wishes(conn: Connection, *, user_id: int) -> list[tuple[str, bool]]:
     """The uids this person wants at present, each with whether it is kept: off their list because we took it off."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT item.uid, source.kept_at IS NOT NULL
           FROM wishlist_item_sources AS source
           JOIN wishlist_items AS item ON item.id = source.item_id
          WHERE source.user_id = %(user_id)s
            AND source.removed_at IS NULL
-        """,
-        {"user_id": user_id},
-    ).fetchall()
+        """, {"user_id": user_id}).fetchall()
 
 
 def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> None:
@@ -30,8 +27,7 @@ def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> Non
     They came back to it, or Plex could not take them off. What was kept within the hour stays so, since
     the list may have been read before Plex took the title off.
     """
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE wishlist_item_sources AS source
            SET kept_at = NULL
           FROM wishlist_items AS item
@@ -39,9 +35,7 @@ def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> Non
            AND source.user_id = %(user_id)s
            AND source.kept_at < now() - interval '1 hour'
            AND item.uid = ANY (%(uids)s)
-        """,
-        {"user_id": user_id, "uids": list(uids)},
-    )
+        """, {"user_id": user_id, "uids": list(uids)})
 
 
 def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
@@ -50,52 +44,46 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
     A fact that Plex no longer tells stays as it was known. The new titles count as wanted by one person:
     add_wishes() must follow in the same transaction.
     """
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            WITH written AS (
-                INSERT INTO wishlist_items AS item (
-                       uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
-                       poster_url, plex_url, content_rating, added_at, wanted_count, wish_count)
-                SELECT entry.uid, entry.media_type, entry.title, entry.year, entry.released_on, entry.imdb_id,
-                       entry.tmdb_id, entry.tvdb_id, entry.poster_url, entry.plex_url, entry.content_rating,
-                       -- all are new at once: what is newer on the person's list is newer here
-                       now() - entry.position * interval '1 microsecond',
-                       1, 1                           -- as add_wishes() would make it: one write, not two
-                  FROM jsonb_to_recordset(%(entries)s) AS entry (
-                       uid text, media_type text, title text, year integer, released_on date, imdb_id text,
-                       tmdb_id integer, tvdb_id integer, poster_url text, plex_url text, content_rating text,
-                       position integer)
-             LEFT JOIN wishlist_items AS known USING (uid)
-                 WHERE known.id IS NULL
-                    OR entry.title <> known.title
-                    OR entry.year IS DISTINCT FROM known.year AND entry.year IS NOT NULL
-                    OR entry.released_on IS DISTINCT FROM known.released_on AND entry.released_on IS NOT NULL
-                    OR entry.imdb_id IS DISTINCT FROM known.imdb_id AND entry.imdb_id IS NOT NULL
-                    OR entry.tmdb_id IS DISTINCT FROM known.tmdb_id AND entry.tmdb_id IS NOT NULL
-                    OR entry.tvdb_id IS DISTINCT FROM known.tvdb_id AND entry.tvdb_id IS NOT NULL
-                    OR entry.poster_url IS DISTINCT FROM known.poster_url AND entry.poster_url IS NOT NULL
-                    OR entry.plex_url IS DISTINCT FROM known.plex_url AND entry.plex_url IS NOT NULL
-                    OR entry.content_rating IS DISTINCT FROM known.content_rating AND entry.content_rating IS NOT NULL
-              ORDER BY entry.uid                      -- one lock order for all writers
-                    ON CONFLICT (uid) DO UPDATE
-                   SET title = excluded.title,
-                       year = coalesce(excluded.year, item.year),
-                       released_on = coalesce(excluded.released_on, item.released_on),
-                       imdb_id = coalesce(excluded.imdb_id, item.imdb_id),
-                       tmdb_id = coalesce(excluded.tmdb_id, item.tmdb_id),
-                       tvdb_id = coalesce(excluded.tvdb_id, item.tvdb_id),
-                       poster_url = coalesce(excluded.poster_url, item.poster_url),
-                       plex_url = coalesce(excluded.plex_url, item.plex_url),
-                       content_rating = coalesce(excluded.content_rating, item.content_rating)
-             RETURNING xmax <> 0 AS was_there)        -- only an updated row carries a locker's id
-            SELECT count(*) FILTER (WHERE was_there)
-              FROM written
-            """,
-                {"entries": Jsonb([_as_json(entry) for entry in entries])},
-            )
-        )
+    return value(conn, """
+        WITH written AS (
+            INSERT INTO wishlist_items AS item (
+                   uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
+                   poster_url, plex_url, content_rating, added_at, wanted_count, wish_count)
+            SELECT entry.uid, entry.media_type, entry.title, entry.year, entry.released_on, entry.imdb_id,
+                   entry.tmdb_id, entry.tvdb_id, entry.poster_url, entry.plex_url, entry.content_rating,
+                   -- all are new at once: what is newer on the person's list is newer here
+                   now() - entry.position * interval '1 microsecond',
+                   1, 1                           -- as add_wishes() would make it: one write, not two
+              FROM jsonb_to_recordset(%(entries)s) AS entry (
+                   uid text, media_type text, title text, year integer, released_on date, imdb_id text,
+                   tmdb_id integer, tvdb_id integer, poster_url text, plex_url text, content_rating text,
+                   position integer)
+         LEFT JOIN wishlist_items AS known USING (uid)
+             WHERE known.id IS NULL
+                OR entry.title <> known.title
+                OR entry.year IS DISTINCT FROM known.year AND entry.year IS NOT NULL
+                OR entry.released_on IS DISTINCT FROM known.released_on AND entry.released_on IS NOT NULL
+                OR entry.imdb_id IS DISTINCT FROM known.imdb_id AND entry.imdb_id IS NOT NULL
+                OR entry.tmdb_id IS DISTINCT FROM known.tmdb_id AND entry.tmdb_id IS NOT NULL
+                OR entry.tvdb_id IS DISTINCT FROM known.tvdb_id AND entry.tvdb_id IS NOT NULL
+                OR entry.poster_url IS DISTINCT FROM known.poster_url AND entry.poster_url IS NOT NULL
+                OR entry.plex_url IS DISTINCT FROM known.plex_url AND entry.plex_url IS NOT NULL
+                OR entry.content_rating IS DISTINCT FROM known.content_rating AND entry.content_rating IS NOT NULL
+          ORDER BY entry.uid                      -- one lock order for all writers
+                ON CONFLICT (uid) DO UPDATE
+               SET title = excluded.title,
+                   year = coalesce(excluded.year, item.year),
+                   released_on = coalesce(excluded.released_on, item.released_on),
+                   imdb_id = coalesce(excluded.imdb_id, item.imdb_id),
+                   tmdb_id = coalesce(excluded.tmdb_id, item.tmdb_id),
+                   tvdb_id = coalesce(excluded.tvdb_id, item.tvdb_id),
+                   poster_url = coalesce(excluded.poster_url, item.poster_url),
+                   plex_url = coalesce(excluded.plex_url, item.plex_url),
+                   content_rating = coalesce(excluded.content_rating, item.content_rating)
+         RETURNING xmax <> 0 AS was_there)        -- only an updated row carries a locker's id
+        SELECT count(*) FILTER (WHERE was_there)
+          FROM written
+        """, {"entries": Jsonb([_as_json(entry) for entry in entries])})
 
 
 def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> int:
@@ -103,37 +91,31 @@ def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEnt
 
     Returns how many of them nobody else wants: so many joined the wishlist.
     """
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            WITH added AS (
-                INSERT INTO wishlist_item_sources AS source (item_id, user_id, first_added_at)
-                SELECT item.id, %(user_id)s, now() - entry.position * interval '1 microsecond'
-                  FROM unnest(%(uids)s::text[], %(positions)s::integer[]) AS entry (uid, position)
-                  JOIN wishlist_items AS item USING (uid)
-              ORDER BY item.uid
-                    ON CONFLICT (item_id, user_id) DO UPDATE
-                   SET removed_at = NULL,
-                       last_seen_at = NULL,
-                       watchlisted_at = NULL          -- it was told of the time before
-             RETURNING source.item_id)
-            SELECT count(*)
-              FROM added
-             WHERE NOT EXISTS (
-                       SELECT
-                         FROM wishes
-                        WHERE wishes.item_id = added.item_id
-                          AND wishes.user_id <> %(user_id)s
-                          AND wishes.removed_at IS NULL)
-            """,
-                {
-                    "user_id": user_id,
-                    "uids": [entry.uid for entry in entries],
-                    "positions": [entry.position for entry in entries],
-                },
-            )
-        )
+    return value(conn, """
+        WITH added AS (
+            INSERT INTO wishlist_item_sources AS source (item_id, user_id, first_added_at)
+            SELECT item.id, %(user_id)s, now() - entry.position * interval '1 microsecond'
+              FROM unnest(%(uids)s::text[], %(positions)s::integer[]) AS entry (uid, position)
+              JOIN wishlist_items AS item USING (uid)
+          ORDER BY item.uid
+                ON CONFLICT (item_id, user_id) DO UPDATE
+               SET removed_at = NULL,
+                   last_seen_at = NULL,
+                   watchlisted_at = NULL          -- it was told of the time before
+         RETURNING source.item_id)
+        SELECT count(*)
+          FROM added
+         WHERE NOT EXISTS (
+                   SELECT
+                     FROM wishes
+                    WHERE wishes.item_id = added.item_id
+                      AND wishes.user_id <> %(user_id)s
+                      AND wishes.removed_at IS NULL)
+        """, {
+        "user_id": user_id,
+        "uids": [entry.uid for entry in entries],
+        "positions": [entry.position for entry in entries],
+    })
 
 
 def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> int:
@@ -141,47 +123,38 @@ def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> i
 
     Returns how many of them nobody else wants: so many left the wishlist.
     """
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            WITH removed AS (
-                UPDATE wishlist_item_sources AS source
-                   SET removed_at = now(),
-                       last_seen_at = greatest(source.first_added_at, person.last_success_at),
-                       kept_at = NULL
-                  FROM wishlist_items AS item,
-                       plex_users AS person
-                 WHERE item.id = source.item_id
-                   AND person.id = source.user_id
-                   AND source.user_id = %(user_id)s
-                   AND source.removed_at IS NULL
-                   AND item.uid = ANY (%(uids)s)
-             RETURNING source.item_id)
-            SELECT count(*)
-              FROM removed
-             WHERE NOT EXISTS (
-                       SELECT
-                         FROM wishes
-                        WHERE wishes.item_id = removed.item_id
-                          AND wishes.user_id <> %(user_id)s
-                          AND wishes.removed_at IS NULL)
-            """,
-                {"user_id": user_id, "uids": list(uids)},
-            )
-        )
+    return value(conn, """
+        WITH removed AS (
+            UPDATE wishlist_item_sources AS source
+               SET removed_at = now(),
+                   last_seen_at = greatest(source.first_added_at, person.last_success_at),
+                   kept_at = NULL
+              FROM wishlist_items AS item,
+                   plex_users AS person
+             WHERE item.id = source.item_id
+               AND person.id = source.user_id
+               AND source.user_id = %(user_id)s
+               AND source.removed_at IS NULL
+               AND item.uid = ANY (%(uids)s)
+         RETURNING source.item_id)
+        SELECT count(*)
+          FROM removed
+         WHERE NOT EXISTS (
+                   SELECT
+                     FROM wishes
+                    WHERE wishes.item_id = removed.item_id
+                      AND wishes.user_id <> %(user_id)s
+                      AND wishes.removed_at IS NULL)
+        """, {"user_id": user_id, "uids": list(uids)})
 
 
 def remove_unwanted_items(conn: Connection, *, item_ids: Collection[int]) -> None:
     """Delete those of the items that nobody ever wished for."""
-    conn.execute(
-        """
+    conn.execute("""
         DELETE FROM wishlist_items AS item
          WHERE item.id = ANY (%(item_ids)s)
            AND NOT EXISTS (SELECT FROM wishlist_item_sources AS source WHERE source.item_id = item.id)
-        """,
-        {"item_ids": list(item_ids)},
-    )
+        """, {"item_ids": list(item_ids)})
 
 
 def name_run(conn: Connection, *, run_id: int) -> None:
@@ -191,15 +164,11 @@ def name_run(conn: Connection, *, run_id: int) -> None:
 
 def list_wished_item_ids(conn: Connection, *, user_id: int) -> list[int]:
     """The items this person wants or ever wanted."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT item_id
-              FROM wishlist_item_sources
-             WHERE user_id = %(user_id)s
-            """,
-            {"user_id": user_id},
-        ).fetchall()
+    return rows(conn, int, """
+        SELECT item_id
+          FROM wishlist_item_sources
+         WHERE user_id = %(user_id)s
+        """, {"user_id": user_id})
 
 
 def _as_json(entry: WatchlistEntry) -> dict[str, Any]:

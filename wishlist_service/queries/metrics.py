@@ -3,7 +3,8 @@
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import scalar_row
+
+from wishlist_service.db import value
 
 
 def get_numbers(conn: Connection) -> dict[str, Any]:
@@ -11,50 +12,45 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
 
     `users` counts paused people as "paused" whatever their state; `ages` leaves out who was never read.
     """
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT json_build_object(
-                       'items', (
-                           SELECT json_build_object(
-                                      'movie', coalesce(sum(items) FILTER (WHERE media_type = 'movie'), 0),
-                                      'show', coalesce(sum(items) FILTER (WHERE media_type = 'show'), 0))
-                             FROM wishlist_tallies
-                            WHERE wanted_count > 0
-                              AND NOT dismissed),
-                       'users', (
-                           SELECT coalesce(json_object_agg(state, people), '{}')
-                             FROM (SELECT CASE WHEN active THEN sync_state ELSE 'paused' END AS state,
-                                          count(*) AS people
-                                     FROM plex_users
-                                 GROUP BY 1) AS states),
-                       'ages', (
-                           SELECT coalesce(
-                                      json_agg(json_build_object(
-                                                   'id', id,
-                                                   'name', name,
-                                                   'seconds', extract(epoch FROM now() - last_success_at))
-                                               ORDER BY id),
-                                      '[]')
-                             FROM plex_user_reports
-                            WHERE active
-                              AND last_success_at IS NOT NULL),
-                       'runs', (
-                           SELECT coalesce(json_agg(row_to_json(ended)), '[]')
-                             FROM (SELECT status,
-                                          count(*) AS runs,
-                                          coalesce(sum(extract(epoch FROM finished_at - started_at)), 0) AS seconds
-                                     FROM sync_run_reports
-                                    WHERE status <> 'running'
-                                 GROUP BY status
-                                 ORDER BY status) AS ended),
-                       'plex_requests', (
-                           SELECT coalesce(json_object_agg(outcome, requests), '{}')
-                             FROM (SELECT counted.key AS outcome, sum(counted.value::integer) AS requests
-                                     FROM sync_runs
-                                    CROSS JOIN LATERAL jsonb_each_text(plex_requests) AS counted
-                                 GROUP BY counted.key) AS outcomes))
-            """
-            )
-        )
+    return value(conn, """
+        SELECT json_build_object(
+                   'items', (
+                       SELECT json_build_object(
+                                  'movie', coalesce(sum(items) FILTER (WHERE media_type = 'movie'), 0),
+                                  'show', coalesce(sum(items) FILTER (WHERE media_type = 'show'), 0))
+                         FROM wishlist_tallies
+                        WHERE wanted_count > 0
+                          AND NOT dismissed),
+                   'users', (
+                       SELECT coalesce(json_object_agg(state, people), '{}')
+                         FROM (SELECT CASE WHEN active THEN sync_state ELSE 'paused' END AS state,
+                                      count(*) AS people
+                                 FROM plex_users
+                             GROUP BY 1) AS states),
+                   'ages', (
+                       SELECT coalesce(
+                                  json_agg(json_build_object(
+                                               'id', id,
+                                               'name', name,
+                                               'seconds', extract(epoch FROM now() - last_success_at))
+                                           ORDER BY id),
+                                  '[]')
+                         FROM plex_user_reports
+                        WHERE active
+                          AND last_success_at IS NOT NULL),
+                   'runs', (
+                       SELECT coalesce(json_agg(row_to_json(ended)), '[]')
+                         FROM (SELECT status,
+                                      count(*) AS runs,
+                                      coalesce(sum(extract(epoch FROM finished_at - started_at)), 0) AS seconds
+                                 FROM sync_run_reports
+                                WHERE status <> 'running'
+                             GROUP BY status
+                             ORDER BY status) AS ended),
+                   'plex_requests', (
+                       SELECT coalesce(json_object_agg(outcome, requests), '{}')
+                         FROM (SELECT counted.key AS outcome, sum(counted.value::integer) AS requests
+                                 FROM sync_runs
+                                CROSS JOIN LATERAL jsonb_each_text(plex_requests) AS counted
+                             GROUP BY counted.key) AS outcomes))
+        """)

@@ -3,89 +3,70 @@
 from datetime import datetime
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
+from wishlist_service.db import row, rows
 from wishlist_service.models import NewWish, Told, Trouble
 
 
 def rename_address(conn: Connection, *, fingerprints: list[str]) -> None:
     """Know the address by the first of its fingerprints if it was known by another."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE news_addresses
            SET fingerprint = %(first)s
          WHERE fingerprint = ANY (%(others)s)
            AND NOT EXISTS (SELECT FROM news_addresses WHERE fingerprint = %(first)s)
-        """,
-        {"first": fingerprints[0], "others": fingerprints[1:]},
-    )
+        """, {"first": fingerprints[0], "others": fingerprints[1:]})
 
 
 def add_address(conn: Connection, *, fingerprint: str) -> None:
     """Tell this address, unless it is known, what is new from now on."""
-    conn.execute(
-        """
+    conn.execute("""
         INSERT INTO news_addresses (fingerprint, event_id, change_id)
         SELECT %(fingerprint)s,
                (SELECT coalesce(max(id), 0) FROM wishlist_events),
                (SELECT coalesce(max(id), 0) FROM sync_state_changes)
             ON CONFLICT (fingerprint) DO NOTHING
-        """,
-        {"fingerprint": fingerprint},
-    )
+        """, {"fingerprint": fingerprint})
 
 
 def remove_other_addresses(conn: Connection, *, fingerprints: list[str]) -> None:
     """Forget the addresses that are not these."""
-    conn.execute(
-        """
+    conn.execute("""
         DELETE FROM news_addresses
          WHERE fingerprint <> ALL (%(fingerprints)s)
-        """,
-        {"fingerprints": fingerprints},
-    )
+        """, {"fingerprints": fingerprints})
 
 
 def find_due_address(conn: Connection, *, fingerprint: str) -> Told | None:
     """Up to where this address was told; None while it is put off."""
-    with conn.cursor(row_factory=class_row(Told)) as cur:
-        return cur.execute(
-            """
-            SELECT event_id, change_id
-              FROM news_addresses
-             WHERE fingerprint = %(fingerprint)s
-               AND due_at <= now()
-            """,
-            {"fingerprint": fingerprint},
-        ).fetchone()
+    return row(conn, Told, """
+        SELECT event_id, change_id
+          FROM news_addresses
+         WHERE fingerprint = %(fingerprint)s
+           AND due_at <= now()
+        """, {"fingerprint": fingerprint})
 
 
 def get_present(conn: Connection, *, told: Told) -> Told:
     """Up to where there is news for who was `told`: that of a run under way, and what came after it, waits."""
-    with conn.cursor(row_factory=class_row(Told)) as cur:
-        return next(
-            cur.execute(
-                """
-                SELECT coalesce((
-                       SELECT min(event.id) - 1
-                         FROM wishlist_events AS event
-                        WHERE event.id > %(event_id)s
-                          AND event.run_id IN (
-                                  SELECT id
-                                    FROM sync_run_reports
-                                   WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
-                                     AND status = 'running')),
-                       (SELECT max(id) FROM wishlist_events WHERE id > %(event_id)s),
-                       %(event_id)s) AS event_id,
-                       coalesce((
-                       SELECT max(id)
-                         FROM sync_state_changes
-                        WHERE id > %(change_id)s),
-                       %(change_id)s) AS change_id
-                """,
-                {"event_id": told.event_id, "change_id": told.change_id},
-            )
-        )
+    return rows(conn, Told, """
+        SELECT coalesce((
+               SELECT min(event.id) - 1
+                 FROM wishlist_events AS event
+                WHERE event.id > %(event_id)s
+                  AND event.run_id IN (
+                          SELECT id
+                            FROM sync_run_reports
+                           WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
+                             AND status = 'running')),
+               (SELECT max(id) FROM wishlist_events WHERE id > %(event_id)s),
+               %(event_id)s) AS event_id,
+               coalesce((
+               SELECT max(id)
+                 FROM sync_state_changes
+                WHERE id > %(change_id)s),
+               %(change_id)s) AS change_id
+        """, {"event_id": told.event_id, "change_id": told.change_id})[0]
 
 
 def list_new_wishes(conn: Connection, *, after: int, upto: int) -> list[NewWish]:
@@ -93,79 +74,65 @@ def list_new_wishes(conn: Connection, *, after: int, upto: int) -> list[NewWish]
 
     What a person's first import brought is left out.
     """
-    with conn.cursor(row_factory=class_row(NewWish)) as cur:
-        return cur.execute(
-            """
-            SELECT person.name, item.title, item.year
-              FROM (SELECT event.user_id, event.item_id, max(event.id) AS id
-                      FROM wishlist_events AS event
-                     WHERE event.id > %(after)s
-                       AND event.id <= %(upto)s
-                       AND event.kind <> 'removed'
-                       AND NOT event.first_import
-                  GROUP BY event.user_id, event.item_id) AS added
-              JOIN wishlist_item_sources AS source USING (user_id, item_id)
-              JOIN wishlist_items AS item ON item.id = added.item_id
-              JOIN plex_users AS person ON person.id = added.user_id
-             WHERE source.removed_at IS NULL
-               AND item.dismissed_at IS NULL
-               AND person.active
-          ORDER BY person.id, added.id DESC        -- the newest first
-            """,
-            {"after": after, "upto": upto},
-        ).fetchall()
+    return rows(conn, NewWish, """
+        SELECT person.name, item.title, item.year
+          FROM (SELECT event.user_id, event.item_id, max(event.id) AS id
+                  FROM wishlist_events AS event
+                 WHERE event.id > %(after)s
+                   AND event.id <= %(upto)s
+                   AND event.kind <> 'removed'
+                   AND NOT event.first_import
+              GROUP BY event.user_id, event.item_id) AS added
+          JOIN wishlist_item_sources AS source USING (user_id, item_id)
+          JOIN wishlist_items AS item ON item.id = added.item_id
+          JOIN plex_users AS person ON person.id = added.user_id
+         WHERE source.removed_at IS NULL
+           AND item.dismissed_at IS NULL
+           AND person.active
+      ORDER BY person.id, added.id DESC        -- the newest first
+        """, {"after": after, "upto": upto})
 
 
 def list_troubles(conn: Connection, *, after: int, upto: int) -> list[Trouble]:
     """Changes for the worse after the one and up to the other that nothing has mended."""
-    with conn.cursor(row_factory=class_row(Trouble)) as cur:
-        return cur.execute(
-            """
-            SELECT change.id AS change_id, change.user_id, person.name, person.plex_username,
-                   change.sync_state, change.sync_detail
-              FROM sync_state_changes AS change
-              JOIN plex_users AS person ON person.id = change.user_id
-             WHERE change.id > %(after)s
-               AND change.id <= %(upto)s
-               AND change.sync_state <> 'ok'
-               AND person.active
-               AND NOT EXISTS (
-                       SELECT
-                         FROM sync_state_changes AS later
-                        WHERE later.user_id = change.user_id
-                          AND later.id > change.id)
-          ORDER BY change.id
-            """,
-            {"after": after, "upto": upto},
-        ).fetchall()
+    return rows(conn, Trouble, """
+        SELECT change.id AS change_id, change.user_id, person.name, person.plex_username,
+               change.sync_state, change.sync_detail
+          FROM sync_state_changes AS change
+          JOIN plex_users AS person ON person.id = change.user_id
+         WHERE change.id > %(after)s
+           AND change.id <= %(upto)s
+           AND change.sync_state <> 'ok'
+           AND person.active
+           AND NOT EXISTS (
+                   SELECT
+                     FROM sync_state_changes AS later
+                    WHERE later.user_id = change.user_id
+                      AND later.id > change.id)
+      ORDER BY change.id
+        """, {"after": after, "upto": upto})
 
 
 def store_told(conn: Connection, *, fingerprint: str, told: Told) -> None:
     """The address was told everything up to there."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE news_addresses
            SET event_id = %(event_id)s,
                change_id = %(change_id)s,
                failures = 0,
                due_at = now()
          WHERE fingerprint = %(fingerprint)s
-        """,
-        {"fingerprint": fingerprint, "event_id": told.event_id, "change_id": told.change_id},
-    )
+        """, {"fingerprint": fingerprint, "event_id": told.event_id, "change_id": told.change_id})
 
 
 def put_off(conn: Connection, *, fingerprint: str) -> tuple[int, datetime]:
     """The address could not be told; returns how often in a row, and when to try again: after 1, 2, 4 … minutes."""
     return next(
-        conn.execute(
-            """
+        conn.execute("""
             UPDATE news_addresses
                SET failures = failures + 1,
                    due_at = now() + least(interval '1 minute' * 2 ^ least(failures, 20), interval '6 hours')
              WHERE fingerprint = %(fingerprint)s
          RETURNING failures, due_at
-            """,
-            {"fingerprint": fingerprint},
-        )
+            """, {"fingerprint": fingerprint})
     )

@@ -4,23 +4,15 @@ from datetime import timedelta
 
 from psycopg import Connection
 from psycopg.errors import ForeignKeyViolation
-from psycopg.rows import class_row, scalar_row
 
+from wishlist_service.db import row, value
 from wishlist_service.errors import Conflict, NotFound
 from wishlist_service.models import PlexLink, PlexPin
 
 
 def is_name_taken(conn: Connection, *, name: str) -> bool:
     """Whether somebody of that name is already here."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT EXISTS (SELECT FROM plex_users WHERE lower(name) = lower(%(name)s))
-            """,
-                {"name": name},
-            )
-        )
+    return value(conn, "SELECT EXISTS (SELECT FROM plex_users WHERE lower(name) = lower(%(name)s))", {"name": name})
 
 
 def add_link(conn: Connection, *, name: str | None, user_id: int | None, pin: PlexPin, client_identifier: str) -> int:
@@ -29,43 +21,33 @@ def add_link(conn: Connection, *, name: str | None, user_id: int | None, pin: Pl
     client_identifier: the encrypted one. Raises NotFound if the person is not here any longer.
     """
     try:
-        with conn.cursor(row_factory=scalar_row) as cur:
-            return next(
-                cur.execute(
-                    """
-                INSERT INTO plex_links (name, user_id, pin_id, code, client_identifier, expires_at)
-                VALUES (%(name)s, %(user_id)s, %(pin_id)s, %(code)s, %(client_identifier)s, now() + %(expires_in)s)
-             RETURNING id
-                """,
-                    {
-                        "name": name,
-                        "user_id": user_id,
-                        "pin_id": pin.id,
-                        "code": pin.code,
-                        "client_identifier": client_identifier,
-                        "expires_in": pin.expires_in,
-                    },
-                )
-            )
+        return value(conn, """
+            INSERT INTO plex_links (name, user_id, pin_id, code, client_identifier, expires_at)
+            VALUES (%(name)s, %(user_id)s, %(pin_id)s, %(code)s, %(client_identifier)s, now() + %(expires_in)s)
+         RETURNING id
+            """, {
+            "name": name,
+            "user_id": user_id,
+            "pin_id": pin.id,
+            "code": pin.code,
+            "client_identifier": client_identifier,
+            "expires_in": pin.expires_in,
+        })
     except ForeignKeyViolation as error:
         raise NotFound(f"There is no user {user_id}.") from error
 
 
 def get_link(conn: Connection, *, link_id: int) -> PlexLink:
     """One sign-in. Raises NotFound."""
-    with conn.cursor(row_factory=class_row(PlexLink)) as cur:
-        link = cur.execute(
-            """
-            SELECT link.id, coalesce(person.name, link.name) AS name, link.user_id,
-                   CASE WHEN link.status = 'pending' AND link.expires_at <= now() THEN 'expired' ELSE link.status
-                    END AS status,
-                   link.detail, link.pin_id, link.code, link.client_identifier, link.expires_at, link.created_at
-              FROM plex_links AS link
-         LEFT JOIN plex_users AS person ON person.id = link.user_id
-             WHERE link.id = %(link_id)s
-            """,
-            {"link_id": link_id},
-        ).fetchone()
+    link = row(conn, PlexLink, """
+        SELECT link.id, coalesce(person.name, link.name) AS name, link.user_id,
+               CASE WHEN link.status = 'pending' AND link.expires_at <= now() THEN 'expired' ELSE link.status
+                END AS status,
+               link.detail, link.pin_id, link.code, link.client_identifier, link.expires_at, link.created_at
+          FROM plex_links AS link
+     LEFT JOIN plex_users AS person ON person.id = link.user_id
+         WHERE link.id = %(link_id)s
+        """, {"link_id": link_id})
     if link is None:
         raise NotFound(f"There is no sign-in {link_id}. Ended ones are forgotten after a day.")
     return link
@@ -73,73 +55,54 @@ def get_link(conn: Connection, *, link_id: int) -> PlexLink:
 
 def claim_link(conn: Connection, *, pause: timedelta) -> PlexLink | None:
     """A pending sign-in that nobody has asked Plex about for the length of `pause`; now it counts as asked about."""
-    with conn.cursor(row_factory=class_row(PlexLink)) as cur:
-        return cur.execute(
-            """
-            UPDATE plex_links
-               SET polled_at = now()
-             WHERE id = (SELECT id
-                           FROM plex_links
-                          WHERE status = 'pending'
-                            AND expires_at > now()
-                            AND polled_at <= now() - %(pause)s
-                       ORDER BY polled_at
-                          LIMIT 1
-                            FOR UPDATE SKIP LOCKED)
-         RETURNING id, name, user_id, status, detail, pin_id, code, client_identifier, expires_at, created_at
-            """,
-            {"pause": pause},
-        ).fetchone()
+    return row(conn, PlexLink, """
+        UPDATE plex_links
+           SET polled_at = now()
+         WHERE id = (SELECT id
+                       FROM plex_links
+                      WHERE status = 'pending'
+                        AND expires_at > now()
+                        AND polled_at <= now() - %(pause)s
+                   ORDER BY polled_at
+                      LIMIT 1
+                        FOR UPDATE SKIP LOCKED)
+     RETURNING id, name, user_id, status, detail, pin_id, code, client_identifier, expires_at, created_at
+        """, {"pause": pause})
 
 
 def is_any_pending(conn: Connection) -> bool:
     """Whether there is a sign-in to wait for."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT EXISTS (SELECT FROM plex_links WHERE status = 'pending' AND expires_at > now())
-            """
-            )
-        )
+    return value(conn, "SELECT EXISTS (SELECT FROM plex_links WHERE status = 'pending' AND expires_at > now())")
 
 
 def finish_link(conn: Connection, *, link_id: int, user_id: int) -> None:
     """The sign-in has led to this person's token. Raises Conflict if it had ended already."""
-    cur = conn.execute(
-        """
+    cur = conn.execute("""
         UPDATE plex_links
            SET status = 'linked',
                user_id = %(user_id)s
          WHERE id = %(link_id)s
            AND status = 'pending'
-        """,
-        {"link_id": link_id, "user_id": user_id},
-    )
+        """, {"link_id": link_id, "user_id": user_id})
     if not cur.rowcount:
         raise Conflict("This sign-in has ended already.")
 
 
 def end_link(conn: Connection, *, link_id: int, status: str, detail: str | None) -> bool:
     """The sign-in is over without a token; False if it had ended already."""
-    cur = conn.execute(
-        """
+    cur = conn.execute("""
         UPDATE plex_links
            SET status = %(status)s,
                detail = %(detail)s
          WHERE id = %(link_id)s
            AND status = 'pending'
-        """,
-        {"link_id": link_id, "status": status, "detail": detail},
-    )
+        """, {"link_id": link_id, "status": status, "detail": detail})
     return cur.rowcount > 0
 
 
 def remove_old_links(conn: Connection) -> None:
     """Forget those that expired more than a day ago."""
-    conn.execute(
-        """
+    conn.execute("""
         DELETE FROM plex_links
          WHERE expires_at < now() - interval '1 day'
-        """
-    )
+        """)

@@ -2,29 +2,22 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
+from wishlist_service.db import row, rows, value
 from wishlist_service.errors import NotFound
-from wishlist_service.models import SyncRun
+from wishlist_service.models import SyncRun, UserResult
 
 
 def add_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
     """Open a run and return its id."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            INSERT INTO sync_runs (trigger, user_id)
-            VALUES (%(trigger)s, %(user_id)s)
-         RETURNING id
-            """,
-                {"trigger": trigger, "user_id": user_id},
-            )
-        )
+    return value(conn, """
+        INSERT INTO sync_runs (trigger, user_id)
+        VALUES (%(trigger)s, %(user_id)s)
+     RETURNING id
+        """, {"trigger": trigger, "user_id": user_id})
 
 
 def interrupt_running_runs(conn: Connection) -> int:
@@ -32,8 +25,7 @@ def interrupt_running_runs(conn: Connection) -> int:
 
     When they ended is not known, so finished_at stays null.
     """
-    return conn.execute(
-        """
+    return conn.execute("""
         UPDATE sync_runs
            SET status = 'interrupted'
          WHERE status = 'running'
@@ -42,94 +34,64 @@ def interrupt_running_runs(conn: Connection) -> int:
                      FROM sync_run_reports AS report
                     WHERE report.id = sync_runs.id
                       AND report.status = 'interrupted')
-        """
-    ).rowcount
+        """).rowcount
 
 
-def add_progress(
-    conn: Connection,
-    *,
-    run_id: int,
-    users_processed: int = 0,
-    items_fetched: int = 0,
-    new_items: int = 0,
-    updated_items: int = 0,
-    removed_items: int = 0,
-    errors: list[dict[str, Any]],
-) -> None:
-    """Add one person's numbers to the run."""
-    conn.execute(
-        """
+def add_result(conn: Connection, *, run_id: int, result: UserResult) -> None:
+    """Add one person's numbers, or why their list was not read, to the run."""
+    error = {"user_id": result.user_id, "name": result.name, "state": result.outcome, "detail": result.detail}
+    errors = Jsonb([error] if result.failed else [])
+    conn.execute("""
         UPDATE sync_runs
-           SET users_processed = users_processed + %(users_processed)s,
-               items_fetched = items_fetched + %(items_fetched)s,
+           SET users_processed = users_processed + %(processed)s,
+               items_fetched = items_fetched + %(titles)s,
                new_items = new_items + %(new_items)s,
                updated_items = updated_items + %(updated_items)s,
                removed_items = removed_items + %(removed_items)s,
                errors = errors || %(errors)s
          WHERE id = %(run_id)s
-        """,
-        {
-            "run_id": run_id,
-            "users_processed": users_processed,
-            "items_fetched": items_fetched,
-            "new_items": new_items,
-            "updated_items": updated_items,
-            "removed_items": removed_items,
-            "errors": Jsonb(errors),
-        },
-    )
+        """, vars(result) | {"run_id": run_id, "processed": int(not result.failed), "errors": errors})
 
 
 def finish_run(
     conn: Connection, *, run_id: int, status: str, total_items: int, plex_requests: Mapping[str, int]
 ) -> None:
     """Close the run; plex_requests tells how many requests to Plex ended in what way."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE sync_runs
            SET status = %(status)s,
                finished_at = now(),
                total_items = %(total_items)s,
                plex_requests = %(plex_requests)s
          WHERE id = %(run_id)s
-        """,
-        {
-            "run_id": run_id,
-            "status": status,
-            "total_items": total_items,
-            "plex_requests": Jsonb(dict(plex_requests)),
-        },
-    )
+        """, {
+        "run_id": run_id,
+        "status": status,
+        "total_items": total_items,
+        "plex_requests": Jsonb(dict(plex_requests)),
+    })
 
 
 def remove_person(conn: Connection, *, user_id: int) -> None:
     """Take the errors of an erased person, which hold the name, out of all runs."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE sync_runs
            SET errors = (
                    SELECT coalesce(jsonb_agg(error), '[]')
                      FROM jsonb_array_elements(errors) AS error
                     WHERE error -> 'user_id' <> to_jsonb(%(user_id)s::integer))
          WHERE errors @> jsonb_build_array(jsonb_build_object('user_id', %(user_id)s::integer))
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
 
 
 def get_run(conn: Connection, *, run_id: int) -> SyncRun:
     """One run. Raises NotFound."""
-    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
-        run = cur.execute(
-            """
-            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-                   new_items, updated_items, removed_items, total_items, errors
-              FROM sync_run_reports
-             WHERE id = %(run_id)s
-            """,
-            {"run_id": run_id},
-        ).fetchone()
+    run = row(conn, SyncRun, """
+        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+               new_items, updated_items, removed_items, total_items, errors
+          FROM sync_run_reports
+         WHERE id = %(run_id)s
+        """, {"run_id": run_id})
     if run is None:
         raise NotFound(f"There is no sync run {run_id}.")
     return run
@@ -137,83 +99,62 @@ def get_run(conn: Connection, *, run_id: int) -> SyncRun:
 
 def find_running_run(conn: Connection) -> SyncRun | None:
     """The run under way, the latest one of several."""
-    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
-        return cur.execute(
-            """
-            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-                   new_items, updated_items, removed_items, total_items, errors
-              FROM sync_run_reports
-             WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
-               AND status = 'running'
-          ORDER BY id DESC
-             LIMIT 1
-            """
-        ).fetchone()
+    return row(conn, SyncRun, """
+        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+               new_items, updated_items, removed_items, total_items, errors
+          FROM sync_run_reports
+         WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
+           AND status = 'running'
+      ORDER BY id DESC
+         LIMIT 1
+        """)
 
 
 def find_last_run(conn: Connection) -> SyncRun | None:
     """The last run that is over."""
-    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
-        return cur.execute(
-            """
-            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-                   new_items, updated_items, removed_items, total_items, errors
-              FROM sync_run_reports
-             WHERE status <> 'running'
-          ORDER BY id DESC
-             LIMIT 1
-            """
-        ).fetchone()
+    return row(conn, SyncRun, """
+        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+               new_items, updated_items, removed_items, total_items, errors
+          FROM sync_run_reports
+         WHERE status <> 'running'
+      ORDER BY id DESC
+         LIMIT 1
+        """)
 
 
 def list_runs(conn: Connection, *, limit: int, offset: int) -> list[SyncRun]:
     """Runs, the newest first."""
-    with conn.cursor(row_factory=class_row(SyncRun)) as cur:
-        return cur.execute(
-            """
-            SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-                   new_items, updated_items, removed_items, total_items, errors
-              FROM sync_run_reports
-          ORDER BY id DESC
-             LIMIT %(limit)s
-            OFFSET %(offset)s
-            """,
-            {"limit": limit, "offset": offset},
-        ).fetchall()
+    return rows(conn, SyncRun, """
+        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
+               new_items, updated_items, removed_items, total_items, errors
+          FROM sync_run_reports
+      ORDER BY id DESC
+         LIMIT %(limit)s
+        OFFSET %(offset)s
+        """, {"limit": limit, "offset": offset})
 
 
 def count_runs(conn: Connection) -> int:
     """How many runs there are."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT count(*)
-              FROM sync_runs
-            """
-            )
-        )
+    return value(conn, """
+        SELECT count(*)
+          FROM sync_runs
+        """)
 
 
 def find_last_success(conn: Connection) -> datetime | None:
     """When an active person's list was last read completely."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT max(last_success_at)
-              FROM plex_users
-             WHERE active
-            """
-        ).fetchone()
+    return value(conn, """
+        SELECT max(last_success_at)
+          FROM plex_users
+         WHERE active
+        """)
 
 
 def find_next_run(conn: Connection) -> datetime | None:
     """When the next list is due; None if there is nobody to sync."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT min(next_sync_at)
-              FROM plex_users
-             WHERE active
-            """
-        ).fetchone()
+    return value(conn, """
+        SELECT min(next_sync_at)
+          FROM plex_users
+         WHERE active
+        """)

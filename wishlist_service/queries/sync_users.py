@@ -1,42 +1,88 @@
-"""People as the sync sees them: who is due, and how their reads ended."""
+"""People as the sync sees them: who is due and claimed by which scheduler, and how their reads ended."""
 
 from datetime import timedelta
 
 from psycopg import Connection
-from psycopg.rows import class_row, scalar_row
 
+from wishlist_service.db import row, rows, value
 from wishlist_service.errors import NotFound
-from wishlist_service.models import PlexAccount, SyncUser
+from wishlist_service.models import Change, PlexAccount, SyncUser, UserResult
+
+
+def is_anybody_due(conn: Connection) -> bool:
+    """Whether there is a list to read now."""
+    return value(conn, """
+        SELECT EXISTS (
+                   SELECT
+                     FROM plex_users
+                    WHERE active
+                      AND next_sync_at <= now())
+        """)
+
+
+def bring_forward(conn: Connection, *, interval: timedelta) -> int:
+    """Have those be due earlier whom a longer interval, or a clock that ran ahead, put off; returns how many."""
+    return conn.execute("""
+        UPDATE plex_users
+           SET next_sync_at = greatest(now(), last_attempt_at + %(interval)s)
+         WHERE next_sync_at > now() + %(interval)s * 1.1
+        """, {"interval": interval}).rowcount
+
+
+def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[int], lock_class: int) -> int | None:
+    """Lock the first person who is due, or will be within `ahead`, and whom no other connection has locked.
+
+    claimed_ids: whom this connection has locked, which PostgreSQL would let it lock again. The person may have been
+    read between the look and the lock: see find_due_user().
+    """
+    return row(conn, int, """
+        SELECT id
+          FROM (SELECT id
+                  FROM plex_users
+                 WHERE active
+                   AND next_sync_at <= now() + %(ahead)s
+                   AND id <> ALL (%(claimed_ids)s::integer[])
+              ORDER BY next_sync_at, id
+                 LIMIT 100) AS candidate   -- the limit keeps the condition below from being tried on others first
+         WHERE pg_try_advisory_lock(%(lock_class)s, id)
+         LIMIT 1
+        """, {"ahead": ahead, "claimed_ids": claimed_ids, "lock_class": lock_class})
+
+
+def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUser | None:
+    """The person, if they are still due within `ahead`."""
+    return row(conn, SyncUser, """
+        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
+               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+               list_changes
+          FROM plex_users
+         WHERE id = %(user_id)s
+           AND active
+           AND next_sync_at <= now() + %(ahead)s
+        """, {"user_id": user_id, "ahead": ahead})
 
 
 def list_active_users(conn: Connection) -> list[SyncUser]:
     """Everybody whose list is to be read, in the order they came."""
-    with conn.cursor(row_factory=class_row(SyncUser)) as cur:
-        return cur.execute(
-            """
-            SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-                   list_changes
-              FROM plex_users
-             WHERE active
-          ORDER BY id
-            """
-        ).fetchall()
+    return rows(conn, SyncUser, """
+        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
+               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+               list_changes
+          FROM plex_users
+         WHERE active
+      ORDER BY id
+        """)
 
 
 def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     """One person, active or not. Raises NotFound."""
-    with conn.cursor(row_factory=class_row(SyncUser)) as cur:
-        user = cur.execute(
-            """
-            SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-                   sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-                   list_changes
-              FROM plex_users
-             WHERE id = %(user_id)s
-            """,
-            {"user_id": user_id},
-        ).fetchone()
+    user = row(conn, SyncUser, """
+        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
+               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
+               list_changes
+          FROM plex_users
+         WHERE id = %(user_id)s
+        """, {"user_id": user_id})
     if user is None:
         raise NotFound(f"There is no user {user_id}.")
     return user
@@ -47,20 +93,16 @@ def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
 
     That is if they left, paused or changed the token meanwhile, or if this service changed their list.
     """
-    with conn.cursor() as cur:
-        row = cur.execute(
-            """
-            SELECT id
-              FROM plex_users
-             WHERE id = %(user_id)s
-               AND active
-               AND plex_token = %(plex_token)s
-               AND list_changes = %(list_changes)s
-               FOR NO KEY UPDATE
-            """,
-            {"user_id": user.id, "plex_token": user.plex_token, "list_changes": user.list_changes},
-        ).fetchone()
-    return row is not None
+    cur = conn.execute("""
+        SELECT id
+          FROM plex_users
+         WHERE id = %(user_id)s
+           AND active
+           AND plex_token = %(plex_token)s
+           AND list_changes = %(list_changes)s
+           FOR NO KEY UPDATE
+        """, {"user_id": user.id, "plex_token": user.plex_token, "list_changes": user.list_changes})
+    return cur.rowcount > 0
 
 
 def record_read(
@@ -69,13 +111,11 @@ def record_read(
     user_id: int,
     list_etag: str | None,
     list_size: int,
-    held: str | None,
-    held_removals: str | None,
+    change: Change,
     due_again_in: timedelta,
 ) -> None:
     """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET sync_state = CASE WHEN %(held)s::text IS NULL THEN 'ok' ELSE 'held' END,
                sync_detail = %(held)s,
@@ -87,22 +127,19 @@ def record_read(
                held_removals = %(held_removals)s,
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
-        """,
-        {
-            "user_id": user_id,
-            "list_etag": list_etag,
-            "list_size": list_size,
-            "held": held,
-            "held_removals": held_removals,
-            "due_again_in": due_again_in,
-        },
-    )
+        """, {
+        "user_id": user_id,
+        "list_etag": list_etag,
+        "list_size": list_size,
+        "held": change.held,
+        "held_removals": change.held_removals,
+        "due_again_in": due_again_in,
+    })
 
 
 def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedelta) -> None:
     """Plex confirmed that the list is still the one last read."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET sync_state = 'ok',
                sync_detail = NULL,
@@ -110,85 +147,52 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
                last_success_at = now(),
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id, "due_again_in": due_again_in},
-    )
+        """, {"user_id": user_id, "due_again_in": due_again_in})
 
 
 def record_failure(
-    conn: Connection, *, user_id: int, plex_token: str, sync_state: str, sync_detail: str, due_again_in: timedelta
+    conn: Connection, *, user: SyncUser, result: UserResult, tried: bool, due_again_in: timedelta
 ) -> None:
-    """The list could not be read with this token; what is known stays."""
-    conn.execute(
-        """
+    """The list could not be read with this token, or was not even tried; what is known stays."""
+    conn.execute("""
         UPDATE plex_users
-           SET sync_state = %(sync_state)s,
-               sync_detail = %(sync_detail)s,
-               last_attempt_at = now(),
+           SET sync_state = CASE WHEN %(tried)s THEN %(outcome)s ELSE sync_state END,
+               sync_detail = CASE WHEN %(tried)s THEN %(detail)s ELSE sync_detail END,
+               last_attempt_at = CASE WHEN %(tried)s THEN now() ELSE last_attempt_at END,
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
            AND plex_token = %(plex_token)s
-        """,
-        {
-            "user_id": user_id,
-            "plex_token": plex_token,
-            "sync_state": sync_state,
-            "sync_detail": sync_detail,
-            "due_again_in": due_again_in,
-        },
-    )
-
-
-def record_not_tried(conn: Connection, *, user_id: int, plex_token: str, due_again_in: timedelta) -> None:
-    """There was no sense in reading the list with this token; what is known stays."""
-    conn.execute(
-        """
-        UPDATE plex_users
-           SET next_sync_at = now() + %(due_again_in)s
-         WHERE id = %(user_id)s
-           AND plex_token = %(plex_token)s
-        """,
-        {"user_id": user_id, "plex_token": plex_token, "due_again_in": due_again_in},
-    )
+        """, vars(result) | {"plex_token": user.plex_token, "tried": tried, "due_again_in": due_again_in})
 
 
 def record_list_change(conn: Connection, *, user_id: int) -> None:
     """Note that this service changed the person's list at Plex: what is being read of it now must not be stored."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET list_changes = list_changes + 1,
                list_etag = NULL
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
 
 
 def make_due(conn: Connection, *, user_id: int) -> None:
     """Have the person's list be read soon."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET next_sync_at = now()
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
 
 
 def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> None:
     """Plex has said whose the person's present token is."""
-    conn.execute(
-        """
+    conn.execute("""
         UPDATE plex_users
            SET plex_uuid = %(uuid)s,
                plex_username = %(username)s,
                account_checked = true
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id, "uuid": account.uuid, "username": account.username},
-    )
+        """, {"user_id": user_id, "uuid": account.uuid, "username": account.username})
 
 
 def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
@@ -196,8 +200,7 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
 
     Of several callers each gets another person.
     """
-    return conn.execute(
-        """
+    return conn.execute("""
         UPDATE plex_users
            SET pinged_at = now()
          WHERE id = (
@@ -210,18 +213,12 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
                     LIMIT 1
                       FOR NO KEY UPDATE SKIP LOCKED)
      RETURNING id, name, plex_token
-        """
-    ).fetchone()
+        """).fetchone()
 
 
 def get_client_identifier(conn: Connection) -> str:
     """The X-Plex-Client-Identifier of this installation."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT client_identifier
-              FROM sync_state
-            """
-            )
-        )
+    return value(conn, """
+        SELECT client_identifier
+          FROM sync_state
+        """)

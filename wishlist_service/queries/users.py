@@ -1,13 +1,13 @@
-"""People: rows of plex_users."""
+"""People and their encrypted tokens: rows of plex_users."""
 
 from typing import Final
 
 from psycopg import Connection
 from psycopg.errors import UniqueViolation
-from psycopg.rows import class_row, scalar_row
 
+from wishlist_service.db import row, rows, value
 from wishlist_service.errors import Conflict, NotFound
-from wishlist_service.models import PlexAccount, PlexUser
+from wishlist_service.models import PlexUser, SealedToken
 
 NAME_TAKEN: Final = "Somebody of that name is already here (upper and lower case count as the same)."
 
@@ -20,108 +20,63 @@ _CONFLICTS = {
 
 def next_user_id(conn: Connection) -> int:
     """An id for somebody about to be added: their token is encrypted for it."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))
-            """
-            )
-        )
+    return value(conn, "SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))")
 
 
-def add_user(
-    conn: Connection,
-    *,
-    user_id: int,
-    name: str,
-    plex_token: str,
-    token_fingerprint: str,
-    token_masked: str,
-    account: PlexAccount | None,
-) -> None:
+def add_user(conn: Connection, *, user_id: int, name: str, token: SealedToken) -> None:
     """Add a person under an id of next_user_id(). Raises Conflict if the name, token or account is taken."""
     try:
-        conn.execute(
-            """
+        conn.execute("""
             INSERT INTO plex_users (
                    id, name, plex_token, token_fingerprint, token_masked, plex_uuid, plex_username, account_checked)
                    OVERRIDING SYSTEM VALUE
             VALUES (%(user_id)s, %(name)s, %(plex_token)s, %(token_fingerprint)s, %(token_masked)s,
                     %(uuid)s, %(username)s, %(uuid)s::text IS NOT NULL)
-            """,
-            {
-                "user_id": user_id,
-                "name": name,
-                "plex_token": plex_token,
-                "token_fingerprint": token_fingerprint,
-                "token_masked": token_masked,
-                "uuid": account.uuid if account else None,
-                "username": account.username if account else None,
-            },
-        )
+            """, vars(token) | {"user_id": user_id, "name": name})
     except UniqueViolation as error:
         raise _conflict(error) from error
 
 
 def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int) -> list[PlexUser]:
     """People in the order they came; `active` None lists all."""
-    with conn.cursor(row_factory=class_row(PlexUser)) as cur:
-        return cur.execute(
-            """
-            SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
-                   last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
-              FROM plex_user_reports
-             WHERE %(active)s::boolean IS NULL OR active = %(active)s
-          ORDER BY id
-             LIMIT %(limit)s
-            OFFSET %(offset)s
-            """,
-            {"active": active, "limit": limit, "offset": offset},
-        ).fetchall()
+    return rows(conn, PlexUser, """
+        SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
+               last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
+          FROM plex_user_reports
+         WHERE %(active)s::boolean IS NULL OR active = %(active)s
+      ORDER BY id
+         LIMIT %(limit)s
+        OFFSET %(offset)s
+        """, {"active": active, "limit": limit, "offset": offset})
 
 
 def count_users(conn: Connection, *, active: bool | None) -> int:
     """How many people there are; `active` None counts all."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return next(
-            cur.execute(
-                """
-            SELECT count(*)
-              FROM plex_users
-             WHERE %(active)s::boolean IS NULL OR active = %(active)s
-            """,
-                {"active": active},
-            )
-        )
+    return value(conn, """
+        SELECT count(*)
+          FROM plex_users
+         WHERE %(active)s::boolean IS NULL OR active = %(active)s
+        """, {"active": active})
 
 
 def list_missing_user_ids(conn: Connection, *, user_ids: list[int]) -> list[int]:
     """Those of the ids that nobody has."""
-    with conn.cursor(row_factory=scalar_row) as cur:
-        return cur.execute(
-            """
-            SELECT wanted.id
-              FROM unnest(%(user_ids)s::integer[]) AS wanted (id)
-             WHERE NOT EXISTS (SELECT FROM plex_users WHERE plex_users.id = wanted.id)
-          ORDER BY wanted.id
-            """,
-            {"user_ids": user_ids},
-        ).fetchall()
+    return rows(conn, int, """
+        SELECT wanted.id
+          FROM unnest(%(user_ids)s::integer[]) AS wanted (id)
+         WHERE NOT EXISTS (SELECT FROM plex_users WHERE plex_users.id = wanted.id)
+      ORDER BY wanted.id
+        """, {"user_ids": user_ids})
 
 
 def get_user(conn: Connection, *, user_id: int) -> PlexUser:
     """One person. Raises NotFound."""
-    with conn.cursor(row_factory=class_row(PlexUser)) as cur:
-        user = cur.execute(
-            """
-            SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
-                   last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
-              FROM plex_user_reports
-             WHERE id = %(user_id)s
-            """,
-            {"user_id": user_id},
-        ).fetchone()
+    user = row(conn, PlexUser, """
+        SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
+               last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
+          FROM plex_user_reports
+         WHERE id = %(user_id)s
+        """, {"user_id": user_id})
     if user is None:
         raise NotFound(f"There is no user {user_id}.")
     return user
@@ -129,79 +84,58 @@ def get_user(conn: Connection, *, user_id: int) -> PlexUser:
 
 def find_token_owner(conn: Connection, *, fingerprints: list[str]) -> tuple[int, str] | None:
     """Id and name of the person who has this token, whichever key its fingerprint was made with."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT id, name
           FROM plex_users
          WHERE token_fingerprint = ANY (%(fingerprints)s)
-        """,
-        {"fingerprints": fingerprints},
-    ).fetchone()
+        """, {"fingerprints": fingerprints}).fetchone()
 
 
 def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str] | None:
     """Id and name of the person with this Plex account."""
-    return conn.execute(
-        """
+    return conn.execute("""
         SELECT id, name
           FROM plex_users
          WHERE plex_uuid = %(uuid)s
-        """,
-        {"uuid": uuid},
-    ).fetchone()
+        """, {"uuid": uuid}).fetchone()
 
 
 def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | None]:
     """Uuid and username of the person's Plex account, as far as known. Raises NotFound."""
-    row = conn.execute(
-        """
+    account = conn.execute("""
         SELECT plex_uuid, plex_username
           FROM plex_users
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    ).fetchone()
-    if row is None:
+        """, {"user_id": user_id}).fetchone()
+    if account is None:
         raise NotFound(f"There is no user {user_id}.")
-    return row
+    return account
 
 
 def update_user(conn: Connection, *, user_id: int, name: str | None, active: bool | None) -> None:
     """Rename, pause or resume a person; None leaves as is. Raises NotFound, or Conflict if the name is taken."""
     try:
-        cur = conn.execute(
-            """
+        cur = conn.execute("""
             UPDATE plex_users
                SET name = coalesce(%(name)s, name),
                    active = coalesce(%(active)s, active),
                    next_sync_at = CASE WHEN %(active)s::boolean AND NOT active THEN now() ELSE next_sync_at END,
                    updated_at = now()
              WHERE id = %(user_id)s
-            """,
-            {"user_id": user_id, "name": name, "active": active},
-        )
+            """, {"user_id": user_id, "name": name, "active": active})
     except UniqueViolation as error:
         raise _conflict(error) from error
     if not cur.rowcount:
         raise NotFound(f"There is no user {user_id}.")
 
 
-def update_token(
-    conn: Connection,
-    *,
-    user_id: int,
-    plex_token: str,
-    token_fingerprint: str,
-    token_masked: str,
-    account: PlexAccount | None,
-) -> None:
+def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
     """Give a person another token: everything read with the old one is to be read anew.
 
     Raises NotFound, or Conflict if the token or account is taken.
     """
     try:
-        cur = conn.execute(
-            """
+        cur = conn.execute("""
             UPDATE plex_users
                SET plex_token = %(plex_token)s,
                    token_fingerprint = %(token_fingerprint)s,
@@ -216,16 +150,7 @@ def update_token(
                    next_sync_at = now(),
                    updated_at = now()
              WHERE id = %(user_id)s
-            """,
-            {
-                "user_id": user_id,
-                "plex_token": plex_token,
-                "token_fingerprint": token_fingerprint,
-                "token_masked": token_masked,
-                "uuid": account.uuid if account else None,
-                "username": account.username if account else None,
-            },
-        )
+            """, vars(token) | {"user_id": user_id})
     except UniqueViolation as error:
         raise _conflict(error) from error
     if not cur.rowcount:
@@ -234,16 +159,43 @@ def update_token(
 
 def remove_user(conn: Connection, *, user_id: int) -> None:
     """Erase a person, their token and their wishes. Raises NotFound."""
-    cur = conn.execute(
-        """
+    cur = conn.execute("""
         DELETE FROM plex_users
          WHERE id = %(user_id)s
-        """,
-        {"user_id": user_id},
-    )
+        """, {"user_id": user_id})
     if not cur.rowcount:
         raise NotFound(f"There is no user {user_id}.")
 
 
 def _conflict(error: UniqueViolation) -> Conflict:
     return Conflict(_CONFLICTS[error.diag.constraint_name or ""])
+
+
+def list_tokens(conn: Connection, *, active: bool | None = None) -> list[tuple[int, str, str]]:
+    """Id, name and encrypted token of people; `active` None lists all."""
+    return conn.execute("""
+        SELECT id, name, plex_token
+          FROM plex_users
+         WHERE %(active)s::boolean IS NULL OR active = %(active)s
+      ORDER BY id
+        """, {"active": active}).fetchall()
+
+
+def lock_tokens(conn: Connection) -> list[tuple[int, str, str]]:
+    """All that list_tokens() lists, and nobody else changes them until this transaction ends."""
+    return conn.execute("""
+        SELECT id, name, plex_token
+          FROM plex_users
+      ORDER BY id
+           FOR NO KEY UPDATE
+        """).fetchall()
+
+
+def replace_ciphertext(conn: Connection, *, user_id: int, plex_token: str, token_fingerprint: str) -> None:
+    """Store the same token encrypted anew: nothing has to be read again."""
+    conn.execute("""
+        UPDATE plex_users
+           SET plex_token = %(plex_token)s,
+               token_fingerprint = %(token_fingerprint)s
+         WHERE id = %(user_id)s
+        """, {"user_id": user_id, "plex_token": plex_token, "token_fingerprint": token_fingerprint})

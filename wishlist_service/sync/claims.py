@@ -19,7 +19,7 @@ from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import Conflict, SyncRunning
 from wishlist_service.models import SyncUser
-from wishlist_service.queries import claims, locks, sync_runs, sync_users
+from wishlist_service.queries import locks, sync_runs, sync_users
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Claim:
     """For all people of the run: a household stays together, groups of many people drift apart."""
     asked_for: bool
     """True when one person's sync was asked for by id."""
-    in_hand: set[int] = field(default_factory=set[int])
+    claimed_ids: set[int] = field(default_factory=set[int])
     """Whom a scheduled run has locked."""
 
 
@@ -74,13 +74,13 @@ def claim_due(config: Config) -> Claim | None:
     Raises SyncRunning while a run that was asked for goes on, and OperationalError when the database is away.
     """
     ahead = min(_LONGEST_AHEAD, timedelta(hours=config.sync_interval_hours) / 20)
-    in_hand: set[int] = set()
+    claimed_ids: set[int] = set()
     conn = db.connect(config.database_url, role="sync")
     try:
         first = None
-        if claims.is_anybody_due(conn):
+        if sync_users.is_anybody_due(conn):
             _exclude_others(conn, scheduled=True)
-            first = _claim_person(conn, ahead=_NOW, in_hand=in_hand)
+            first = _claim_person(conn, ahead=_NOW, claimed_ids=claimed_ids)
         if first is None:
             conn.close()
             return None
@@ -88,15 +88,15 @@ def claim_due(config: Config) -> Claim | None:
     except BaseException:
         conn.close()
         raise
-    people = _claim_people(conn, first, ahead=ahead, in_hand=in_hand)
-    return Claim(conn, run_id, "scheduled", people, _draw_due_again(config), asked_for=False, in_hand=in_hand)
+    people = _claim_people(conn, first, ahead=ahead, claimed_ids=claimed_ids)
+    return Claim(conn, run_id, "scheduled", people, _draw_due_again(config), asked_for=False, claimed_ids=claimed_ids)
 
 
 def release(claimed: Claim, user: SyncUser) -> None:
     """Let others have the person: what became of them is committed."""
-    if user.id in claimed.in_hand:
+    if user.id in claimed.claimed_ids:
         locks.unlock_person(claimed.conn, user_id=user.id)
-        claimed.in_hand.remove(user.id)
+        claimed.claimed_ids.remove(user.id)
 
 
 def _exclude_others(conn: Connection, *, scheduled: bool = False) -> None:
@@ -120,22 +120,24 @@ def _open_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
     return run_id
 
 
-def _claim_people(conn: Connection, first: SyncUser, *, ahead: timedelta, in_hand: set[int]) -> Iterator[SyncUser]:
+def _claim_people(conn: Connection, first: SyncUser, *, ahead: timedelta, claimed_ids: set[int]) -> Iterator[SyncUser]:
     yield first
     for _ in range(MOST_PEOPLE - 1):
-        person = _claim_person(conn, ahead=ahead, in_hand=in_hand)
+        person = _claim_person(conn, ahead=ahead, claimed_ids=claimed_ids)
         if person is None:
             return
         yield person
 
 
-def _claim_person(conn: Connection, *, ahead: timedelta, in_hand: set[int]) -> SyncUser | None:
+def _claim_person(conn: Connection, *, ahead: timedelta, claimed_ids: set[int]) -> SyncUser | None:
     while (
-        user_id := claims.claim_due_user_id(conn, ahead=ahead, in_hand=list(in_hand), lock_class=locks.PERSON_LOCKS)
+        user_id := sync_users.claim_due_user_id(
+            conn, ahead=ahead, claimed_ids=list(claimed_ids), lock_class=locks.PERSON_LOCKS
+        )
     ) is not None:
         # Whoever had them may have finished after the statement began to look, and before it locked.
-        if person := claims.find_due_user(conn, user_id=user_id, ahead=ahead):
-            in_hand.add(user_id)
+        if person := sync_users.find_due_user(conn, user_id=user_id, ahead=ahead):
+            claimed_ids.add(user_id)
             return person
         locks.unlock_person(conn, user_id=user_id)
     return None

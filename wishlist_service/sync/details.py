@@ -18,7 +18,7 @@ from wishlist_service.config import Config
 from wishlist_service.errors import RateLimited, SyncFailure
 from wishlist_service.models import TitleDetails, TitleQuestion
 from wishlist_service.plex.titles import PlexTitles
-from wishlist_service.queries import claims, details, locks
+from wishlist_service.queries import details, locks, sync_users
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Details:
         """After a pause: whether there is still time for a question."""
         self._on_asked()
         in_time = time.monotonic() < self._until
-        return in_time and not self._stop.wait(self._pause_seconds) and not claims.is_anybody_due(conn)
+        return in_time and not self._stop.wait(self._pause_seconds) and not sync_users.is_anybody_due(conn)
 
     def _token(self, question: TitleQuestion) -> str:
         return self._cipher.decrypt(question.plex_token, owner=question.user_id)

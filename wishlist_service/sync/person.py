@@ -113,21 +113,11 @@ def _fail(
     due_again_in: timedelta,
     tried: bool = True,
 ) -> UserResult:
-    error = {"user_id": user.id, "name": user.name, "state": state, "detail": detail}
+    result = UserResult(user_id=user.id, name=user.name, outcome=state, detail=detail)
     with conn.transaction():
-        if tried:
-            sync_users.record_failure(
-                conn,
-                user_id=user.id,
-                plex_token=user.plex_token,
-                sync_state=state,
-                sync_detail=detail,
-                due_again_in=due_again_in,
-            )
-        else:
-            sync_users.record_not_tried(conn, user_id=user.id, plex_token=user.plex_token, due_again_in=due_again_in)
-        sync_runs.add_progress(conn, run_id=run_id, errors=[error])
-    return UserResult(user_id=user.id, name=user.name, outcome=state, detail=detail)
+        sync_users.record_failure(conn, user=user, result=result, tried=tried, due_again_in=due_again_in)
+        sync_runs.add_result(conn, run_id=run_id, result=result)
+    return result
 
 
 def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int, due_again_in: timedelta) -> UserResult:
@@ -145,16 +135,7 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int, due_aga
         else:
             merging.name_run(conn, run_id=run_id)
             result = _merge_list(conn, user, read.watchlist, due_again_in=due_again_in)
-        sync_runs.add_progress(
-            conn,
-            run_id=run_id,
-            users_processed=1,
-            items_fetched=result.titles,
-            new_items=result.new_items,
-            updated_items=result.updated_items,
-            removed_items=result.removed_items,
-            errors=[],
-        )
+        sync_runs.add_result(conn, run_id=run_id, result=result)
     return result
 
 
@@ -188,14 +169,9 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     if listed_again:
         merging.end_keeping(conn, user_id=user.id, uids=listed_again)
     left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
+    etag = None if change.held or listed_again else read.etag
     sync_users.record_read(
-        conn,
-        user_id=user.id,
-        list_etag=None if change.held or listed_again else read.etag,
-        list_size=read.size,
-        held=change.held,
-        held_removals=change.held_removals,
-        due_again_in=due_again_in,
+        conn, user_id=user.id, list_etag=etag, list_size=read.size, change=change, due_again_in=due_again_in
     )
     skipped = len(read.unreadable_keys) + read.unidentified
     if skipped:

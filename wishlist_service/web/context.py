@@ -91,7 +91,7 @@ def read_for(
 
 def read_user_ids(query: Fields) -> list[int] | None:
     """The people named by the parameter `user`, a fault for each that is nobody; None if it was not given."""
-    user_ids = query.integers("user", least=1, most=LARGEST_ID)
+    user_ids = query.integers("user", minimum=1, maximum=LARGEST_ID)
     for user_id in read(list_missing_user_ids, user_ids=user_ids) if user_ids else []:
         query.fault("user", f"{user_id} is nobody's id.")
     return user_ids

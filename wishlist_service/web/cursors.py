@@ -43,7 +43,7 @@ def read_event_cursor(query: Fields, name: str, *, order: str) -> EventPlace | N
 
 
 def _read(query: Fields, name: str, sort: str, order: str, place: Callable[..., AnyPlace]) -> AnyPlace | None:
-    cursor = query.text(name, most=_LONGEST, default=None) or ""
+    cursor = query.optional_text(name, maximum=_LONGEST) or ""
     if not 1 <= len(cursor) <= _LONGEST:
         return None
     try:

@@ -2,19 +2,23 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final, overload
+from functools import partial
+from typing import Final, TypeVar, overload
 
 from flask import Request
 from werkzeug.exceptions import BadRequest, LengthRequired, UnsupportedMediaType
 
+from wishlist_service.config import parse_choice, parse_flag, parse_integer, parse_number
 from wishlist_service.errors import Fault, Invalid
 
 LARGEST_ID: Final = 2**31 - 1
 _DAY: Final = r"\d{4}-\d\d-\d\d"
 _MOMENT: Final = re.compile(rf"{_DAY}(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{{1,6}})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
-_REQUIRED: Final = object()
+
+Value = TypeVar("Value")
+Default = TypeVar("Default")
 
 
 class Fields:
@@ -74,14 +78,16 @@ class Fields:
         if self._faults:
             raise Invalid(self._faults)
 
-    @overload
-    def text(self, name: str, *, most: int) -> str: ...
-    @overload
-    def text(self, name: str, *, most: int, default: None) -> str | None: ...
-    def text(self, name: str, *, most: int, default: object = _REQUIRED) -> str | None:
-        """A text of 1 to `most` characters on one line, in Unicode's composed form, without spaces around it."""
-        if not self._has(name, required=default is _REQUIRED):
-            return None if default is None else ""
+    def text(self, name: str, *, maximum: int) -> str:
+        """A required text, as optional_text() reads it."""
+        if name not in self:
+            self.fault(name, "is missing.")
+        return self.optional_text(name, maximum=maximum) or ""
+
+    def optional_text(self, name: str, *, maximum: int) -> str | None:
+        """A text of 1 to `maximum` characters on one line, in Unicode's composed form, without spaces around it."""
+        if not self._has(name):
+            return None
         value = self._values[name]
         if not isinstance(value, str):
             self.fault(name, "must be a text.")
@@ -91,79 +97,53 @@ class Fields:
             self.fault(name, "must not hold control characters or broken Unicode.")
         elif text and all(unicodedata.category(character) == "Cf" for character in text):
             self.fault(name, "must have something that can be seen.")
-        elif not 1 <= len(text) <= most:
-            self.fault(name, f"must have 1 to {most} characters.")
+        elif not 1 <= len(text) <= maximum:
+            self.fault(name, f"must have 1 to {maximum} characters.")
         return text
 
-    @overload
-    def token(self, name: str) -> str: ...
-    @overload
-    def token(self, name: str, *, default: None) -> str | None: ...
-    def token(self, name: str, *, default: object = _REQUIRED) -> str | None:
-        """A Plex token; it travels in a header, so only visible ASCII may be in it."""
-        if default is None and name not in self:
-            self._has(name)
-            return None
-        token = self.text(name, most=2000)
+    def token(self, name: str) -> str:
+        """A required Plex token; it travels in a header, so only visible ASCII may be in it."""
+        token = self.text(name, maximum=2000)
         if not (token.isascii() and token.isprintable() and " " not in token):
             self.fault(name, "must hold only visible ASCII characters, no spaces.")
         return token
 
+    def optional_token(self, name: str) -> str | None:
+        """A token, as token() reads it."""
+        return self.token(name) if self._has(name) else None
+
     def choice(self, name: str, options: tuple[str, ...], *, default: str | None) -> str | None:
         """One of the options."""
-        if not self._has(name):
-            return default
-        value = self._values[name]
-        if not isinstance(value, str) or value not in options:
-            self.fault(name, f"must be one of {', '.join(options)}.")
-            return default
-        return value
+        return self._parsed(name, default, partial(parse_choice, options=options))
 
     def flag(self, name: str) -> bool | None:
         """True or false, in a query string as a word; None if absent."""
-        if not self._has(name):
-            return None
-        value = self._values[name]
-        if self._texts and value in ("true", "false"):
-            return value == "true"
-        if not self._texts and isinstance(value, bool):
-            return value
-        self.fault(name, "must be true or false.")
-        return None
+        if self._texts:
+            return self._parsed(name, None, parse_flag)
+        if self._has(name) and not isinstance(self._values[name], bool):
+            self.fault(name, "must be true or false.")
+        return self._values.get(name) is True if name in self else None
 
     @overload
-    def integer(self, name: str, *, least: int, most: int, default: int) -> int: ...
+    def integer(self, name: str, *, minimum: int, maximum: int, default: int) -> int: ...
     @overload
-    def integer(self, name: str, *, least: int, most: int, default: None = None) -> int | None: ...
-    def integer(self, name: str, *, least: int, most: int, default: int | None = None) -> int | None:
+    def integer(self, name: str, *, minimum: int, maximum: int, default: None = None) -> int | None: ...
+    def integer(self, name: str, *, minimum: int, maximum: int, default: int | None = None) -> int | None:
         """A whole number of the query string."""
-        if not self._has(name):
-            return default
-        number = self._parse_integer(name, self._values[name], least=least, most=most)
-        return default if number is None else number
+        return self._parsed(name, default, partial(parse_integer, minimum=minimum, maximum=maximum))
 
-    def integers(self, name: str, *, least: int, most: int) -> list[int] | None:
+    def integers(self, name: str, *, minimum: int, maximum: int) -> list[int] | None:
         """The different whole numbers of a repeatable parameter; None if absent."""
         if not self._has(name):
             return None
         values = self._values[name]
-        numbers = [
-            self._parse_integer(name, value, least=least, most=most)
-            for value in (values if isinstance(values, list) else [values])
-        ]
+        parse = partial(parse_integer, minimum=minimum, maximum=maximum)
+        numbers = [self._parse(name, each, None, parse) for each in (values if isinstance(values, list) else [values])]
         return sorted({number for number in numbers if number is not None})
 
-    def number(self, name: str, *, least: float, most: float, default: float) -> float:
+    def number(self, name: str, *, minimum: float, maximum: float, default: float) -> float:
         """A number of the query string."""
-        if not self._has(name):
-            return default
-        text = str(self._values[name])
-        # float() alone would take underscores, spaces and words
-        value = float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else None
-        if value is None or not least <= value <= most:
-            self.fault(name, f"must be a number from {least:g} to {most:g}.")
-            return default
-        return value
+        return self._parsed(name, default, partial(parse_number, minimum=minimum, maximum=maximum))
 
     def moment(self, name: str) -> datetime | None:
         """A moment as RFC 3339 writes it, or the beginning of a day in UTC; None if absent."""
@@ -180,16 +160,16 @@ class Fields:
             return None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
-    def _parse_integer(self, name: str, value: object, *, least: int, most: int) -> int | None:
-        text = str(value)
-        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 19 else None
-        if number is None or not least <= number <= most:
-            self.fault(name, f"must be a whole number from {least} to {most}.")
-            return None
-        return number
+    def _parsed(self, name: str, default: Default, parse: Callable[[str], Value]) -> Value | Default:
+        return self._parse(name, self._values[name], default, parse) if self._has(name) else default
 
-    def _has(self, name: str, *, required: bool = False) -> bool:
+    def _parse(self, name: str, value: object, default: Default, parse: Callable[[str], Value]) -> Value | Default:
+        try:
+            return parse(str(value))
+        except ValueError as error:
+            self.fault(name, f"{error}.")
+            return default
+
+    def _has(self, name: str) -> bool:
         self._read.add(name)
-        if name not in self._values and required:
-            self.fault(name, "is missing.")
-        return name in self._values
+        return name in self

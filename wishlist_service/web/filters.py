@@ -26,13 +26,13 @@ def read_filters(
     """
     only_type = media_types[0] if len(media_types) == 1 else None
     return WishlistFilter(
-        search=query.text("search", most=200, default=None),
-        year=query.integer("year", least=1, most=9999),
+        search=query.optional_text("search", maximum=200),
+        year=query.integer("year", minimum=1, maximum=9999),
         media_type=query.choice("media_type", media_types, default=only_type),
         user_ids=read_user_ids(query) if user_id is None else [user_id],
         every_user=user_id is None and query.choice("match", ("any", "all"), default="any") == "all",
-        min_wanted=query.integer("min_wanted", least=1, most=LARGEST_ID),
-        genre=query.text("genre", most=100, default=None),
+        min_wanted=query.integer("min_wanted", minimum=1, maximum=LARGEST_ID),
+        genre=query.optional_text("genre", maximum=100),
         available=query.flag("available"),
         missing=query.choice("missing", missing, default=None),
     )

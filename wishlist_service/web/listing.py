@@ -7,7 +7,7 @@ from flask import request
 
 from wishlist_service.errors import NotFound
 from wishlist_service.models import ItemPage, Place, WishlistFilter
-from wishlist_service.queries import item_pages, wishlist
+from wishlist_service.queries import wishlist
 from wishlist_service.web.context import read
 from wishlist_service.web.cursors import make_cursor, read_cursor
 from wishlist_service.web.fields import LARGEST_ID, Fields
@@ -37,8 +37,8 @@ def read_listing(*, user_id: int | None = None) -> Listing:
     sort = sort or "added_at"
     order = query.choice("order", ("asc", "desc"), default=None) or ("asc" if sort == "title" else "desc")
     after = read_cursor(query, "after", sort=sort, order=order)
-    limit = query.integer("limit", least=1, most=500, default=50)
-    offset = query.integer("offset", least=0, most=LARGEST_ID, default=0)
+    limit = query.integer("limit", minimum=1, maximum=500, default=50)
+    offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     if after and offset:
         query.fault("offset", "cannot be given together with after.")
     query.done()
@@ -47,7 +47,7 @@ def read_listing(*, user_id: int | None = None) -> Listing:
 
 def get_page(listing: Listing) -> tuple[ItemPage, str | None]:
     """The page, and the cursor of the next one; None at the end."""
-    page = read(item_pages.list_items, **vars(listing))
+    page = read(wishlist.list_items, **vars(listing))
     return page, make_cursor(listing.sort, listing.order, page.next) if page.next else None
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from psycopg import Connection
 
@@ -45,9 +46,9 @@ def take_off(
     outcomes: list[Outcome] = []
     away: SyncFailure | None = None
     for wisher in wishers:
+        became = partial(Outcome, id=wisher.id, name=wisher.name)
         if not wisher.wants or dry_run:
-            word = "would_be_removed" if wisher.wants else "not_on_list"
-            outcomes.append(Outcome(id=wisher.id, name=wisher.name, outcome=word))
+            outcomes.append(became(outcome="would_be_removed" if wisher.wants else "not_on_list"))
             continue
         try:
             if away:
@@ -55,9 +56,7 @@ def take_off(
             plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid, tries=1)
         except SyncFailure as failure:
             away = failure if isinstance(failure, RateLimited | Unreachable) else None
-            outcomes.append(
-                Outcome(id=wisher.id, name=wisher.name, outcome="failed", state=failure.state, detail=str(failure))
-            )
+            outcomes.append(became(outcome="failed", state=failure.state, detail=str(failure)))
             logger.warning(
                 'title not taken off a watchlist user=%s uid=%s state=%s reason="%s"',
                 wisher.id, wisher.uid, failure.state, failure,
@@ -67,22 +66,22 @@ def take_off(
             locks.lock_wishlist(conn)
             merging.remove_wishes(conn, user_id=wisher.id, uids=[wisher.uid])
             sync_users.record_list_change(conn, user_id=wisher.id)
-        outcomes.append(Outcome(id=wisher.id, name=wisher.name, outcome="removed"))
+        outcomes.append(became(outcome="removed"))
         logger.info("title taken off a watchlist user=%s uid=%s", wisher.id, wisher.uid)
     return outcomes
 
 
-def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: set[int]) -> bool:
-    """Take one title off its person's list and keep the wish; False if there is none, of nobody in `but`.
+def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_ids: set[int]) -> bool:
+    """Take one title off its person's list and keep the wish; False if there is none, of nobody in `except_ids`.
 
     The wish counts as kept before Plex is asked: whatever happens then, no sync takes its absence for a removal.
     If it stays on the list after all, a later read finds it there and it is tried again. Only if Plex asks to slow
     down it is certain to be there still, and kept no longer.
-    Somebody whose token fails joins `but`. Raises RateLimited and Unreachable.
+    Somebody whose token fails joins `except_ids`. Raises RateLimited and Unreachable.
     """
     with conn.transaction():
         locks.lock_wishlist(conn)
-        wisher = wishes.claim_to_keep(conn, but=sorted(but))
+        wisher = wishes.claim_to_keep(conn, except_ids=sorted(except_ids))
         if wisher is None:
             return False
         sync_users.record_list_change(conn, user_id=wisher.id)  # killed from here on, the next read is a full one
@@ -99,7 +98,7 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, but: se
         raise
     except SyncFailure as failure:
         if not isinstance(failure, TitleUnknown):
-            but.add(wisher.id)
+            except_ids.add(wisher.id)
         logger.warning(
             'wish kept but still on its watchlist user=%s uid=%s reason="%s"', wisher.id, wisher.uid, failure
         )

@@ -103,7 +103,7 @@ class GivingBack:
                 running = sync_runs.find_running_run(conn)
                 if running and running.trigger != "scheduled":  # it reads people who are not due, too
                     return
-                if not watchlists.keep_one(conn, self._plex, self._cipher, but=failed):
+                if not watchlists.keep_one(conn, self._plex, self._cipher, except_ids=failed):
                     return
                 self._stop.wait(self._config.page_pause_seconds)
 
