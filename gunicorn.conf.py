@@ -14,10 +14,8 @@ import time
 from pathlib import Path
 
 from wishlist_service.config import load_config
-from wishlist_service.process.memory import give_memory_back
 
 settings = load_config()
-give_memory_back()
 
 # Where the workers count requests for /metrics; prometheus-client looks for it when it is imported.
 # It is there already when this file is read again after a SIGHUP.
@@ -27,7 +25,7 @@ if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: P
     atexit.register(lambda: os.getpid() == master and shutil.rmtree(counts, ignore_errors=True))
 
 gc.disable()  # nothing of what is imported is garbage
-from wishlist_service.app import close_app, open_app, parts_of  # noqa: E402
+from wishlist_service.app import close_app, context_of, open_app  # noqa: E402
 from wishlist_service.tokens import warn_of_unreadable  # noqa: E402
 from wishlist_service.web.worker import SILENT_SECONDS, WebWorker, tell_slow_client_plainly  # noqa: E402
 
@@ -73,7 +71,7 @@ def when_ready(server):
 def get_to_know_tokens(worker):
     """After the first requests: have the keys before they are needed, for they take 16 MB, and warn in one worker."""
     time.sleep(1)
-    cipher = parts_of(worker.wsgi).cipher
+    cipher = context_of(worker.wsgi).cipher
     cipher.derive_keys()
     if worker.age == 1:
         warn_of_unreadable(settings.database_url, cipher)
@@ -82,13 +80,13 @@ def get_to_know_tokens(worker):
 def post_worker_init(worker):
     """Open the pool in the worker, one opened before the fork would be shared; at SIGTERM end a running sync early."""
     open_app(worker.wsgi)
-    parts_of(worker.wsgi).links.watch()
+    context_of(worker.wsgi).links.watch()
     threading.Thread(target=get_to_know_tokens, args=(worker,), daemon=True).start()
     finish_requests = signal.getsignal(signal.SIGTERM)
 
     def stop(number, frame):
         # from another thread: the main one may be holding the event's lock
-        threading.Thread(target=parts_of(worker.wsgi).stop.set).start()
+        threading.Thread(target=context_of(worker.wsgi).stop.set).start()
         finish_requests(number, frame)
 
     signal.signal(signal.SIGTERM, stop)

@@ -19,7 +19,7 @@ from tests.support.sign_ins import add_pending_and_failed
 from wishlist_service.api.docs import read_document
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.web.context import PAGES
-from wishlist_service.web.cursors import make_cursor
+from wishlist_service.web.listing import make_cursor
 
 OPENAPI = read_document()
 FORMATS = Draft202012Validator.FORMAT_CHECKER

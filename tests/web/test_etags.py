@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
+from wishlist_service.web.replies import MOST_BYTES, Kept, Replies
 
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.plex_faults import status
 from tests.support.processes import call, gunicorn, request, settings_for
 from wishlist_service.app import close_app, create_app, open_app
-from wishlist_service.web.replies import MOST_BYTES, Kept, Replies
 
 LIST = "/api/wishlist?sort=title"
 ITEM = f"/api/wishlist/{1:024x}"

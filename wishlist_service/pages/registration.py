@@ -8,7 +8,6 @@ from wishlist_service.pages import (
     assets,
     feeds,
     people,
-    problem_pages,
     sign_in,
     sign_ins,
     title,
@@ -18,17 +17,17 @@ from wishlist_service.pages import (
 from wishlist_service.pages.origin import refuse_other_sites
 from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import colour, initials, join_names, rfc3339, state_of, title_address, web_url
-from wishlist_service.web.context import PAGES
+from wishlist_service.web.auth import mark_page
 
 
 def register_pages(app: Flask) -> None:
     """Make the app show pages."""
-    site = Blueprint(PAGES.rstrip("."), __name__)
+    pages = Blueprint("pages", __name__)
     for module in (wall, title, title_actions, people, sign_ins, activity, feeds, sign_in, assets):
-        site.register_blueprint(module.bp)
-    site.before_request(refuse_other_sites)
-    app.register_blueprint(site)
-    app.after_request(problem_pages.show_problem)
+        pages.register_blueprint(module.bp)
+    pages.url_value_preprocessor(mark_page)  # runs before check_key, which any before_request would follow
+    pages.before_request(refuse_other_sites)
+    app.register_blueprint(pages)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     for each in (amount, colour, initials, join_names, rfc3339, title_address, web_url):

@@ -7,12 +7,12 @@ program expects a number makes it refuse the whole list.
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row, tuple_row
 
-from wishlist_service.models import Feed, Knowledge, WishlistFilter
+from wishlist_service.models import Feed, FeedReadiness, WishlistFilter
 
 
-def get_knowledge(conn: Connection, *, user_ids: list[int]) -> Knowledge:
+def get_readiness(conn: Connection, *, user_ids: list[int]) -> FeedReadiness:
     """What there is to build lists on; of these people: who is paused, and whose list was never read."""
-    with conn.cursor(row_factory=class_row(Knowledge)) as cur:
+    with conn.cursor(row_factory=class_row(FeedReadiness)) as cur:
         return next(
             cur.execute(
                 """
