@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from wishlist_service.config import load_config
+from wishlist_service.web.worker import SILENT_SECONDS, WebWorker, tell_slow_client_plainly
 
 settings = load_config()
 
@@ -24,20 +25,13 @@ if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: P
     master = os.getpid()
     atexit.register(lambda: os.getpid() == master and shutil.rmtree(counts, ignore_errors=True))
 
-gc.disable()  # nothing of what is imported is garbage
-from wishlist_service.app import close_app, context_of, open_app  # noqa: E402
-from wishlist_service.tokens import warn_of_unreadable  # noqa: E402
-from wishlist_service.web.worker import SILENT_SECONDS, WebWorker, tell_slow_client_plainly  # noqa: E402
-
-gc.enable()
-
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_workers
 # two more than database connections: while all of those are stuck, somebody is left to say so
 threads = settings.web_threads + 2
-# Loaded once and shared by the forked workers: 53 instead of 76 MB for two. A fault in the
-# settings or the code ends gunicorn at once instead of respawning workers.
-preload_app = True
+# The workers import the application, this file does not: the first process never serves, and its copy would take
+# memory for nothing.
+worker_class = WebWorker
 # heartbeat files on a disk could block a worker
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # writes into the home directory, which a container has read-only
@@ -55,21 +49,23 @@ logconfig_dict = {
     "formatters": {"generic": {"()": "wishlist_service.process.logs.LineFormatter"}},
     "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
 }
-worker_class = WebWorker
 
 
 def when_ready(server):
-    """Keep the garbage collector from copying pages shared with the workers."""
+    """Called before the first worker is forked."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # migrate has it wait until somebody listens
     # a client that stops sending in the middle of a request must not keep a thread for ever
     logging.getLogger("gunicorn.error").addFilter(tell_slow_client_plainly)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
-    gc.freeze()
+    gc.freeze()  # the collector of a worker would write to the pages that it shares with this process
 
 
 def get_to_know_tokens(worker):
     """After the first requests: have the keys before they are needed, for they take 16 MB, and warn in one worker."""
+    from wishlist_service.app import context_of
+    from wishlist_service.tokens import warn_of_unreadable
+
     time.sleep(1)
     cipher = context_of(worker.wsgi).cipher
     cipher.derive_keys()
@@ -79,6 +75,8 @@ def get_to_know_tokens(worker):
 
 def post_worker_init(worker):
     """Open the pool in the worker, one opened before the fork would be shared; at SIGTERM end a running sync early."""
+    from wishlist_service.app import context_of, open_app
+
     open_app(worker.wsgi)
     context_of(worker.wsgi).links.watch()
     threading.Thread(target=get_to_know_tokens, args=(worker,), daemon=True).start()
@@ -94,4 +92,7 @@ def post_worker_init(worker):
 
 def worker_exit(server, worker):
     """Wait for the sync that runs in this worker, if any."""
-    close_app(worker.wsgi)
+    from wishlist_service.app import close_app
+
+    if hasattr(worker, "wsgi"):  # not if the application could not be loaded
+        close_app(worker.wsgi)

@@ -30,6 +30,9 @@ CHECKOUT: Final = Path(__file__).parent.parent
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 15  # each ends by itself within 10
 
+# glibc by itself keeps an arena for each thread, and what one large reply once took. The Dockerfile sets the same.
+MEMORY: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+
 _SPARE_TOKEN: Final = "demo-token-of-dora-0004"  # the simulated Plex knows it too
 
 Child = subprocess.Popen[str]
@@ -143,6 +146,7 @@ def _start(stack: ExitStack, name: str, command: list[str], *, stdout: int | Non
     child = subprocess.Popen(
         command,
         cwd=CHECKOUT,
+        env=MEMORY | os.environ,
         stdout=stdout,
         text=True,
         start_new_session=True,  # a Ctrl-C in the terminal reaches us alone, we stop the others in order

@@ -1,6 +1,6 @@
 """All pages, put together under one blueprint."""
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Response
 
 from wishlist_service import __version__
 from wishlist_service.pages import (
@@ -27,6 +27,7 @@ def register_pages(app: Flask) -> None:
         pages.register_blueprint(module.bp)
     pages.url_value_preprocessor(mark_page)  # runs before check_key, which any before_request would follow
     pages.before_request(refuse_other_sites)
+    pages.after_request(_vary_by_cookie)
     app.register_blueprint(pages)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -35,3 +36,8 @@ def register_pages(app: Flask) -> None:
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
     app.context_processor(lambda: {"version": __version__})
+
+
+def _vary_by_cookie(response: Response) -> Response:
+    response.vary.add("Cookie")
+    return response

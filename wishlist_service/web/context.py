@@ -5,7 +5,6 @@ import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from flask import Response, current_app, g, request
@@ -19,7 +18,7 @@ from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
-from wishlist_service.web.response_cache import CachedResponse, ResponseCache
+from wishlist_service.web.response_cache import ResponseCache
 from wishlist_service.web.wrong_keys import WrongKeys
 
 READING: Final = ("GET", "HEAD", "OPTIONS")
@@ -88,7 +87,7 @@ def reply(make_body: Callable[[], str | Feed], *, content_type: str = "applicati
     if request.if_none_match.contains_weak(etag) and not request.if_none_match.star_tag:
         response.status_code = 304
         return response
-    cached = shared.cache.get(generation, key, partial(_make, make_body))
+    cached = shared.cache.get(generation, key, make_body)
     response.data = cached.body
     if cached.skipped is not None:
         response.headers[SKIPPED] = cached.skipped
@@ -99,7 +98,7 @@ def reply_of_this_second(make_body: Callable[[], str]) -> Response:
     """Return the same where the body also changes by the clock: it is kept for a second, the ETag is of the body."""
     shared, key = context(), f"{int(time.time())} {cache_key(request.environ, g.names_shown, g.role)}"
     generation = db.read(shared.pool, get_generation)
-    return reply_with(shared.cache.get(generation, key, partial(_make, make_body)).body)
+    return reply_with(shared.cache.get(generation, key, make_body).body)
 
 
 def reply_with(body: bytes) -> Response:
@@ -118,8 +117,3 @@ def cache_key(environ: dict[str, Any], names_shown: bool, role: str) -> str:
     # With the address we were reached under: feeds hold links, and those of an invented host are for nobody else.
     address = f"{environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ.get('SCRIPT_NAME')}"
     return f"{__version__} {names_shown} {role} {address} {environ['PATH_INFO']}?{query}"
-
-
-def _make(make_body: Callable[[], str | Feed]) -> CachedResponse:
-    made = make_body()
-    return CachedResponse(made.body.encode(), made.skipped) if isinstance(made, Feed) else CachedResponse(made.encode())

@@ -8,8 +8,6 @@ from typing import Final
 from flask import Response, request
 from prometheus_client import CollectorRegistry, Counter
 
-from wishlist_service.web.auth import is_page
-
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
 # Posters come from other hosts.
@@ -36,8 +34,6 @@ def finish(response: Response) -> Response:
     response.headers["Referrer-Policy"] = referrer
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "private, no-cache")
-    if is_page():
-        response.vary.add("Cookie")
 
     # By route, not by path: a label for every path ever tried would fill the memory.
     route = request.url_rule.rule if request.url_rule else "unknown"

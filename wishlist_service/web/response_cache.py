@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from wishlist_service.models import Feed
+
 MAXIMUM_BYTES: Final = 500_000
 
 
@@ -25,7 +27,7 @@ class ResponseCache:
         self._responses: dict[str, CachedResponse] = {}
         self._bytes = 0
 
-    def get(self, generation: int, key: str, make: Callable[[], CachedResponse]) -> CachedResponse:
+    def get(self, generation: int, key: str, make_body: Callable[[], str | Feed]) -> CachedResponse:
         """Return what is kept for this key, or make it. `generation` was read for this very request."""
         with self._lock:
             if generation != self._generation:
@@ -33,12 +35,14 @@ class ResponseCache:
             cached = self._responses.get(key)
         if cached:
             return cached
-        made = make()
+        made = make_body()
+        body, skipped = (made.body, made.skipped) if isinstance(made, Feed) else (made, None)
+        response = CachedResponse(body.encode(), skipped)
         with self._lock:
             # Another request may have seen a newer generation meanwhile: then this body is not kept.
             if generation == self._generation and key not in self._responses:
-                self._responses[key] = made
-                self._bytes += len(made.body)
+                self._responses[key] = response
+                self._bytes += len(response.body)
                 while self._bytes > MAXIMUM_BYTES:
                     self._bytes -= len(self._responses.pop(next(iter(self._responses))).body)
-        return made
+        return response
