@@ -21,6 +21,7 @@ from tests.support.processes import (
     request,
     wait_until,
 )
+from wishlist_service.__main__ import MEMORY
 from wishlist_service.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 
@@ -51,6 +52,13 @@ def plain_environment(port: int) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PORT": str(port), "TMPDIR": "/tmp"}
 
 
+def memory_settings(pids: set[int], name: str) -> dict[str, str]:
+    """What glibc is told in the environment of the process of this name."""
+    found = next(pid for pid in pids if name in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
+    variables = Path(f"/proc/{found}/environ").read_text().split("\0")
+    return dict(variable.split("=", 1) for variable in variables if variable.startswith("MALLOC_"))
+
+
 def test_demo_shows_a_merged_list_and_leaves_nothing(checkout: Path) -> None:
     port = free_port()
     temporary = checkout / "temporary"
@@ -61,6 +69,7 @@ def test_demo_shows_a_merged_list_and_leaves_nothing(checkout: Path) -> None:
         demo.wait_for("status=succeeded")
         status, page = call("GET", f"http://127.0.0.1:{port}/api/wishlist?sort=wanted_count")
         children = descendants(demo.process.pid)
+        settings = {name: memory_settings(children, name) for name in ("gunicorn", "wishlist_service.scheduler")}
         exit_status = demo.end(signal.SIGINT)
 
     assert (exit_status, status) == (0, 200)
@@ -70,6 +79,7 @@ def test_demo_shows_a_merged_list_and_leaves_nothing(checkout: Path) -> None:
     ]
     assert page["total"] == 5
     assert len(children) >= 5
+    assert settings == {"gunicorn": MEMORY, "wishlist_service.scheduler": MEMORY}
     assert alive(children) == set()
     assert list(temporary.iterdir()) == []
     assert not (checkout / ".env").exists()
