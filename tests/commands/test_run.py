@@ -129,7 +129,7 @@ def test_run_says_so_when_the_port_is_taken(checkout: Path) -> None:
 def test_database_survives_that_everything_is_killed(state: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
-        "from wishlist_service.embedded_postgres import EmbeddedPostgres\n"
+        "from wishlist_service.postgres.embedded import EmbeddedPostgres\n"
         "with EmbeddedPostgres(Path(sys.argv[1])) as server: print('up', flush=True); time.sleep(60)"
     )
     env = plain_environment(0) | {"PYTHONPATH": str(CHECKOUT)}
