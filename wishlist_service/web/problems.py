@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from psycopg import OperationalError
@@ -33,8 +33,6 @@ _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
     (OperationalError, "The database does not answer. Try again in a moment."),
 )
 
-
-_STATUSES: Final[dict[type[Exception], int]] = {NotFound: 404, Conflict: 409, Gone: 410, PlexAway: 502}
 
 # Radarr shows its user what it finds in a member `errors`, in these four fields
 _READ_BY_RADARR = "feeds.list_radarr_movies"
@@ -70,8 +68,14 @@ def explain(error: Exception) -> Problem:
             return _invalid(error)
         case SyncRunning():
             return Problem(409, str(error), {"run_id": error.run_id})
-        case NotFound() | Conflict() | Gone() | PlexAway():
-            return Problem(_STATUSES[type(error)], str(error))
+        case NotFound():
+            return Problem(404, str(error))
+        case Conflict():
+            return Problem(409, str(error))
+        case Gone():
+            return Problem(410, str(error))
+        case PlexAway():
+            return Problem(502, str(error))
         case FeedNotReady():
             return Problem(503, str(error), headers=[("Retry-After", "60")])
         case OperationalError() | UndefinedTable():
