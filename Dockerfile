@@ -11,7 +11,8 @@ RUN mkdir -p /client/bin /client/lib \
 
 FROM python:3.13-slim
 
-ENV PYTHONUNBUFFERED=1
+# glibc by itself keeps an arena for each thread, and what one large reply once took
+ENV PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 WORKDIR /app
 
 COPY --from=postgres /client /opt/postgresql

@@ -14,10 +14,9 @@ import time
 from pathlib import Path
 
 from wishlist_service.config import load_config
-from wishlist_service.process.memory import give_memory_back
+from wishlist_service.web.worker import SILENT_SECONDS, WebWorker, tell_slow_client_plainly
 
 settings = load_config()
-give_memory_back()
 
 # Where the workers count requests for /metrics; prometheus-client looks for it when it is imported.
 # It is there already when this file is read again after a SIGHUP.
@@ -26,20 +25,13 @@ if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: P
     master = os.getpid()
     atexit.register(lambda: os.getpid() == master and shutil.rmtree(counts, ignore_errors=True))
 
-gc.disable()  # nothing of what is imported is garbage
-from wishlist_service.app import close_app, open_app, parts_of  # noqa: E402
-from wishlist_service.tokens import warn_of_unreadable  # noqa: E402
-from wishlist_service.web.worker import SILENT_SECONDS, WebWorker, tell_slow_client_plainly  # noqa: E402
-
-gc.enable()
-
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_workers
 # two more than database connections: while all of those are stuck, somebody is left to say so
 threads = settings.web_threads + 2
-# Loaded once and shared by the forked workers: 53 instead of 76 MB for two. A fault in the
-# settings or the code ends gunicorn at once instead of respawning workers.
-preload_app = True
+# The workers import the application, this file does not: the first process never serves, and its copy would take
+# memory for nothing.
+worker_class = WebWorker
 # heartbeat files on a disk could block a worker
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # writes into the home directory, which a container has read-only
@@ -57,22 +49,24 @@ logconfig_dict = {
     "formatters": {"generic": {"()": "wishlist_service.process.logs.LineFormatter"}},
     "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
 }
-worker_class = WebWorker
 
 
 def when_ready(server):
-    """Keep the garbage collector from copying pages shared with the workers."""
+    """Called before the first worker is forked."""
     # a client that stops sending in the middle of a request must not keep a thread for ever
     logging.getLogger("gunicorn.error").addFilter(tell_slow_client_plainly)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
-    gc.freeze()
+    gc.freeze()  # the collector of a worker would write to the pages that it shares with this process
 
 
 def get_to_know_tokens(worker):
     """After the first requests: have the keys before they are needed, for they take 16 MB, and warn in one worker."""
+    from wishlist_service.app import context_of
+    from wishlist_service.tokens import warn_of_unreadable
+
     time.sleep(1)
-    cipher = parts_of(worker.wsgi).cipher
+    cipher = context_of(worker.wsgi).cipher
     cipher.derive_keys()
     if worker.age == 1:
         warn_of_unreadable(settings.database_url, cipher)
@@ -80,14 +74,16 @@ def get_to_know_tokens(worker):
 
 def post_worker_init(worker):
     """Open the pool in the worker, one opened before the fork would be shared; at SIGTERM end a running sync early."""
+    from wishlist_service.app import context_of, open_app
+
     open_app(worker.wsgi)
-    parts_of(worker.wsgi).links.watch()
+    context_of(worker.wsgi).links.watch()
     threading.Thread(target=get_to_know_tokens, args=(worker,), daemon=True).start()
     finish_requests = signal.getsignal(signal.SIGTERM)
 
     def stop(number, frame):
         # from another thread: the main one may be holding the event's lock
-        threading.Thread(target=parts_of(worker.wsgi).stop.set).start()
+        threading.Thread(target=context_of(worker.wsgi).stop.set).start()
         finish_requests(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
@@ -95,4 +91,7 @@ def post_worker_init(worker):
 
 def worker_exit(server, worker):
     """Wait for the sync that runs in this worker, if any."""
-    close_app(worker.wsgi)
+    from wishlist_service.app import close_app
+
+    if hasattr(worker, "wsgi"):  # not if the application could not be loaded
+        close_app(worker.wsgi)

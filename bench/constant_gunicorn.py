@@ -10,5 +10,5 @@ for hook in ("post_worker_init", "worker_exit"):
 
 
 def when_ready(server):
-    """Keep the garbage collector from copying pages, as ours does."""
+    """Keep the garbage collector from writing to shared pages, as ours does."""
     gc.freeze()

@@ -42,7 +42,7 @@ def memory_figures(bench: Bench) -> list[Figure | Table]:
                 call("POST", f"{served.address}/api/users", body)
                 _wait_until_read(url, people + 1)
     return [
-        figures.at_most("memory of API (2 workers) and scheduler after load, PSS", 90, after_load, "MB"),
+        figures.at_most("memory of API and scheduler after load, PSS", 90, after_load, "MB"),
         figures.at_most(
             f"the same while the scheduler syncs a list of {long_list:,}, peak", 130, max(after_load, *peak), "MB"
         ),

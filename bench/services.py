@@ -21,6 +21,7 @@ from bench.programs import (
     program,
     wait_for_health,
 )
+from wishlist_service.__main__ import MEMORY
 from wishlist_service.migrate import migrate
 
 REFERENCE_PYTHON = CHECKOUT / ".venv" / "reference" / "bin" / "python"
@@ -72,7 +73,7 @@ def settings(bench: Bench, database_url: str) -> dict[str, str]:
         "PLEX_DISCOVER_URL": bench.plex.url,
         "PLEX_TV_URL": bench.plex.url,
         "PLEX_PAGE_PAUSE_SECONDS": "0",
-    }
+    } | MEMORY
 
 
 def reference_database(bench: Bench, name: str) -> str:

@@ -25,7 +25,7 @@ from tests.support.household import (
     make_plex_client,
     with_database,
 )
-from wishlist_service.app import close_app, create_app, open_app, parts_of
+from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.migrate import migrate
 from wishlist_service.plex.client import PlexClient
@@ -124,7 +124,6 @@ def client(config: Config) -> Iterator[FlaskClient]:
     """The API."""
     app = create_app(config)
     open_app(app)
-    parts_of(app).replies.shared_seconds = 0  # tests change rows behind the API's back
     yield app.test_client()
     close_app(app)
 

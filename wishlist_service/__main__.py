@@ -32,6 +32,8 @@ STOP_SECONDS: Final = 15  # each ends by itself within 10
 
 _DEMO_SETTINGS: Final = ("PORT", "URL_BASE", "TRUSTED_PROXIES", "LOG_LEVEL")  # those of .env that the demo uses, too
 _SPARE_TOKEN: Final = "demo-token-of-dora-0001"  # the simulated Plex knows it too
+# glibc by itself keeps an arena for each thread, and what one large reply once took. The Dockerfile sets the same.
+MEMORY: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
 Child = subprocess.Popen[str]
 
@@ -156,6 +158,7 @@ def _refuse_taken_port(port: int) -> None:
 def _start(stack: ExitStack, name: str, arguments: list[str], *, stdout: int | None = None) -> Child:
     child = subprocess.Popen(
         [sys.executable, *arguments],
+        env=MEMORY | os.environ,
         stdout=stdout,
         text=True,
         start_new_session=True,  # a Ctrl-C in the terminal reaches us alone, we stop the others in order

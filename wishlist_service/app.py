@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from flask import Flask
@@ -12,17 +13,16 @@ from wishlist_service import db
 from wishlist_service.api import decisions, docs, health, history, metrics, sign_ins, summary, sync, users, wishlist
 from wishlist_service.config import Config
 from wishlist_service.feeds import arr, downloads, views
+from wishlist_service.pages.problem_pages import show_problem
 from wishlist_service.pages.registration import register_pages
 from wishlist_service.people.sign_ins import Links
 from wishlist_service.tokens import TokenCipher
-from wishlist_service.web import counting, headers
 from wishlist_service.web.auth import check_key
-from wishlist_service.web.context import Parts, hold_back, keep_whole
-from wishlist_service.web.front import Front
+from wishlist_service.web.context import Context
+from wishlist_service.web.finish import finish
 from wishlist_service.web.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.web.problems import register_problems
-from wishlist_service.web.replies import Replies
-from wishlist_service.web.sessions import register_sessions
+from wishlist_service.web.response_cache import ResponseCache
 from wishlist_service.web.wrong_keys import WrongKeys
 
 LARGEST_BODY = 64 * 1024
@@ -71,14 +71,14 @@ def create_app(config: Config) -> Flask:
     pool = db.Pool(config.database_url, size=config.web_threads)
     stop = threading.Event()
     cipher = TokenCipher(config.token_encryption_keys)
-    app.extensions["wishlist"] = Parts(
+    shared = app.extensions["wishlist"] = Context(
         config=config,
         pool=pool,
         cipher=cipher,
         links=Links(config, pool, cipher, stop=stop),
         stop=stop,
         wrong_keys=WrongKeys(),
-        replies=Replies(),
+        cache=ResponseCache(),
     )
 
     app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
@@ -88,17 +88,10 @@ def create_app(config: Config) -> Flask:
         *(views, arr, downloads, sync, health, metrics, docs),
     ):
         app.register_blueprint(module.bp)
-    register_sessions(app, config)
-    app.before_request(check_key)
-    open_to_all = config.names == "all" and not config.read_api_key
-    if open_to_all:
-        app.after_request(keep_whole)
-        app.wsgi_app = Front(app.wsgi_app, parts_of(app).replies)
-    app.after_request(headers.add_headers)
-    app.after_request(counting.count_request)
-    app.after_request(hold_back)
-    register_problems(app)
     register_pages(app)
+    register_problems(app, show_problem)
+    app.before_request(partial(check_key, shared))
+    app.after_request(finish)
 
     wsgi_app = UrlBase(app.wsgi_app, config.url_base) if config.url_base else app.wsgi_app
     trusted = config.trusted_proxies
@@ -110,19 +103,19 @@ def create_app(config: Config) -> Flask:
 
 def open_app(app: Flask) -> None:
     """Connect the app to the database; to be called in each process after the fork."""
-    parts_of(app).pool.open()
+    context_of(app).pool.open()
 
 
 def close_app(app: Flask) -> None:
     """Let a sync end after the person under way, and give the connections back."""
-    parts = parts_of(app)
-    parts.stop.set()
+    shared = context_of(app)
+    shared.stop.set()
     for thread in threading.enumerate():
         if thread.name.startswith("sync-run-"):
             thread.join()
-    parts.pool.close()
+    shared.pool.close()
 
 
-def parts_of(app: Flask) -> Parts:
-    """What the app's views work with."""
+def context_of(app: Flask) -> Context:
+    """Return what the app's views work with."""
     return app.extensions["wishlist"]

@@ -252,7 +252,7 @@ class Config:
     notify_urls: tuple[str, ...] = field(default=(), repr=False)
     port: int = 8000
     web_threads: int = 4
-    web_workers: int = 2
+    web_workers: int = 1
     backup_dir: Path = Path("backup")
 
     @classmethod
@@ -284,7 +284,7 @@ class Config:
             notify_urls=read.addresses("NOTIFY_URLS"),
             port=read.integer("PORT", 8000, minimum=1, maximum=65535),
             web_threads=read.integer("WEB_THREADS", 4, minimum=1, maximum=64),
-            web_workers=read.integer("WEB_WORKERS", 2, minimum=1, maximum=16),
+            web_workers=read.integer("WEB_WORKERS", 1, minimum=1, maximum=16),
             backup_dir=read.path("BACKUP_DIR", "backup"),
         )
         read.need("PLEX_SERVER_TOKEN", by=("PLEX_SERVER_URL",))

@@ -1,4 +1,4 @@
-"""What can go wrong, in the service's own words. HTTP statuses live in api/problems.py."""
+"""What can go wrong, in the service's own words. HTTP statuses live in web/problems.py."""
 
 from dataclasses import dataclass
 
@@ -27,8 +27,8 @@ class PinExpired(WishlistError):
     """Plex no longer knows the PIN of a sign-in, or it has expired."""
 
 
-class NeverSynced(WishlistError):
-    """No list was ever read completely: that nobody wants anything would be a guess."""
+class FeedNotReady(WishlistError):
+    """A program that deletes what a feed does not name must not get it yet; str() says why."""
 
 
 class DatabaseRefused(WishlistError):

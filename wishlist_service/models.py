@@ -288,8 +288,8 @@ class Feed:
 
 
 @dataclass(frozen=True)
-class Knowledge:
-    """Whether any present person's list was ever read, and the library looked through; which people give no list."""
+class FeedReadiness:
+    """Whether any active person's list was ever read, and the library looked through; which people give no list."""
 
     of_lists: bool
     of_library: bool

@@ -27,7 +27,6 @@ from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.titles import PlexTitles
 from wishlist_service.process import stopping
 from wishlist_service.process.logs import configure_logging
-from wishlist_service.process.memory import give_memory_back
 from wishlist_service.queries import sync_users
 from wishlist_service.queries.schema import compare_schema
 from wishlist_service.sync import claims
@@ -173,7 +172,6 @@ def main() -> None:
     parser.add_argument("--alive-file", type=Path, metavar="FILE", help="touched while all is well, for a health check")
     arguments = parser.parse_args()
     config = load_config()
-    give_memory_back()
     configure_logging(config.log_level)
     stop = threading.Event()
     stopping.stop_on_signals(stop)

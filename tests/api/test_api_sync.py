@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
-from tests.support.household import Household, parts
+from tests.support.household import Household, context
 from tests.support.plex_faults import status
 from wishlist_service.sync import claims
 
@@ -126,7 +126,7 @@ def test_runs_are_listed_newest_first(api: FlaskClient) -> None:
 
 def test_sync_under_way_ends_in_order_when_the_worker_is_told_to_stop(api: FlaskClient, household: Household) -> None:
     people = [household.add(name, [row(name.encode().hex(), name)]) for name in ("Ann", "Ben", "Cleo", "Dora")]
-    stop = parts(api).stop
+    stop = context(api).stop
     for person in people:
         person.before_page = lambda _start: stop.set()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.fake_plex import Row, row
 from tests.support.followers import ask, follow, play, present_wishes
 from tests.support.household import Household
-from wishlist_service.web.cursors import make_cursor
+from wishlist_service.web.listing import make_cursor
 
 NAMES = ("Ann", "Ben", "Cleo")
 

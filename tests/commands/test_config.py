@@ -44,7 +44,7 @@ def test_required_settings_alone_are_enough() -> None:
         plex_timeout_seconds=20,
         port=8000,
         web_threads=4,
-        web_workers=2,
+        web_workers=1,
         backup_dir=Path("backup"),
     )
 
@@ -68,7 +68,7 @@ OPTIONAL = {
     "NOTIFY_URLS": "json://example.org/x\n ntfy://topic ",
     "PORT": "80",
     "WEB_THREADS": "8",
-    "WEB_WORKERS": "1",
+    "WEB_WORKERS": "2",
     "BACKUP_DIR": " /srv/wish list ",
 }
 
@@ -83,7 +83,7 @@ def test_every_setting_is_read() -> None:
     assert (found.plex_server_url, found.plex_server_token) == ("http://192.168.1.10:32400", "short-token")
     assert (found.plex_collection, found.remove_when_available, found.remove_after_sync) == ("Films", True, True)
     assert found.notify_urls == ("json://example.org/x", "ntfy://topic")
-    assert (found.port, found.web_threads, found.web_workers) == (80, 8, 1)
+    assert (found.port, found.web_threads, found.web_workers) == (80, 8, 2)
     assert found.backup_dir == Path("/srv/wish list")
 
 

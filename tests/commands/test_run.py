@@ -26,6 +26,7 @@ from tests.support.processes import (
     request,
     wait_until,
 )
+from wishlist_service.__main__ import MEMORY
 from wishlist_service.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
 
@@ -52,6 +53,13 @@ def state() -> Iterator[Path]:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def memory_settings(pids: set[int], name: str) -> dict[str, str]:
+    """What glibc is told in the environment of the process of this name."""
+    found = next(pid for pid in pids if name in Path(f"/proc/{pid}/cmdline").read_text().split("\0"))
+    variables = Path(f"/proc/{found}/environ").read_text().split("\0")
+    return dict(variable.split("=", 1) for variable in variables if variable.startswith("MALLOC_"))
+
+
 def test_demo_shows_a_household_and_leaves_nothing(checkout: Path) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}/wishes"
@@ -70,6 +78,7 @@ def test_demo_shows_a_household_and_leaves_nothing(checkout: Path) -> None:
         drawings = {request("GET", f"http://127.0.0.1:{port}{poster}").body for poster in posters}
         wait_until(lambda: get(f"{address}/api/wishlist?available=true")["total"] == 9)
         children = descendants(demo.process.pid)
+        settings = {name: memory_settings(children, name) for name in ("gunicorn", "wishlist_service.scheduler")}
         exit_status = demo.end(signal.SIGINT)
 
     assert exit_status == 0
@@ -83,6 +92,7 @@ def test_demo_shows_a_household_and_leaves_nothing(checkout: Path) -> None:
     assert {ElementTree.fromstring(drawing).tag for drawing in drawings} == {"{http://www.w3.org/2000/svg}svg"}
     assert len(drawings) == len(posters) == 40
     assert len(children) >= 5
+    assert settings == {"gunicorn": MEMORY, "wishlist_service.scheduler": MEMORY}
     assert alive(children) == set()
     assert list(temporary.iterdir()) == []
 

@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import FakePlex, row
-from tests.support.household import Household, parts
+from tests.support.household import Household, context
 from tests.support.plex_faults import reset, status
 from tests.support.processes import wait_until
 from tests.support.sign_ins import DORA, start, wait_for_end
@@ -82,11 +82,11 @@ def test_sign_in_that_expired_by_the_clock_is_asked_about_no_more(
 ) -> None:
     link = start(api, name="Dora")
     conn.execute("UPDATE plex_links SET expires_at = now()")
-    wait_until(lambda: not parts(api).links._watching)
+    wait_until(lambda: not context(api).links._watching)
     pins.agree(link["code"], DORA)
 
     assert wait_for_end(api, link).json["status"] == "expired"
-    assert not parts(api).links._watching
+    assert not context(api).links._watching
     assert api.get("/api/users").json["total"] == 0
 
 

@@ -12,7 +12,7 @@ from psycopg import Connection, connect
 
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import FakePlex
-from tests.support.household import API_KEY, Household, parts
+from tests.support.household import API_KEY, Household, context
 from tests.support.processes import gunicorn, kill_all, request, settings_for, wait_until
 from tests.support.sign_ins import DORA, start, wait_for_end
 from wishlist_service.app import close_app, create_app, open_app
@@ -56,7 +56,7 @@ def test_two_processes_do_not_ask_twice_as_often(
     with another_app(config) as other:
         monkeypatch.setattr(sign_ins, "POLL_SECONDS", 3600)
         conn.execute("UPDATE plex_links SET polled_at = now() - interval '2 hours'")
-        answers = [parts(client).links._ask_about_one() for client in (api, other, api)]
+        answers = [context(client).links._ask_about_one() for client in (api, other, api)]
 
     assert answers == [True, True, True]
     assert pins.asked[link["code"]] == 1
@@ -80,7 +80,7 @@ def test_answer_that_comes_twice_adds_one_person(api: FlaskClient, pins: Pins, h
     pins.agree(link["code"], DORA)
     claimed = link_queries.claim_link(household.conn, pause=timedelta(0))
     assert claimed is not None
-    ours = parts(api).links
+    ours = context(api).links
 
     ours._store(claimed, DORA)
     household.plex.people["a-second-token-of-dora"] = household.plex.people[DORA]

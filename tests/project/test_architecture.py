@@ -8,7 +8,9 @@ from typing import LiteralString
 
 import pytest
 
+from tests.support.household import make_config
 from wishlist_service import db
+from wishlist_service.app import create_app
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "wishlist_service"
@@ -61,12 +63,13 @@ ALLOWED = {
     },
     "apprise": {"notify.targets"},
     "psycopg_pool": {"db", "web.problems"},
-    "prometheus_client": {"api.metrics", "web.counting"},
+    "prometheus_client": {"api.metrics", "web.finish"},
     "icalendar": {"feeds.calendar"},
     "segno": {"pages.sign_ins"},
     "yoyo": {"migrate"},
     "schedule": {"scheduler", "backup"},
     "cryptography": {"tokens"},
+    "itsdangerous": {"web.auth"},
     "dotenv": {"config"},
     "gunicorn": {"web.worker"},
 }
@@ -193,6 +196,16 @@ def test_helpers_for_sql_take_literals_only() -> None:
     assert all(
         inspect.signature(getattr(db, name)).parameters["sql"].annotation is LiteralString for name in SQL_ARGUMENT
     )
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("pages.")])
+def test_page_endpoints_are_named_by_pages_alone(module: str) -> None:
+    texts = [node.value for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Constant)]
+    endpoints = {rule.endpoint for rule in create_app(make_config()).url_map.iter_rules()}
+    pages = {endpoint for endpoint in endpoints if endpoint.startswith("pages.")}
+
+    assert "pages.wall.show" in pages
+    assert {text for text in texts if text in pages or text in ("pages", "pages.")} == set()
 
 
 def test_at_most_twelve_modules_lie_loose() -> None:

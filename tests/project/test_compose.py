@@ -28,10 +28,18 @@ from tests.support.processes import (
     wait_until,
     waiting_for_locks,
 )
+from wishlist_service.__main__ import MEMORY
 from wishlist_service.migrate import migrate
 
 COMPOSE = (CHECKOUT / "docker-compose.yml").read_text()
 HOUR = 3600
+
+
+def test_image_and_make_run_keep_memory_small_alike() -> None:
+    image = dict(re.findall(r"(MALLOC_\w+)=(\S+)", (CHECKOUT / "Dockerfile").read_text()))
+
+    assert image == MEMORY
+    assert {"MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_"} <= MEMORY.keys()
 
 
 def is_healthy(service: str, path: str, here: Path) -> bool:

@@ -194,7 +194,7 @@ def test_no_feed_looks_through_a_table(plans: Plans, name: str) -> None:
             {"after": EventPlace(happened_at=datetime(9999, 1, 1, tzinfo=UTC), id=2 * ITEMS), "limit": 500},
         ),
         (wishlist.get_summary, {}),
-        (feeds.get_knowledge, {"user_ids": [7, 14]}),
+        (feeds.get_readiness, {"user_ids": [7, 14]}),
         (feeds.list_people, {}),
         (wishlist.find_item, {"uids": [f"plex://movie/{777:024x}", f"plex://show/{777:024x}"]}),
         (wishlist.get_stats, {}),

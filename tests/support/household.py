@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from psycopg import Connection
 
 from tests.support.fake_plex import FakePlex, Person
-from wishlist_service.app import parts_of
+from wishlist_service.app import context_of
 from wishlist_service.config import Config
 from wishlist_service.models import PlexAccount, SyncRun, UserResult
 from wishlist_service.plex.client import PlexClient
@@ -103,6 +103,6 @@ class Household:
         return [row["title"] for row in rows]
 
 
-def parts(client: FlaskClient) -> Any:
+def context(client: FlaskClient) -> Any:
     """What the views of this client's app work with."""
-    return parts_of(client.application)
+    return context_of(client.application)

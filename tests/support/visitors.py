@@ -8,7 +8,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from tests.support.household import API_KEY, Household
-from wishlist_service.app import close_app, create_app, open_app, parts_of
+from wishlist_service.app import close_app, create_app, open_app
 
 READ_KEY = "test-read-key-0123456789"
 HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
@@ -19,7 +19,6 @@ def visitor(household: Household, *, key: str = "", **settings: Any) -> Iterator
     """A browser before the service with these settings, signed in with the key."""
     app = create_app(replace(household.config, **settings))
     open_app(app)
-    parts_of(app).replies.shared_seconds = 0
     client = app.test_client()
     client.environ_base["HTTP_ORIGIN"] = "http://localhost"
     try:

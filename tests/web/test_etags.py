@@ -1,7 +1,6 @@
 """ETags and kept replies: cheap while nothing changes, and never older than the database."""
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +13,8 @@ from tests.support.household import API_KEY, Household
 from tests.support.plex_faults import status
 from tests.support.processes import call, gunicorn, request, settings_for
 from wishlist_service.app import close_app, create_app, open_app
-from wishlist_service.web.replies import MOST_BYTES, Kept, Replies
+from wishlist_service.models import Feed
+from wishlist_service.web.response_cache import MAXIMUM_BYTES, CachedResponse, ResponseCache
 
 LIST = "/api/wishlist?sort=title"
 ITEM = f"/api/wishlist/{1:024x}"
@@ -179,69 +179,75 @@ def test_names_are_never_sent_to_who_may_not_see_them(filled: Household) -> None
     close_app(app)
 
 
-def test_those_who_come_while_somebody_looks_share_the_next_look() -> None:
-    replies, looking, go_on = Replies(shared_seconds=0), threading.Event(), threading.Event()
-    state, looks = [1], []
-
-    def look() -> int:
-        seen = state[0]
-        looks.append(seen)
-        looking.set()
-        assert go_on.wait(10)
-        return seen
-
-    with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(replies.generation, look)
-        assert looking.wait(10)
-        state[0] = 2  # the first one has looked already; whoever comes now must see this
-        later = [pool.submit(replies.generation, look) for _ in range(3)]
-        go_on.set()
-
-        assert first.result(10) in (1, 2)
-        assert [future.result(10) for future in later] == [2, 2, 2]
-    assert len(looks) <= 4
+def test_change_of_another_process_is_noticed_by_the_very_next_request(filled: Household) -> None:
+    with gunicorn(settings_for(filled, WEB_WORKERS="2")) as (_, address):
+        for number in range(40):
+            filled.conn.execute("UPDATE plex_users SET name = %s WHERE id = 1", [f"Ann {number}"])
+            assert f'"Ann {number}"' in request("GET", f"{address}{LIST}").text
 
 
-def test_nobody_waits_for_a_look_ahead_of_time() -> None:
-    replies, looking, go_on = Replies(shared_seconds=20), threading.Event(), threading.Event()
-    replies._see(1, time.monotonic() - 15)  # pyright: ignore[reportPrivateUsage]
+def test_request_that_cannot_be_answered_gets_neither_304_nor_a_kept_body(
+    client: FlaskClient, filled: Household
+) -> None:
+    etag = client.get(LIST).headers["ETag"]
 
-    def look() -> int:
-        looking.set()
-        assert go_on.wait(10)
-        return 2
-
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(replies.generation, look)
-        assert looking.wait(10)
-        assert replies.generation(lambda: pytest.fail("two looked")) == 1
-        go_on.set()
-
-        assert ahead.result(10) == 2
-    assert replies.generation(lambda: pytest.fail("looked again")) == 2
+    for query in ("limit=x", "unknown=1", "user=99", "sort=title&sort=year"):
+        for path in ("/api/wishlist", "/", "/feeds/radarr.json", "/api/history"):
+            reply = client.get(f"{path}?{query}", headers={"If-None-Match": etag})
+            assert (reply.status_code, "ETag" in reply.headers) == (422, False), (path, query)
 
 
-def test_generation_seen_late_does_not_bring_back_old_replies() -> None:
-    replies = Replies()
-    assert replies.generation(lambda: 5) == 5
-    replies.keep(5, "question", Kept(b"new"))
+def test_body_is_made_once_for_a_generation() -> None:
+    cache, made = ResponseCache(), []
 
-    replies._see(4, float("-inf"))  # pyright: ignore[reportPrivateUsage]
-    replies.keep(4, "other", Kept(b"old"))
+    def make() -> str:
+        made.append(len(made))
+        return f"body {len(made)}"
 
-    assert replies.find(5, "question") == Kept(b"new")
-    assert replies.find(4, "question") is None
-    assert replies.find(5, "other") is None
+    bodies = [cache.get(generation, "key", make).body for generation in (1, 1, 2, 2, 1)]
+
+    assert bodies == [b"body 1", b"body 1", b"body 2", b"body 2", b"body 3"]
 
 
-def test_kept_replies_take_a_bounded_amount_of_memory() -> None:
-    replies = Replies()
-    replies.generation(lambda: 1)
+def test_body_made_before_a_change_is_not_kept_after_it() -> None:
+    cache = ResponseCache()
+
+    def make_while_it_changes() -> str:
+        cache.get(6, "key", lambda: "new")
+        return "old"
+
+    assert cache.get(5, "key", make_while_it_changes).body == b"old"
+    assert cache.get(6, "key", lambda: "made again").body == b"new"
+
+
+def test_many_threads_get_whole_bodies_of_their_generation() -> None:
+    cache = ResponseCache()
+
+    def look(number: int) -> bool:
+        generation, key = number % 3, str(number % 7)
+        wanted = f"{generation} {key} " * 4000
+        return cache.get(generation, key, lambda: wanted).body == wanted.encode()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(look, range(2000)))
+
+
+def test_feed_is_kept_with_how_many_titles_it_leaves_out() -> None:
+    cache = ResponseCache()
+
+    for _ in range(2):
+        assert cache.get(1, "key", lambda: Feed("[]", 3)) == CachedResponse(b"[]", 3)
+
+
+def test_kept_bodies_take_a_bounded_amount_of_memory() -> None:
+    cache = ResponseCache()
+    body, new = "x" * (MAXIMUM_BYTES // 10), "new"
 
     for number in range(100):
-        replies.keep(1, str(number), Kept(bytes(MOST_BYTES // 10)))
-    replies.keep(1, "huge", Kept(bytes(2 * MOST_BYTES)))
+        cache.get(1, str(number), lambda: body)
+    huge = cache.get(1, "huge", lambda: body * 20)
 
-    kept = [reply.body for number in range(100) if (reply := replies.find(1, str(number)))]
-    assert replies.find(1, "huge") is None
-    assert sum(map(len, kept)) <= MOST_BYTES
+    assert len(huge.body) == 2 * MAXIMUM_BYTES
+    assert cache.get(1, "huge", lambda: new).body == b"new"
+    kept = [body for number in range(100) if (body := cache.get(1, str(number), lambda: new).body) != b"new"]
+    assert sum(map(len, kept)) <= MAXIMUM_BYTES

@@ -66,7 +66,7 @@ def test_second_time_there_is_nothing_to_do(api: FlaskClient, filled: Household,
 def test_title_and_people_must_exist(api: FlaskClient, filled: Household, actions: Actions) -> None:
     assert api.delete(f"/api/wishlist/{999:024x}/watchlists").status_code == 404
     unknown = api.delete(PATH, query_string={"user": 999})
-    assert (unknown.status_code, unknown.json["errors"]) == (422, [{"field": "user", "detail": "999 is nobody's id."}])
+    assert (unknown.status_code, unknown.json["errors"]) == (422, [{"field": "user", "detail": "No user has id 999."}])
     assert actions.done == []
 
 

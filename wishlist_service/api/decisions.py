@@ -4,10 +4,9 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.web import actions
-from wishlist_service.web.context import read_user_ids
 from wishlist_service.web.fields import Fields
-from wishlist_service.web.listing import item_json
-from wishlist_service.web.problems import problem
+from wishlist_service.web.listing import item_json, read_user_ids
+from wishlist_service.web.problems import Problem, problem_document
 
 bp = Blueprint("decisions", __name__, url_prefix="/api/wishlist")
 
@@ -36,7 +35,8 @@ def take_off_watchlists(uids: list[str]) -> ResponseReturnValue:
     item_json(uids)  # there is such a title, or NotFound
     outcomes = actions.take_off(uids, user_ids, dry_run=dry_run)
     if actions.all_failed(outcomes):
-        return problem(502, "Plex did not confirm it for anybody; each row tells why.", items=outcomes)
+        detail = "Plex did not confirm it for anybody; each row tells why."
+        return problem_document(Problem(502, detail, {"items": outcomes}))
     return jsonify({"items": outcomes})
 
 

@@ -9,6 +9,8 @@ from flask import Blueprint, Response, jsonify, render_template_string, request,
 from flask.typing import ResponseReturnValue
 
 from wishlist_service import __version__
+from wishlist_service.web.auth import open_to_all
+from wishlist_service.web.finish import NOTHING
 
 _SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).parent / "dist"
 
@@ -35,12 +37,16 @@ _START: Final = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
-
+_POLICY: Final = (
+    f"{NOTHING}; form-action 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+    "; connect-src 'self'"
+)
 
 bp = Blueprint("docs", __name__)
 
 
 @bp.get("/openapi.json")
+@open_to_all
 def openapi() -> ResponseReturnValue:
     """The document, with the address the caller reached us under."""
     document = read_document()
@@ -50,12 +56,14 @@ def openapi() -> ResponseReturnValue:
 
 @bp.get("/docs")
 @bp.get("/docs/")
+@open_to_all
 def page() -> ResponseReturnValue:
     """Swagger UI."""
-    return render_template_string(_PAGE)
+    return render_template_string(_PAGE), {"Content-Security-Policy": _POLICY}
 
 
 @bp.get("/docs/<name>")
+@open_to_all
 def asset(name: str) -> ResponseReturnValue:
     """What the page is made of."""
     if name == "start.js":

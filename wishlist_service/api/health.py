@@ -9,7 +9,8 @@ from psycopg import Error
 from wishlist_service import __version__, db
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import sync_runs
-from wishlist_service.web.context import parts
+from wishlist_service.web.auth import open_to_all
+from wishlist_service.web.context import context
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +20,13 @@ DATABASE_SECONDS = 2
 
 
 @bp.get("/health")
+@open_to_all
 def health() -> ResponseReturnValue:
     """200 if the database answers within 2 s, else 503."""
     try:
         # On a connection of its own: busy requests are not the database's fault. Within a deadline: no setting of
         # the driver bounds how long a server that accepts the query and then falls silent may keep us waiting.
-        url = parts().config.database_url
+        url = context().config.database_url
         last_success_at = within(DATABASE_SECONDS, lambda: db.ask(url, sync_runs.find_last_success))
     except (TimeoutError, Error) as error:
         reason = str(error).strip() or f"no answer within {DATABASE_SECONDS} s"

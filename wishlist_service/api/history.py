@@ -9,9 +9,9 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.models import EventPlace
 from wishlist_service.queries import events
-from wishlist_service.web.context import read, read_user_ids, reply
-from wishlist_service.web.cursors import make_cursor, read_event_cursor
+from wishlist_service.web.context import read, reply
 from wishlist_service.web.fields import Fields
+from wishlist_service.web.listing import make_cursor, read_event_cursor, read_user_ids
 from wishlist_service.web.paths import uids_meant
 
 bp = Blueprint("history", __name__, url_prefix="/api")
@@ -23,16 +23,6 @@ _FROM_BEGINNING: Final = make_cursor("events", "asc", [_BEGINNING.happened_at.is
 @bp.get("/history")
 def list_history() -> ResponseReturnValue:
     """A page of what changed, the newest first."""
-    return reply(_history)
-
-
-@bp.get("/changes")
-def list_changes() -> ResponseReturnValue:
-    """What changed after a cursor, the oldest first."""
-    return reply(_changes)
-
-
-def _history() -> str:
     query = Fields.from_query(request, repeatable="user")
     user_ids = read_user_ids(query)
     item = query.optional_text("item", maximum=200)
@@ -45,18 +35,26 @@ def _history() -> str:
         query.fault("item", "must be the uid of a title, like plex://movie/5d7768a1c4d3b2001f0a11e1.")
     query.done()
 
-    page = read(events.list_history, user_ids=user_ids, uids=uids, kind=kind, since=since, after=after, limit=limit)
-    follows = make_cursor("events", "desc", page.last) if page.last and page.more else None
-    return f'{{"items":{page.items_json},{json.dumps({"limit": limit, "next": follows})[1:]}\n'
+    def body() -> str:
+        page = read(events.list_history, user_ids=user_ids, uids=uids, kind=kind, since=since, after=after, limit=limit)
+        follows = make_cursor("events", "desc", page.last) if page.last and page.more else None
+        return f'{{"items":{page.items_json},{json.dumps({"limit": limit, "next": follows})[1:]}\n'
+
+    return reply(body)
 
 
-def _changes() -> str:
+@bp.get("/changes")
+def list_changes() -> ResponseReturnValue:
+    """What changed after a cursor, the oldest first."""
     query = Fields.from_query(request)
     after = read_event_cursor(query, "after", order="asc") or _BEGINNING
     limit = query.integer("limit", minimum=1, maximum=500, default=50)
     query.done()
 
-    page = read(events.list_changes, after=after, limit=limit)
-    # after an empty page, what comes next follows the same place
-    follows = make_cursor("events", "asc", page.last) if page.last else request.args.get("after", _FROM_BEGINNING)
-    return f'{{"items":{page.items_json},{json.dumps({"limit": limit, "next": follows, "more": page.more})[1:]}\n'
+    def body() -> str:
+        page = read(events.list_changes, after=after, limit=limit)
+        # After an empty page, what comes next follows the same place.
+        follows = make_cursor("events", "asc", page.last) if page.last else request.args.get("after", _FROM_BEGINNING)
+        return f'{{"items":{page.items_json},{json.dumps({"limit": limit, "next": follows, "more": page.more})[1:]}\n'
+
+    return reply(body)

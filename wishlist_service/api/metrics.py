@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from wishlist_service.queries.metrics import get_numbers
 from wishlist_service.web.context import read
-from wishlist_service.web.counting import this_process
+from wishlist_service.web.finish import this_process
 
 bp = Blueprint("metrics", __name__)
 

@@ -8,7 +8,8 @@ from flask.typing import ResponseReturnValue
 from wishlist_service.errors import Conflict
 from wishlist_service.models import PlexLink
 from wishlist_service.queries import sign_ins, users
-from wishlist_service.web.context import parts, read
+from wishlist_service.web.auth import needs_admin
+from wishlist_service.web.context import context, read
 from wishlist_service.web.fields import Fields
 
 bp = Blueprint("links", __name__, url_prefix="/api/users")
@@ -21,23 +22,24 @@ def start_link() -> ResponseReturnValue:
     name = fields.text("name", maximum=100)
     fields.done()
 
-    return _started(parts().links.start(name=name))
+    return _started(context().links.start(name=name))
 
 
 @bp.post("/<id:user_id>/link")
 def renew_link(user_id: int) -> ResponseReturnValue:
     """Start a sign-in that renews a person's token."""
-    return _started(parts().links.renew(user_id=user_id))
+    return _started(context().links.renew(user_id=user_id))
 
 
 @bp.get("/link/<id:link_id>")
+@needs_admin  # with the address a stranger could sign in under somebody's name
 def get_link(link_id: int) -> ResponseReturnValue:
     """How a sign-in stands. What would have been a conflict with a token typed by hand is one here, too."""
     link = read(sign_ins.get_link, link_id=link_id)
     if link.status == "failed":
         raise Conflict(link.detail)
     if link.status == "pending":  # whoever waited for Plex may have been killed
-        parts().links.watch()
+        context().links.watch()
     return jsonify(_shown(link))
 
 
@@ -52,7 +54,7 @@ def _shown(link: PlexLink) -> dict[str, Any]:
         "id": link.id,
         "name": link.name,
         "status": link.status,
-        "url": parts().links.url(link) if pending else None,
+        "url": context().links.url(link) if pending else None,
         "code": link.code if pending else None,
         "expires_at": link.expires_at,
         "created_at": link.created_at,

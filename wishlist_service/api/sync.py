@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.queries import sync_runs, users
 from wishlist_service.web import actions
-from wishlist_service.web.context import parts, read
+from wishlist_service.web.context import context, read
 from wishlist_service.web.fields import LARGEST_ID, Fields
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def start_sync() -> ResponseReturnValue:
     query.done()
 
     run_id, thread = actions.begin_sync(user_id=user_id)
-    _await(thread, wait, parts().stop)
+    _await(thread, wait, context().stop)
 
     run = read(sync_runs.get_run, run_id=run_id)
     if run.status == "running":

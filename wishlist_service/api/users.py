@@ -1,16 +1,14 @@
 """People whose watchlists make up the wishlist."""
 
-from functools import partial
-
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import Conflict
 from wishlist_service.people import accounts
 from wishlist_service.queries import users
-from wishlist_service.web.context import parts, read, reply
+from wishlist_service.web.context import context, read, reply
 from wishlist_service.web.fields import LARGEST_ID, Fields
-from wishlist_service.web.listing import list_page
+from wishlist_service.web.listing import list_page, read_listing
 
 bp = Blueprint("users", __name__, url_prefix="/api/users")
 
@@ -24,7 +22,7 @@ def add_user() -> ResponseReturnValue:
     name, token = fields.text("name", maximum=100), fields.token("token")
     fields.done()
 
-    shared = parts()
+    shared = context()
     user_id = accounts.add_user(shared.pool, shared.plex, shared.cipher, name=name, token=token)
     user = read(users.get_user, user_id=user_id)
     return jsonify(user), 201, {"Location": url_for(".get_user", user_id=user_id)}
@@ -61,7 +59,7 @@ def change_user(user_id: int) -> ResponseReturnValue:
         fields.fault("body", "must name at least one of name, token, active.")
     fields.done()
 
-    shared = parts()
+    shared = context()
     accounts.change_user(
         shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=token, active=active
     )
@@ -75,7 +73,7 @@ def remove_user(user_id: int) -> ResponseReturnValue:
     purge = query.flag("purge")
     query.done()
 
-    shared = parts()
+    shared = context()
     if purge:
         accounts.erase_user(shared.pool, user_id=user_id)
     else:
@@ -86,14 +84,15 @@ def remove_user(user_id: int) -> ResponseReturnValue:
 @bp.get(f"{USER_PATH}/wishlist")
 def list_wishes(user_id: int) -> ResponseReturnValue:
     """A page of what one person wants."""
-    return reply(partial(_wishes, user_id))
+    listing = read_listing(user_id=user_id)
 
+    def body() -> str:
+        user = read(users.get_user, user_id=user_id)
+        if not user.active:  # an empty list would say that they want nothing
+            raise Conflict(
+                f"{user.name} is paused: what they want is kept, but not shown. "
+                f'To resume, send {{"active": true}} with PATCH /api/users/{user_id}.'
+            )
+        return list_page(listing)
 
-def _wishes(user_id: int) -> str:
-    user = read(users.get_user, user_id=user_id)
-    if not user.active:  # an empty list would say that they want nothing
-        raise Conflict(
-            f"{user.name} is paused: what they want is kept, but not shown. "
-            f'To resume, send {{"active": true}} with PATCH /api/users/{user_id}.'
-        )
-    return list_page(user_id=user_id)
+    return reply(body)

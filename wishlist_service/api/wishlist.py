@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.queries import wishlist
 from wishlist_service.web.context import read, reply, reply_of_this_second
-from wishlist_service.web.listing import item_json, list_page
+from wishlist_service.web.listing import item_json, list_page, read_listing
 
 bp = Blueprint("wishlist", __name__, url_prefix="/api/wishlist")
 
@@ -15,7 +15,7 @@ bp = Blueprint("wishlist", __name__, url_prefix="/api/wishlist")
 @bp.get("")
 def list_items() -> ResponseReturnValue:
     """A page of the wishlist."""
-    return reply(list_page)
+    return reply(partial(list_page, read_listing()))
 
 
 @bp.get("/<uid:uids>")

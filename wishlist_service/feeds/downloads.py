@@ -4,22 +4,21 @@ import logging
 from collections.abc import Iterator
 from itertools import chain
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from psycopg import OperationalError
 
 from wishlist_service.errors import BrokenTransfer
 from wishlist_service.feeds.tables import TABLES, csv_chunks, json_chunks
-from wishlist_service.feeds.titles import every_title, refuse_the_unknown
+from wishlist_service.feeds.titles import every_title, require_feed_ready
 from wishlist_service.queries.feeds import count_without_ids
 from wishlist_service.web.context import SKIPPED, read
-from wishlist_service.web.fields import Fields
-from wishlist_service.web.filters import IDS, REPEATABLE, read_filters
+from wishlist_service.web.listing import IDS, read_feed_filters
 
 logger = logging.getLogger(__name__)
 
 bp = Blueprint("exports", __name__, url_prefix="/export")
-bp.before_request(refuse_the_unknown)
+bp.before_request(require_feed_ready)
 
 
 @bp.get("/letterboxd.csv")
@@ -49,20 +48,15 @@ def export_csv() -> ResponseReturnValue:
 @bp.get("/wishlist.json")
 def export_json() -> ResponseReturnValue:
     """Everything, as the API shows it."""
-    query = Fields.from_query(request, repeatable=REPEATABLE)
-    filters = read_filters(query)
-    query.done()
-
+    filters = read_feed_filters()
     return _download("wishlist.json", "application/json", json_chunks(every_title(filters)), skipped=0)
 
 
 def _csv(name: str) -> Response:
     table = TABLES[name]
-    query = Fields.from_query(request, repeatable=REPEATABLE)
-    # without its only id nothing would be left to export
+    # Without its only id nothing would be left to export.
     missing = tuple(each for each in IDS if (each,) != table.ids)
-    filters = read_filters(query, media_types=table.media_types, missing=missing)
-    query.done()
+    filters = read_feed_filters(media_types=table.media_types, missing=missing)
 
     skipped = read(count_without_ids, filters=filters, ids=[*table.ids]) if table.ids else 0
     file_name = "wishlist.csv" if name == "wishlist" else f"wishlist-{name}.csv"

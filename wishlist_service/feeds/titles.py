@@ -7,35 +7,35 @@ from typing import Any, Final
 
 from flask import g, request
 
-from wishlist_service.errors import NeverSynced
+from wishlist_service.errors import FeedNotReady
 from wishlist_service.models import Place, WishlistFilter
 from wishlist_service.queries import feeds, wishlist
-from wishlist_service.web.context import parts, read, read_for
-from wishlist_service.web.filters import REPEATABLE
+from wishlist_service.web.context import context, read, read_for
+from wishlist_service.web.listing import REPEATABLE
 
 _AT_A_TIME: Final = 500
 
 
-def refuse_the_unknown() -> None:
-    """To run before every view that tells other programs what is wanted. Raises NeverSynced.
+def require_feed_ready() -> None:
+    """To run before every view that tells other programs what is wanted. Raises FeedNotReady.
 
     They delete what is no longer on a list. Asked before the titles are: a sync that ends in between adds some.
     """
     named = request.args.getlist(REPEATABLE)
-    # what is no id at all is the view's to refuse
+    # What is no id at all is the view's to refuse.
     user_ids = [int(user_id) for user_id in named if user_id.isascii() and user_id.isdecimal() and len(user_id) < 10]
-    known = read(feeds.get_knowledge, user_ids=user_ids)
-    if not known.of_lists:
-        raise NeverSynced(
-            "No watchlist has been read completely yet; there is a list after the first sync that ends well. "
-            "/api/sync/status tells what is in the way."
+    ready = read(feeds.get_readiness, user_ids=user_ids)
+    if not ready.of_lists:
+        raise FeedNotReady(
+            "No watchlist has been read completely yet. The feed begins after the first sync that succeeds. "
+            "See /api/sync/status for the reason."
         )
-    if known.paused:
-        raise NeverSynced(f"User {known.paused[0]} is paused: what they want is kept, but not shown.")
-    if known.unread:
-        raise NeverSynced(f"The list of user {known.unread[0]} has not been read completely yet.")
-    if "available" in request.args and not known.of_library:
-        raise NeverSynced("The media server has not been looked through yet, so what is available is not known.")
+    if ready.paused:
+        raise FeedNotReady(f"User {ready.paused[0]} is paused: what they want is kept, but not shown.")
+    if ready.unread:
+        raise FeedNotReady(f"The list of user {ready.unread[0]} has not been read completely yet.")
+    if "available" in request.args and not ready.of_library:
+        raise FeedNotReady("The media server has not been looked through yet, so what is available is not known.")
 
 
 def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
@@ -46,7 +46,7 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
     Each page is a statement of its own, so a client that takes its time holds no connection. What is there
     throughout comes once: the place of a title never changes.
     """
-    pool, names_shown, place = parts().pool, g.names_shown, None
+    pool, names_shown, place = context().pool, g.names_shown, None
     while True:
         page = read_for(
             pool, names_shown, wishlist.list_items, filters=filters, order="asc", limit=_AT_A_TIME, after=place

@@ -12,9 +12,9 @@ from wishlist_service.pages.runs import tell_run
 from wishlist_service.pages.wall import MOST_PEOPLE
 from wishlist_service.queries import events, sync_runs, users
 from wishlist_service.web.actions import begin_sync
-from wishlist_service.web.context import read, read_user_ids
-from wishlist_service.web.cursors import make_cursor, read_event_cursor
+from wishlist_service.web.context import read
 from wishlist_service.web.fields import Fields
+from wishlist_service.web.listing import make_cursor, read_event_cursor, read_user_ids
 
 _MOST_LINES: Final = 50
 _MOST_RUNS: Final = 10

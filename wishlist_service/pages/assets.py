@@ -8,6 +8,8 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from wishlist_service.web.auth import open_to_all
+
 _FILES: Final = Path(__file__).parent.parent / "static"
 _TYPES: Final = {
     "style.css": "text/css; charset=utf-8",
@@ -21,6 +23,7 @@ bp = Blueprint("assets", __name__)
 
 
 @bp.get("/static/<name>")
+@open_to_all
 def asset(name: str) -> ResponseReturnValue:
     """One of the files; kept by browsers for a year if it is asked for by its version."""
     if name not in _TYPES:
@@ -33,4 +36,4 @@ def asset(name: str) -> ResponseReturnValue:
 
 def asset_url(name: str) -> str:
     """The address of a file."""
-    return url_for("site.assets.asset", name=name, v=_VERSIONS[name])
+    return url_for("pages.assets.asset", name=name, v=_VERSIONS[name])

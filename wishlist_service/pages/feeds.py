@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from wishlist_service.web.context import parts
+from wishlist_service.web.context import context
 
 bp = Blueprint("feeds", __name__)
 
@@ -11,7 +11,7 @@ bp = Blueprint("feeds", __name__)
 @bp.get("/feeds")
 def show() -> ResponseReturnValue:
     """The page. Its addresses begin as the one it was asked for at; of a key they hold the name alone."""
-    config = parts().config
+    config = context().config
     return render_template(
         "feeds.html",
         root=request.root_url,

@@ -8,7 +8,8 @@ from flask.typing import ResponseReturnValue
 from wishlist_service.errors import Conflict, Invalid, WishlistError
 from wishlist_service.people import accounts
 from wishlist_service.queries import users
-from wishlist_service.web.context import parts, read
+from wishlist_service.web.auth import needs_admin
+from wishlist_service.web.context import context, read
 from wishlist_service.web.fields import LARGEST_ID, Fields
 
 _MOST_PEOPLE: Final = 50  # on one page
@@ -31,7 +32,7 @@ def show_one(user_id: int) -> ResponseReturnValue:
 @bp.post("/<id:user_id>")
 def change(user_id: int) -> ResponseReturnValue:
     """Rename, pause or resume somebody; what is not sent stays."""
-    shared = parts()
+    shared = context()
     try:
         fields = Fields(request.form.to_dict(), texts=True)
         name = fields.optional_text("name", maximum=100)
@@ -44,6 +45,7 @@ def change(user_id: int) -> ResponseReturnValue:
 
 
 @bp.get("/<id:user_id>/erase")
+@needs_admin
 def ask_to_erase(user_id: int) -> ResponseReturnValue:
     """What would be lost."""
     return render_template("erase.html", person=read(users.get_user, user_id=user_id))
@@ -52,7 +54,7 @@ def ask_to_erase(user_id: int) -> ResponseReturnValue:
 @bp.post("/<id:user_id>/erase")
 def erase(user_id: int) -> ResponseReturnValue:
     """Erase somebody who was asked about."""
-    accounts.erase_user(parts().pool, user_id=user_id)
+    accounts.erase_user(context().pool, user_id=user_id)
     return redirect(url_for(".show"), 303)
 
 

@@ -1,11 +1,13 @@
-"""Problems, as a page shows them. Which problem it is, api/problems.py has decided."""
+"""Problems, as a page shows them. Which problem it is, web/problems.py has decided."""
 
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from flask import Response, render_template, request, url_for
 
-from wishlist_service.web.context import READING, is_page
+from wishlist_service.web.auth import is_page
+from wishlist_service.web.context import READING
+from wishlist_service.web.problems import Problem, problem_document
 
 _HEADINGS: Final = {
     400: "That did not come through",
@@ -18,18 +20,15 @@ _HEADINGS: Final = {
 }
 
 
-def show_problem(response: Response) -> Response:
-    """To run after every view: a page's problem document becomes a page, a missing key the way to sign in."""
-    if response.mimetype != "application/problem+json" or not (is_page() or _browser_is_lost()):
-        return response
-    if response.status_code == 401:
+def show_problem(problem: Problem) -> Response:
+    """Return the reply to a request that failed: a page for a page, the way to sign in for a missing key."""
+    if not (is_page() or _browser_is_lost()):
+        return problem_document(problem)
+    if problem.status == 401:
         return _sign_in_first()
-    problem = response.get_json()
-    heading = _HEADINGS.get(response.status_code, "Something went wrong")
-    page = Response(render_template("problem.html", problem=problem, heading=heading), response.status_code)
-    for name in ("Retry-After", "Allow"):
-        if name in response.headers:
-            page.headers[name] = response.headers[name]
+    heading = _HEADINGS.get(problem.status, "Something went wrong")
+    page = Response(render_template("problem.html", problem=problem.document, heading=heading), problem.status)
+    page.headers.extend((name, value) for name, value in problem.headers if name in ("Retry-After", "Allow"))
     return page
 
 
@@ -44,5 +43,5 @@ def _sign_in_first() -> Response:
     query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != "apikey"])
     wanted = f"{quote(request.path)}?{query}".rstrip("?") if request.method in READING else "/"
     response = Response(status=303)
-    response.location = f"{url_for('site.sign_in.form')}?{urlencode({'next': wanted})}"
+    response.location = f"{url_for('pages.sign_in.form')}?{urlencode({'next': wanted})}"
     return response

@@ -35,7 +35,7 @@ def _page(uids: list[str]) -> str:
         item=item,
         links=_links(item),
         history=json.loads(history.items_json),
-        keepers=read(wishes.list_keepers, uids=uids) if g.role == "keeper" else [],
+        keepers=read(wishes.list_keepers, uids=uids) if g.role == "admin" else [],
     )
 
 

@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.pages.wording import title_address
 from wishlist_service.web import actions
-from wishlist_service.web.context import read_user_ids
+from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.fields import Fields
-from wishlist_service.web.listing import item_json
+from wishlist_service.web.listing import item_json, read_user_ids
 
 bp = Blueprint("title_actions", __name__, url_prefix="/title")
 
@@ -31,6 +31,7 @@ def restore(uids: list[str]) -> ResponseReturnValue:
 
 
 @bp.get("/<uid:uids>/watchlists")
+@needs_admin
 def ask(uids: list[str]) -> ResponseReturnValue:
     """What taking the title off watchlists would do, and the button that does it."""
     return _outcomes_page(uids, dry_run=True)

@@ -1,6 +1,7 @@
 """The wall: what everybody wants to watch, as posters."""
 
 import json
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -8,7 +9,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.queries import sync_runs, users, wishlist
-from wishlist_service.web.context import parts, read, reply
+from wishlist_service.web.context import context, read, reply
 from wishlist_service.web.listing import Listing, get_page, read_listing
 
 HTML: Final = "text/html; charset=utf-8"
@@ -25,15 +26,14 @@ def show() -> ResponseReturnValue:
     if any(value == "" for _, value in given):  # a form sent without the script has them
         filled = urlencode([(name, value) for name, value in given if value != ""])
         return redirect(f"{url_for('.show')}?{filled}".rstrip("?"))
-    response = reply(_page, content_type=HTML)
+    response = reply(partial(_page, read_listing()), content_type=HTML)
     if response.status_code == 200 and not response.data:
         return _empty_page()
     return response
 
 
-def _page() -> str:
+def _page(listing: Listing) -> str:
     """The page, or nothing if nobody wants anything."""
-    listing = read_listing()
     page, cursor = get_page(listing)
     if page.total == 0 and not request.args.keys() - {"apikey"}:
         return ""
@@ -48,7 +48,7 @@ def _page() -> str:
         more=f"?{urlencode([*kept, ('after', cursor)])}" if cursor else "",
         people=_people(listing),
         genres=_genres(listing),
-        has_library=bool(parts().config.plex_server_url),
+        has_library=bool(context().config.plex_server_url),
     )
 
 

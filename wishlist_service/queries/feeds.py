@@ -7,12 +7,12 @@ program expects a number makes it refuse the whole list.
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
-from wishlist_service.models import Feed, Knowledge, WishlistFilter
+from wishlist_service.models import Feed, FeedReadiness, WishlistFilter
 
 
-def get_knowledge(conn: Connection, *, user_ids: list[int]) -> Knowledge:
+def get_readiness(conn: Connection, *, user_ids: list[int]) -> FeedReadiness:
     """What there is to build lists on; of these people: who is paused, and whose list was never read."""
-    return rows(conn, Knowledge, """
+    return rows(conn, FeedReadiness, """
         SELECT EXISTS (
                    SELECT
                      FROM plex_users

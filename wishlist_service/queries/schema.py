@@ -7,6 +7,7 @@ from typing import Final
 
 from psycopg import Connection
 
+from wishlist_service.db import value
 from wishlist_service.errors import DatabaseRefused
 
 SQL_DIRECTORY: Final = Path(__file__).parent.parent.parent / "sql"
@@ -50,13 +51,10 @@ def get_applied_migrations(conn: Connection) -> dict[str, str]:
 
     yoyo's migration_hash holds the checksum, see migrate.py.
     """
-    if conn.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,):
+    if value(conn, "SELECT to_regclass('_yoyo_migration') IS NULL"):
         return {}
-    return dict(
-        conn.execute(
-            """
-            SELECT migration_id, migration_hash
-              FROM _yoyo_migration
-            """
-        ).fetchall()
-    )
+    applied = conn.execute("""
+        SELECT migration_id, migration_hash
+          FROM _yoyo_migration
+        """)
+    return dict(applied.fetchall())

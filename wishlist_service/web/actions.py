@@ -10,7 +10,7 @@ from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, wishes
 from wishlist_service.sync import claims
 from wishlist_service.sync.run import run_sync
-from wishlist_service.web.context import Parts, parts, read
+from wishlist_service.web.context import Context, context, read
 from wishlist_service.write_back import watchlists
 from wishlist_service.write_back.watchlists import Outcome
 
@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 def set_dismissed(uids: list[str], *, dismissed: bool) -> None:
     """Dismiss the title, or undo it."""
-    with parts().pool.connection() as conn, conn.transaction():
+    with context().pool.connection() as conn, conn.transaction():
         locks.lock_wishlist(conn)
         wishes.set_dismissed(conn, uids=uids, dismissed=dismissed)
 
 
 def take_off(uids: list[str], user_ids: list[int] | None, *, dry_run: bool) -> list[Outcome]:
     """What becomes of taking the title off the watchlists of these people; None: of all who want it."""
-    shared = parts()
+    shared = context()
     wishers = read(wishes.list_wishers, uids=uids, user_ids=user_ids)
     return watchlists.take_off(shared.pool.connection, shared.plex, shared.cipher, wishers, dry_run=dry_run)
 
@@ -38,7 +38,7 @@ def all_failed(outcomes: list[Outcome]) -> bool:
 
 def end_kept_wish(uids: list[str], user_id: int) -> None:
     """End a wish that is kept. Raises NotFound, and Conflict for one that is on the watchlist."""
-    with parts().pool.connection() as conn, conn.transaction():
+    with context().pool.connection() as conn, conn.transaction():
         locks.lock_wishlist(conn)
         wish = wishes.find_wish(conn, uids=uids, user_id=user_id)
         if wish is None:
@@ -54,7 +54,7 @@ def end_kept_wish(uids: list[str], user_id: int) -> None:
 
 def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
     """Begin a sync of everybody or one person: the run's id, and the thread that does it. Raises what claim() does."""
-    shared = parts()
+    shared = context()
     plex = shared.plex  # before anybody is claimed: the first time it asks the database
     claimed = claims.claim(shared.config, trigger="manual", user_id=user_id)
     # no daemon: a worker that is told to end waits for the person being synced
@@ -63,7 +63,7 @@ def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
     return claimed.run_id, thread
 
 
-def _run(claimed: claims.Claim, plex: PlexClient, shared: Parts) -> None:
+def _run(claimed: claims.Claim, plex: PlexClient, shared: Context) -> None:
     try:
         run_sync(claimed, plex, shared.cipher, stop=shared.stop)
     except OperationalError as error:

@@ -1,55 +1,78 @@
-"""Who may do what: API_KEY everything, READ_API_KEY reading; without a READ_API_KEY everybody reads."""
+"""Who may do what: API_KEY everything, READ_API_KEY reading; without a READ_API_KEY everybody reads.
 
+A browser sends a signed cookie instead of a key, on pages only. A view says what else it needs by a decorator.
+"""
+
+import hashlib
 import hmac
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
-from flask import g, request
+from flask import current_app, g, request
+from itsdangerous import BadSignature, TimestampSigner
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
+from werkzeug.wrappers import Response
 
-from wishlist_service.web.context import PAGES, READING, is_page, parts
-from wishlist_service.web.sessions import signed_in_role
+from wishlist_service.config import Config
+from wishlist_service.web.context import READING, Context, context
 
 logger = logging.getLogger(__name__)
 
-# they tell nothing about the household
-_OPEN_ENDPOINTS: Final = (
-    "health.health",
-    "docs.openapi",
-    "docs.page",
-    "docs.asset",
-    *(PAGES + name for name in ("assets.asset", "sign_in.form", "sign_in.sign_in", "sign_in.sign_out")),
-)
-# reading them needs the API_KEY: with such an address a stranger could sign in under somebody's name, and who may
-# not erase or take off watchlists need not be asked
-_KEPT_ENDPOINTS: Final = (
-    "links.get_link",
-    *(PAGES + name for name in ("links.show", "people.ask_to_erase", "title_actions.ask")),
-)
+COOKIE: Final = "wishlist_session"
+LIFETIME_SECONDS: Final = 30 * 24 * 3600
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_open_views: Final[set[Callable[..., Any]]] = set()
+_admin_views: Final[set[Callable[..., Any]]] = set()
 
 
-def check_key() -> None:
+def open_to_all(view: View) -> View:
+    """Mark a view that needs no key, because it tells nothing about the household."""
+    _open_views.add(view)
+    return view
+
+
+def needs_admin(view: View) -> View:
+    """Mark a view that only the API_KEY may read; whatever changes something needs it anyway."""
+    _admin_views.add(view)
+    return view
+
+
+def mark_page(*_: Any) -> None:
+    """To run before every view of a page."""
+    g.is_page = True
+
+
+def is_page() -> bool:
+    """Whether the request is for a page. Pages speak HTML and know who is signed in; the API does neither."""
+    return "is_page" in g
+
+
+def check_key(shared: Context) -> None:
     """Let the request in, or raise Unauthorized, Forbidden or TooManyRequests. To run before every view.
 
-    g.names_shown tells whether the reply may hold people's names, g.role as what somebody is signed in: keeper,
+    g.names_shown says whether the reply may hold people's names. g.role says as what somebody is signed in: admin,
     who may do everything, reader, or nothing. Only pages know that; the API takes a key with each request.
     """
-    config = parts().config
+    config = shared.config
     g.names_shown = config.names == "all"
-    g.role = signed_in_role() if is_page() else ""
-    if request.routing_exception or request.endpoint in _OPEN_ENDPOINTS:
+    g.role = _signed_in_role(config) if is_page() else ""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if request.routing_exception or view in _open_views:
         return
-    reading = request.method in READING and request.endpoint not in _KEPT_ENDPOINTS
+    reading = request.method in READING and view not in _admin_views
     if reading and not config.read_api_key and g.names_shown:
         return
 
     address = request.remote_addr or ""
     sent = "" if g.role else _sent_key(reading=reading)
     if not g.role:
-        parts().wrong_keys.refuse_guesser(address)
-    role = g.role or role_of(sent)
-    if role == "keeper":
+        shared.wrong_keys.refuse_guesser(address)
+    role = g.role or role_of(config, sent)
+    if role == "admin":
         g.names_shown = True
         return
     if role and not reading:
@@ -64,18 +87,55 @@ def check_key() -> None:
     )
 
 
-def role_of(key: str) -> str:
-    """What somebody with this key is: keeper, reader, or nothing."""
-    config = parts().config
+def role_of(config: Config, key: str) -> str:
+    """Return the role that this key gives: admin, reader, or nothing."""
     if key and _equal(key, config.api_key):
-        return "keeper"
+        return "admin"
     return "reader" if key and config.read_api_key and _equal(key, config.read_api_key) else ""
 
 
 def note_wrong_key(address: str, key: str) -> None:
     """Remember and log a wrong key."""
-    parts().wrong_keys.add(address, key)
+    context().wrong_keys.add(address, key)
     logger.warning("wrong key address=%s method=%s path=%r", address, request.method, request.path)
+
+
+def sign_in(response: Response, config: Config, role: str) -> Response:
+    """Have the browser keep the role for 30 days, in a cookie that goes by TLS only if this request did."""
+    response.set_cookie(
+        COOKIE,
+        _signer(config).sign(role).decode(),
+        max_age=LIFETIME_SECONDS,
+        path=config.url_base or "/",
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def sign_out(response: Response, config: Config) -> Response:
+    """Have the browser forget the role."""
+    response.delete_cookie(
+        COOKIE, path=config.url_base or "/", secure=request.is_secure, httponly=True, samesite="Strict"
+    )
+    return response
+
+
+def _signed_in_role(config: Config) -> str:
+    cookie = request.cookies.get(COOKIE)
+    if not cookie:
+        return ""
+    try:
+        return _signer(config).unsign(cookie, max_age=LIFETIME_SECONDS).decode()
+    except BadSignature:
+        return ""
+
+
+def _signer(config: Config) -> TimestampSigner:
+    # Made of both keys: a new one signs everybody out.
+    salt = f"role on pages\n{config.read_api_key}"
+    return TimestampSigner(config.api_key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
 def _sent_key(*, reading: bool) -> str:
@@ -84,11 +144,11 @@ def _sent_key(*, reading: bool) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    # programs that know no headers put it into the address; never for what changes something, nor for a page:
-    # a browser keeps addresses
+    # Some programs know no headers and send it in the address. Never for a change, nor for a page: a browser keeps
+    # addresses.
     return request.args.get("apikey", "") if reading and not is_page() else ""
 
 
 def _equal(sent: str, key: str) -> bool:
-    # bytes: compare_digest takes no text beyond ASCII, and a header may hold any
+    # Bytes: compare_digest takes no text beyond ASCII, and a header may hold any.
     return hmac.compare_digest(sent.encode(errors="replace"), key.encode())

@@ -1,6 +1,8 @@
 """Every error as application/problem+json (RFC 9457): the one table from exception to status."""
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
@@ -10,7 +12,7 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from wishlist_service.errors import Conflict, Gone, Invalid, NeverSynced, NotFound, PlexAway, SyncRunning
+from wishlist_service.errors import Conflict, FeedNotReady, Gone, Invalid, NotFound, PlexAway, SyncRunning
 
 logger = logging.getLogger(__name__)
 
@@ -36,63 +38,76 @@ _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
 _READ_BY_RADARR = "feeds.list_radarr_movies"
 
 
-def register_problems(app: Flask) -> None:
-    """Make the app answer every error with a problem document."""
-    app.register_error_handler(NotFound, lambda error: problem(404, str(error)))
-    app.register_error_handler(Conflict, lambda error: problem(409, str(error)))
-    app.register_error_handler(Gone, lambda error: problem(410, str(error)))
-    app.register_error_handler(SyncRunning, lambda error: problem(409, str(error), run_id=error.run_id))
-    app.register_error_handler(PlexAway, lambda error: problem(502, str(error)))
-    app.register_error_handler(Invalid, _invalid)
-    app.register_error_handler(NeverSynced, _never_synced)
-    app.register_error_handler(OperationalError, _database_fault)
-    app.register_error_handler(UndefinedTable, _database_fault)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a request. `more` are extension members; `headers` go with the reply."""
+
+    status: int
+    detail: str
+    more: dict[str, Any] = field(default_factory=dict[str, Any])
+    headers: Sequence[tuple[str, str]] = ()
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The members of the problem document."""
+        title = HTTP_STATUS_CODES[self.status]
+        return {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail} | self.more
 
 
-def problem(status: int, detail: str, **more: Any) -> Response:
-    """A problem document; `more` are its extension members."""
-    title = HTTP_STATUS_CODES[status]
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | more
+def register_problems(app: Flask, show: Callable[[Problem], Response]) -> None:
+    """Make the app answer every error by what `show` makes of it."""
+    app.register_error_handler(Exception, lambda error: show(explain(error)))
+
+
+def explain(error: Exception) -> Problem:
+    """Return the problem that an exception stands for, and log what the household has to look at."""
+    match error:
+        case HTTPException():
+            return _http_error(error)
+        case Invalid():
+            return _invalid(error)
+        case SyncRunning():
+            return Problem(409, str(error), {"run_id": error.run_id})
+        case NotFound():
+            return Problem(404, str(error))
+        case Conflict():
+            return Problem(409, str(error))
+        case Gone():
+            return Problem(410, str(error))
+        case PlexAway():
+            return Problem(502, str(error))
+        case FeedNotReady():
+            return Problem(503, str(error), headers=[("Retry-After", "60")])
+        case OperationalError() | UndefinedTable():
+            logger.error("database cannot serve path=%r reason=%r", request.path, str(error).strip())
+            detail = next(detail for kind, detail in _DATABASE_DETAILS if isinstance(error, kind))
+            return Problem(503, detail, headers=[("Retry-After", "5")])
+        case _:
+            logger.exception("unexpected error method=%s path=%r", request.method, request.path)
+            return Problem(500, "An unexpected error happened; the service's log has the details.")
+
+
+def problem_document(problem: Problem) -> Response:
+    """Return the reply that says so to a program."""
+    body = problem.document
     if request.endpoint == _READ_BY_RADARR:
-        body.setdefault("errors", [{"id": str(status), "status": status, "title": title, "detail": detail}])
+        named = {name: body[name] for name in ("status", "title", "detail")}
+        body.setdefault("errors", [{"id": str(problem.status)} | named])
     response = jsonify(body)
-    response.status_code = status
+    response.status_code = problem.status
     response.mimetype = "application/problem+json"
+    response.headers.extend(problem.headers)
     return response
 
 
-def _invalid(error: Invalid) -> Response:
+def _invalid(error: Invalid) -> Problem:
     count = len(error.faults)
     detail = "One thing is wrong with the request." if count == 1 else f"{count} things are wrong with the request."
-    return problem(422, detail, errors=[{"field": fault.field, "detail": fault.detail} for fault in error.faults])
+    return Problem(422, detail, {"errors": [{"field": fault.field, "detail": fault.detail} for fault in error.faults]})
 
 
-def _never_synced(error: NeverSynced) -> Response:
-    response = problem(503, str(error))
-    response.headers["Retry-After"] = "60"
-    return response
-
-
-def _database_fault(error: OperationalError | UndefinedTable) -> Response:
-    detail = next(detail for kind, detail in _DATABASE_DETAILS if isinstance(error, kind))
-    logger.error("database cannot serve path=%r reason=%r", request.path, str(error).strip())
-    response = problem(503, detail)
-    response.headers["Retry-After"] = "5"
-    return response
-
-
-def _http_error(error: HTTPException) -> Response:
+def _http_error(error: HTTPException) -> Problem:
     status = error.code or 500
     detail = _DETAILS.get(status) or error.description or HTTP_STATUS_CODES[status]
-    response = problem(status, detail)
-    for name, value in error.get_headers():
-        if name.lower() not in ("content-type", "content-length"):
-            response.headers.add(name, value)
-    return response
-
-
-def _unexpected(_error: Exception) -> Response:
-    logger.exception("unexpected error method=%s path=%r", request.method, request.path)
-    return problem(500, "An unexpected error happened; the service's log has the details.")
+    headers = [pair for pair in error.get_headers() if pair[0].lower() not in ("content-type", "content-length")]
+    return Problem(status, detail, headers=headers)

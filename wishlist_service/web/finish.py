@@ -1,0 +1,41 @@
+"""What every reply gets before it is sent: headers for the browser, and a count of it for /metrics.
+
+Requests are counted in files that the workers share (gunicorn.conf.py says where).
+"""
+
+from typing import Final
+
+from flask import Response, request
+from prometheus_client import CollectorRegistry, Counter
+
+NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+_API_POLICY: Final = f"{NOTHING}; form-action 'none'"
+# Posters come from other hosts.
+_PAGE_POLICY: Final = (
+    f"{NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:"
+    "; connect-src 'self'"
+)
+_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
+
+this_process: Final = CollectorRegistry()
+_requests: Final = Counter(
+    "wishlist_http_requests", "Requests answered.", ["method", "route", "status"], registry=this_process
+)
+
+
+def finish(response: Response) -> Response:
+    """To run after every view. A view may have set its own Content-Security-Policy."""
+    # A page that never tells where somebody comes from has its own forms sent with "Origin: null".
+    if response.mimetype == "text/html" and "Content-Security-Policy" not in response.headers:
+        policy, referrer = _PAGE_POLICY, "same-origin"
+    else:
+        policy, referrer = _API_POLICY, "no-referrer"
+    response.headers.setdefault("Content-Security-Policy", policy)
+    response.headers["Referrer-Policy"] = referrer
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+
+    # By route, not by path: a label for every path ever tried would fill the memory.
+    route = request.url_rule.rule if request.url_rule else "unknown"
+    _requests.labels(request.method if request.method in _METHODS else "other", route, response.status_code).inc()
+    return response

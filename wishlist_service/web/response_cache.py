@@ -1,0 +1,48 @@
+"""Bodies about the wishlist, kept to be sent again until the wishlist changes."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from wishlist_service.models import Feed
+
+MAXIMUM_BYTES: Final = 500_000
+
+
+@dataclass(frozen=True)
+class CachedResponse:
+    """A body, and how many titles a feed had to leave out; None if it is no feed."""
+
+    body: bytes
+    skipped: int | None = None
+
+
+class ResponseCache:
+    """The bodies that one process made of the present generation. The oldest ones make room for new ones."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._generation = -1
+        self._responses: dict[str, CachedResponse] = {}
+        self._bytes = 0
+
+    def get(self, generation: int, key: str, make_body: Callable[[], str | Feed]) -> CachedResponse:
+        """Return what is kept for this key, or make it. `generation` was read for this very request."""
+        with self._lock:
+            if generation != self._generation:
+                self._generation, self._responses, self._bytes = generation, {}, 0
+            cached = self._responses.get(key)
+        if cached:
+            return cached
+        made = make_body()
+        body, skipped = (made.body, made.skipped) if isinstance(made, Feed) else (made, None)
+        response = CachedResponse(body.encode(), skipped)
+        with self._lock:
+            # Another request may have seen a newer generation meanwhile: then this body is not kept.
+            if generation == self._generation and key not in self._responses:
+                self._responses[key] = response
+                self._bytes += len(response.body)
+                while self._bytes > MAXIMUM_BYTES:
+                    self._bytes -= len(self._responses.pop(next(iter(self._responses))).body)
+        return response
