@@ -94,10 +94,13 @@ def plans(new_database: Callable[[str | None], str], template: str) -> Iterator[
         filling.execute("VACUUM")
     pool = db.Pool(url, size=1)
     pool.open()
-    with pool.connection() as conn:
+    with pool.connection() as lent:
+        options = lent.info.get_parameters()["options"]
+    pool.close()
+    # the pool cuts a connection that is lent for long; this one is used by all the tests
+    with connect(url, autocommit=True, options=options) as conn:
         conn.execute("LOAD 'auto_explain'")
         yield Plans(conn)
-    pool.close()
 
 
 FILTERS = {
