@@ -106,6 +106,7 @@ def some_rows(chance: random.Random) -> list[Row]:
     return [row(f"{key:x}", f"Title {key}") for key in chance.sample(range(1, 41), chance.randint(0, 5))]
 
 
+@pytest.mark.slow
 def test_nothing_is_missed_while_syncs_run_side_by_side(client: FlaskClient, household: Household) -> None:
     for name in ("Ann", "Ben", "Cleo", "Dora", "Eve", "Finn"):
         household.add(name)
@@ -130,6 +131,7 @@ def test_nothing_is_missed_while_syncs_run_side_by_side(client: FlaskClient, hou
     assert play(told) == present_wishes(household)
 
 
+@pytest.mark.slow
 def test_nothing_is_missed_over_http_while_the_api_syncs(household: Household) -> None:
     chance = random.Random(2)
     people = [household.add(name) for name in ("Ann", "Ben", "Cleo")]
@@ -175,6 +177,7 @@ def refusal(client: FlaskClient, cursor: str) -> str:
     return reply.json["detail"]
 
 
+@pytest.mark.slow
 def test_cursor_from_before_a_restore_is_refused_for_ever(
     client: FlaskClient, filled: Household, tmp_path: Path
 ) -> None:
@@ -201,6 +204,7 @@ def test_cursor_from_before_a_restore_is_refused_for_ever(
         assert refusal(client, cursor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("erased", [[3], [2, 3], [1, 2, 3]])
 def test_cursor_of_an_event_that_was_erased_still_holds(api: FlaskClient, filled: Household, erased: list[int]) -> None:
     _, cursor = follow(api)
@@ -214,6 +218,7 @@ def test_cursor_of_an_event_that_was_erased_still_holds(api: FlaskClient, filled
     assert [event["user"]["name"] for event in follow(api, cursor)[0]] == ["Dora"]
 
 
+@pytest.mark.slow
 def test_history_that_began_anew_refuses_an_earlier_cursor(client: FlaskClient, filled: Household) -> None:
     _, cursor = follow(client)
     filled.conn.execute("TRUNCATE wishlist_events RESTART IDENTITY")

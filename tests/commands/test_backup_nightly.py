@@ -49,6 +49,7 @@ def nightly(database_url: str, directory: Path) -> Iterator[None]:
         assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_first_backup_waits_for_the_first_migration(
     new_database: NewDatabase, env: dict[str, str], directory: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_first_backup_waits_for_the_first_migration(
     assert len(names(directory)) == 1
 
 
+@pytest.mark.slow
 def test_first_backup_is_written_at_once(env: dict[str, str], directory: Path) -> None:
     with program("-m", "wishlist_service.backup", "--nightly", env=env) as running:
         running.wait_for("backup written")
@@ -72,6 +74,7 @@ def test_first_backup_is_written_at_once(env: dict[str, str], directory: Path) -
     assert running.output.endswith("nightly backups stopped\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hours", "written"), [(23.9, 0), (24.1, 1)])
 def test_restart_backs_up_only_if_the_newest_is_older_than_a_day(
     env: dict[str, str], directory: Path, hours: float, written: int
@@ -86,6 +89,7 @@ def test_restart_backs_up_only_if_the_newest_is_older_than_a_day(
     assert len(names(directory)) == 1 + written
 
 
+@pytest.mark.slow
 def test_stop_in_the_middle_ends_pg_dump_and_leaves_nothing(
     env: dict[str, str], conn: Connection[Any], directory: Path
 ) -> None:
@@ -97,6 +101,7 @@ def test_stop_in_the_middle_ends_pg_dump_and_leaves_nothing(
     assert "ERROR" not in running.output
 
 
+@pytest.mark.slow
 def test_stop_of_a_single_backup_is_a_failed_one(env: dict[str, str], conn: Connection[Any], directory: Path) -> None:
     with in_the_middle(env, conn) as (running, _pg_dump):
         assert running.end() == 1
@@ -105,6 +110,7 @@ def test_stop_of_a_single_backup_is_a_failed_one(env: dict[str, str], conn: Conn
     assert names(directory) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_backup_left_is_removed_but_not_what_is_being_written(
     env: dict[str, str], conn: Connection[Any], directory: Path
 ) -> None:
@@ -125,6 +131,7 @@ def test_what_a_killed_backup_left_is_removed_but_not_what_is_being_written(
     assert not [name for name in names(directory) if not name.endswith(".dump")]
 
 
+@pytest.mark.slow
 def test_failed_backup_is_told_in_one_line_and_tried_again(
     database_url: str, directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -142,6 +149,7 @@ def test_failed_backup_is_told_in_one_line_and_tried_again(
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.slow
 def test_there_is_one_every_night(database_url: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory.mkdir()
     (directory / (newest := name_of(timedelta(hours=20)))).write_text("x")

@@ -130,6 +130,7 @@ def test_database_of_an_earlier_version_is_refused_untouched(empty_url: str) -> 
     assert everything(empty_url) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [GUNICORN, ("-m", "wishlist_service.scheduler")])
 def test_database_of_another_version_stops_the_start(household: Household, arguments: tuple[str, ...]) -> None:
     household.conn.execute("UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0002_titles'")
@@ -176,6 +177,7 @@ def test_foreign_table_in_the_way_is_told_in_a_sentence(empty_url: str) -> None:
     assert schema(empty_url) == [("wishlist_items", "theirs", "integer")]
 
 
+@pytest.mark.slow
 def test_several_migrators_at_once_all_end_well(empty_url: str) -> None:
     migrators = [start_migrator(empty_url) for _ in range(3)]
     outputs = [migrator.communicate(timeout=60)[0] for migrator in migrators]
@@ -184,6 +186,7 @@ def test_several_migrators_at_once_all_end_well(empty_url: str) -> None:
     assert sum("applied=0001_people" in output for output in outputs) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_migrator_ended_in_the_middle_leaves_nothing_half_done(empty_url: str, number: signal.Signals) -> None:
     with connect(empty_url) as hold:
@@ -202,6 +205,7 @@ def test_migrator_ended_in_the_middle_leaves_nothing_half_done(empty_url: str, n
     assert ("wishlist_items", "uid", "text") in schema(empty_url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doomed", [0, 1], ids=["the one at work", "the one in wait"])
 def test_of_two_migrators_at_once_one_killed_the_other_ends_well(empty_url: str, doomed: int) -> None:
     with connect(empty_url) as hold, connect(empty_url, autocommit=True) as look:

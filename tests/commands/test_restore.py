@@ -18,6 +18,8 @@ from tests.support.processes import Program, environment, program, wait_until
 from wishlist_service.queries.locks import try_sync_lock
 from wishlist_service.tokens import TokenCipher
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def dump(filled: Household, tmp_path: Path) -> Path:

@@ -9,6 +9,8 @@ from tests.support.backups import NewDatabase, dump_of, restore, shown
 from tests.support.household import Household
 from wishlist_service.sync import claims
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def dump(filled: Household, tmp_path: Path) -> Path:

@@ -29,6 +29,8 @@ from tests.support.processes import (
 from wishlist_service.__main__ import MEMORY
 from wishlist_service.postgres.embedded import EmbeddedPostgres, EmbeddedPostgresError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

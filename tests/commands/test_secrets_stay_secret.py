@@ -12,6 +12,8 @@ from tests.support.plex_faults import status
 from tests.support.processes import environment, free_port, gunicorn, program, request
 from wishlist_service.postgres.embedded import _find_binaries  # pyright: ignore[reportPrivateUsage]
 
+pytestmark = pytest.mark.slow
+
 SECRETS = {
     "API_KEY": "marked-api-key-0123456789",
     "READ_API_KEY": "marked-read-key-0123456789",

@@ -22,6 +22,8 @@ from tests.support.plex_faults import status
 from tests.support.processes import free_port
 from wishlist_service.doctor.findings import Kind
 
+pytestmark = pytest.mark.slow
+
 
 def test_plex_that_is_not_found_by_name_is_one_fault_and_tokens_are_not_checked(household: Household) -> None:
     household.add("Ann")

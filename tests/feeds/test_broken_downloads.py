@@ -13,6 +13,8 @@ from tests.support.own_server import Look, OwnServer, own_server
 from tests.support.processes import gunicorn, settings_for
 from wishlist_service.errors import BrokenTransfer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[OwnServer]:

@@ -138,6 +138,7 @@ def test_any_text_survives_in_a_table_and_is_no_formula(title: str, name: str) -
     assert json.loads("".join(json_chunks(titles)))["items"] == titles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_download_takes_the_same_memory_whatever_its_length(client: FlaskClient, conn: Connection, name: str) -> None:
     fill(conn, 12_000)

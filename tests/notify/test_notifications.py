@@ -131,6 +131,7 @@ def test_refused_message_is_kept_and_told_later_with_what_came_since(
     assert household.conn.execute("SELECT failures FROM news_addresses").fetchall() == [{"failures": 0}]
 
 
+@pytest.mark.slow
 def test_pauses_between_tries_grow(household: Household, webhook: Receiver, teller: Teller) -> None:
     ann = household.add("Ann")
     household.sync()
@@ -166,6 +167,7 @@ def test_each_address_is_told_once_when_another_cannot_be(household: Household, 
     assert webhook.bodies == other.bodies == ["Ann wants Alpha (1999); 1 title in all."]
 
 
+@pytest.mark.slow
 def test_slow_service_is_waited_for(household: Household, webhook: Receiver, teller: Teller) -> None:
     ann = household.add("Ann")
     household.sync()

@@ -14,6 +14,8 @@ from tests.support.plex_faults import status
 from tests.support.processes import CHECKOUT, free_port, gunicorn, kill_all, program, request, settings_for, wait_until
 from tests.support.receivers import SECRET, Receiver, receiver
 
+pytestmark = pytest.mark.slow
+
 SCHEDULER = ("-m", "wishlist_service.scheduler")
 ALPHA, BETA, GAMMA = row("a", "Alpha", year=1999), row("b", "Beta", year=None), row("c", "Gamma", year=2001)
 

@@ -19,6 +19,8 @@ from tests.support.processes import (
     settings_for,
 )
 
+pytestmark = pytest.mark.browser
+
 SHARED = row("4a2b", "Harbour Lights", media_type="show", year=2021)
 DEAD = row("dead", "Café at the End of the Pier", thumb="https://image.example.test/dead.jpg")
 
@@ -58,6 +60,7 @@ def test_poster_that_fails_to_load_looks_like_none(browser: Browser, household: 
     assert failed == without
 
 
+@pytest.mark.slow
 def test_demo_shows_its_posters_on_a_phone(browser: Browser) -> None:
     port = free_port()
     env = plain_environment(port) | {"PYTHONPATH": str(CHECKOUT)}

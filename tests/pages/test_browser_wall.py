@@ -12,6 +12,8 @@ from tests.support.household import API_KEY, Household
 from tests.support.nginx import BASE, under_a_path
 from tests.support.processes import gunicorn, settings_for
 
+pytestmark = pytest.mark.browser
+
 SOUGHT = row("a11e", "The Lantern Keeper", year=2024)
 SHARED = row("4a2b", "Harbour Lights", media_type="show", year=2021)
 DEAD = row("dead", "Café at the End of the Pier", thumb="https://image.example.test/dead.jpg")

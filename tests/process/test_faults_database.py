@@ -23,6 +23,8 @@ from tests.support.processes import (
 )
 from wishlist_service import db
 
+pytestmark = pytest.mark.slow
+
 OLD = [row(f"{n:x}", f"Old {n:02}") for n in range(1, 9)]
 NEW = [row(f"{n:x}", f"New {n:02}") for n in range(101, 109)]
 

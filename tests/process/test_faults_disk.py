@@ -10,6 +10,8 @@ from tests.support.household import API_KEY, Household
 from tests.support.own_server import Look, OwnServer, own_server
 from tests.support.processes import call, gunicorn, program, request, settings_for
 
+pytestmark = pytest.mark.slow
+
 OLD = [row(f"{n:x}", f"Old {n:02}") for n in range(1, 9)]
 MANY = [row(f"{n:x}", f"New {n:03}") for n in range(101, 201)]  # more than fit into one page of the table
 

@@ -15,6 +15,8 @@ from wishlist_service.models import EventPlace, Place, WatchlistEntry, WishlistF
 from wishlist_service.queries import events, feeds, merging, metrics, sync_users, users, wishes, wishlist
 from wishlist_service.queries.wishlist import list_items
 
+pytestmark = pytest.mark.slow
+
 LARGE = {"wishlist_items", "wishlist_item_sources", "wishlist_events"}
 ITEMS = 60_000
 PEOPLE = 400  # so that each wants as small a part of all titles as in a large installation

@@ -4,6 +4,8 @@ import signal
 import threading
 from contextlib import ExitStack
 
+import pytest
+
 from tests.support.fake_plex import Handler, row
 from tests.support.fake_titles import Titles
 from tests.support.household import Household
@@ -19,6 +21,7 @@ def all_read(household: Household) -> bool:
     return unread == running == 0
 
 
+@pytest.mark.slow
 def test_three_schedulers_at_work_together_read_and_ping_everybody_once(household: Household) -> None:
     names = [f"Person-{number}" for number in range(40)]
     together = threading.Event()
@@ -53,6 +56,7 @@ def test_three_schedulers_at_work_together_read_and_ping_everybody_once(househol
     assert household.conn.execute("SELECT FROM wishlist_items").rowcount == 43
 
 
+@pytest.mark.slow
 def test_person_in_the_hands_of_a_killed_scheduler_is_taken_over_by_another(household: Household) -> None:
     films = [row(f"{n:x}", f"Film {n:03}") for n in range(1, 151)]
     ann = household.add("Ann", films)
@@ -86,6 +90,7 @@ def test_person_in_the_hands_of_a_killed_scheduler_is_taken_over_by_another(hous
     assert [tuple(run.values()) for run in runs] == [("interrupted", 0), ("succeeded", 1)]
 
 
+@pytest.mark.slow
 def test_sync_that_is_asked_for_waits_for_all_schedulers(household: Household) -> None:
     go_on = threading.Event()
 
@@ -116,6 +121,7 @@ def test_sync_that_is_asked_for_waits_for_all_schedulers(household: Household) -
     assert (after["running"], after["last_run"]["id"]) == (False, 3)
 
 
+@pytest.mark.slow
 def test_questions_about_titles_are_asked_by_one_scheduler_and_taken_over_by_another(household: Household) -> None:
     titles = Titles(household.plex)
     rows = [row(f"{number:x}", f"Film {number}") for number in range(1, 31)]

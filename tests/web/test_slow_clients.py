@@ -18,6 +18,7 @@ BODY = (
 )
 
 
+@pytest.mark.slow
 def test_clients_that_stop_in_the_middle_are_let_go(household: Household) -> None:
     env = environment(household.config.database_url, PORT=str(free_port()), WEB_WORKERS="1", WEB_THREADS="1")
     with gunicorn(env) as (api, address):
@@ -36,6 +37,7 @@ def test_clients_that_stop_in_the_middle_are_let_go(household: Household) -> Non
     assert "Traceback" not in api.output
 
 
+@pytest.mark.slow
 def test_clients_that_never_come_to_an_end_are_let_go(household: Household, tmp_path: Path) -> None:
     sooner = "from wishlist_service.web import worker\nworker.REQUEST_SECONDS = 2\n"
     configuration = (CHECKOUT / "gunicorn.conf.py").read_text() + sooner

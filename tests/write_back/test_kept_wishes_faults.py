@@ -183,6 +183,7 @@ def test_two_schedulers_share_the_titles(household: Household, actions: Actions)
     assert len(kept(household)) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered", [False, True], ids=["before Plex did it", "before Plex answered"])
 def test_scheduler_killed_while_plex_is_asked_loses_nothing(
     household: Household, actions: Actions, answered: bool
@@ -217,6 +218,7 @@ def test_scheduler_killed_while_plex_is_asked_loses_nothing(
     assert events(household) == ["added"]
 
 
+@pytest.mark.slow
 def test_scheduler_does_it_by_itself(household: Household, actions: Actions) -> None:
     ann = household.add("Ann", [ALPHA, BETA])
     household.sync()

@@ -237,6 +237,7 @@ def test_dead_token_is_tried_once_and_plex_that_is_away_left_alone(wishful: Hous
     assert ann.rows == [ABSENT]
 
 
+@pytest.mark.slow
 def test_scheduler_does_it_by_itself(wishful: Household, server: FakeMediaServer) -> None:
     env = settings_for(wishful, PLEX_SERVER_URL=server.url, PLEX_SERVER_TOKEN=OWNER, PLEX_COLLECTION="Wanted")
 

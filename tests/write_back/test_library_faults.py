@@ -127,6 +127,7 @@ def test_token_of_somebody_else_is_refused(
     assert set(available(wishful).values()) == {None}
 
 
+@pytest.mark.slow
 def test_doctor_says_what_it_meets(wishful: Household, server: FakeMediaServer) -> None:
     env = examinations.settings_for(wishful, PLEX_SERVER_URL=server.url, PLEX_SERVER_TOKEN=OWNER)
 

@@ -131,6 +131,7 @@ def test_two_at_once_take_it_off_once_each(api: FlaskClient, filled: Household, 
     assert events(filled) == [("removed", None)] * 2
 
 
+@pytest.mark.slow
 def test_api_killed_between_plex_and_the_database_is_mended_by_the_next_sync(
     filled: Household, actions: Actions
 ) -> None:
