@@ -33,7 +33,7 @@ from wishlist_service.sync import claims
 from wishlist_service.sync.details import Details
 from wishlist_service.sync.run import run_sync
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
-from wishlist_service.write_back.worker import GivingBack
+from wishlist_service.write_back.worker import WriteBack
 
 logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__ when run
 
@@ -67,7 +67,7 @@ class Sidecar:
     def loop(self) -> None:
         """Run until `stop` is set: at once when idle, after the person being synced otherwise."""
         warn_of_unreadable(self._url, self._cipher)
-        GivingBack(self._config, self._cipher, stop=self._stop).start()
+        WriteBack(self._config, self._cipher, stop=self._stop).start()
         while not self._stop.is_set():
             self._show_alive()
             self._jobs.run_pending()
