@@ -1,4 +1,4 @@
-"""An end to waiting for what knows no time-out of its own."""
+"""A deadline for calls that have no time-out of their own."""
 
 import threading
 from collections.abc import Callable
@@ -9,9 +9,9 @@ Result = TypeVar("Result")
 
 
 def within(seconds: float | None, call: Callable[[], Result]) -> Result:
-    """What `call` gives or raises; TimeoutError when that takes longer.
+    """Return or raise what `call` does. Raises TimeoutError after so many seconds, and lets the call's thread run on.
 
-    It is left alone in a thread then: nothing hurries a name server or a database that fell silent.
+    A name server or a database that does not answer cannot be interrupted.
     """
     outcome: Future[Result] = Future()
 
