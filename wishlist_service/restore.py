@@ -156,9 +156,9 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config(uses={*DATABASE_SETTINGS, "REMOVE_AFTER_SYNC"})
     configure_logging("ERROR", stream=sys.stderr)
-    options = {"replace": arguments.replace, "keep": config.remove_after_sync}
+    keep = config.remove_after_sync
     try:
-        print(restore(config.database_url, arguments.file, **options))
+        print(restore(config.database_url, arguments.file, replace=arguments.replace, keep=keep))
     except (RestoreRefused, ProgramFailed) as refused:
         sys.exit(str(refused))
     except OperationalError as error:

@@ -17,15 +17,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from wishlist_service import __version__, db
 from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error, Result
-from wishlist_service.errors import (
-    MediaServerError,
-    OtherAccount,
-    PlexChanged,
-    RateLimited,
-    TokenRejected,
-    TokenUnreadable,
-    Unreachable,
-)
+from wishlist_service.errors import MediaServerError, RateLimited, SyncFailure, Unreachable
 from wishlist_service.models import SyncUser
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.http import open_session
@@ -38,6 +30,12 @@ from wishlist_service.tokens import TokenCipher, decrypt_all
 _DATABASE_SECONDS: Final = 20
 _WRONG_CLOCK_SECONDS: Final = 60
 _MEDIA_SERVER_SECONDS: Final = 5  # for each of three tries
+_TOKEN_ERRORS: Final = {
+    "token_rejected": Error.TOKEN_REFUSED,
+    "token_unreadable": Error.TOKEN_UNREADABLE,
+    "other_account": Error.OTHER_ACCOUNT,
+    "plex_changed": Error.OTHER_ANSWER,
+}
 
 
 class _NotReached(Exception):
@@ -126,22 +124,16 @@ def check_tokens(config: Config) -> list[Result]:
 
 
 def _check_token(config: Config, person: SyncUser, plex: PlexClient, cipher: TokenCipher) -> Result:
-    def failed(error: Error, text: object) -> Result:
-        return Result("token", f"{person.name}: {text}", error)
-
     try:
         token = cipher.decrypt(person.plex_token, owner=person.id)
         account = within(config.plex_timeout_seconds, lambda: plex.account(token, tries=1))
         with db.connect(config.database_url, role="doctor") as conn:
             refuse_other_account(conn, person, account)
-    except TokenUnreadable as error:
-        return failed(Error.TOKEN_UNREADABLE, error)
-    except TokenRejected:
-        return failed(Error.TOKEN_REFUSED, "Plex no longer accepts this token.")
-    except OtherAccount as error:
-        return failed(Error.OTHER_ACCOUNT, error)
-    except PlexChanged as error:
-        return failed(Error.OTHER_ANSWER, error)
+    except SyncFailure as error:
+        if error.state not in _TOKEN_ERRORS:
+            raise
+        text = "Plex no longer accepts this token." if error.state == "token_rejected" else error
+        return Result("token", f"{person.name}: {text}", _TOKEN_ERRORS[error.state])
     return Result("token", f"{person.name}: accepted, account {account.username}.")
 
 

@@ -119,21 +119,20 @@ def _run(check: Check, subject: str) -> list[Result]:
 
 def check_api(port: int, url_base: str) -> list[Result]:
     """Check whether the API answers here. It may run in another container, so this is never an error."""
+    note = partial(Result, "api", mark="note")
     try:
         status, reply = _ask_api(port, "/health")
         below = not url_base or _ask_api(port, f"{url_base}/health")[0] == status
     except OSError:
-        text = f"Does not answer on port {port} here. It may run elsewhere, as it does with compose."
-        return [Result("api", text, mark="note")]
+        return [note(f"Does not answer on port {port} here. It may run elsewhere, as it does with compose.")]
     except (HTTPException, ValueError):
         status, reply, below = 0, None, False
     if not isinstance(reply, dict) or "database" not in reply:
-        return [Result("api", f"Something else answers on port {port}.", mark="note")]
+        return [note(f"Something else answers on port {port}.")]
     if status != 200:
-        return [Result("api", f"Answers on port {port}, but it cannot reach its database.", mark="note")]
+        return [note(f"Answers on port {port}, but it cannot reach its database.")]
     if not below:
-        text = f"Answers on port {port}, but not under {url_base}: it was started with another URL_BASE."
-        return [Result("api", text, mark="note")]
+        return [note(f"Answers on port {port}, but not under {url_base}: it was started with another URL_BASE.")]
     return [Result("api", f"Answers on port {port}{f', and under {url_base}' if url_base else ''}.")]
 
 

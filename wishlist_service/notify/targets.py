@@ -37,10 +37,7 @@ def open_notifiers(addresses: Sequence[str]) -> list[Notifier]:
     try:
         import apprise
     except ImportError:
-        logger.error(
-            "no messages are sent: NOTIFY_URLS is set, but Apprise is not installed, "
-            "run: pip install -r requirements-notify.txt"
-        )
+        logger.error("no messages are sent: Apprise is not installed, run: pip install -r requirements-notify.txt")
         return []
     _keep_addresses_out_of_the_log()
     notifiers: list[Notifier] = []

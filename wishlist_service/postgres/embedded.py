@@ -92,9 +92,7 @@ class EmbeddedPostgres:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock_file.close()
-            raise EmbeddedPostgresError(
-                f"Another process already uses the database in {self._state}. Stop it first."
-            ) from None
+            raise EmbeddedPostgresError(f"Another process already uses {self._state}. Stop it first.") from None
 
     def _binaries(self) -> Path:
         found = _find_binaries()

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 PATIENCE_SECONDS: Final = 3  # a program that was told to end is killed after that
 
@@ -72,9 +72,9 @@ def installed_binaries() -> list[Path]:
 
 def major_version(program: Path) -> int | None:
     """Return the major version of a program, or None if it does not run or tell."""
-    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "env": _ENVIRONMENT, "check": True}
+    silent = subprocess.DEVNULL
     try:
-        output = subprocess.run([program, "--version"], capture_output=True, **options).stdout
+        output = subprocess.check_output([program, "--version"], stdin=silent, stderr=silent, env=_ENVIRONMENT)
     except (OSError, subprocess.CalledProcessError):
         return None
     match = re.search(rb"\d+", output)
