@@ -29,7 +29,6 @@ START_SECONDS: Final = 60
 STOP_SECONDS: Final = 15  # each should end within 10
 
 _DEMO_SETTINGS: Final = ("PORT", "URL_BASE", "TRUSTED_PROXIES", "LOG_LEVEL")  # the demo uses only these of .env
-_SPARE_TOKEN: Final = "demo-token-of-dora-0001"  # the simulated Plex knows it
 # Without these, glibc keeps an arena for each thread and returns little memory. The Dockerfile sets them, too.
 MEMORY: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 
@@ -121,7 +120,7 @@ def _print_address(base: str, *, demo: bool) -> None:
     print(f"  API      {base}/api/wishlist\n  Docs     {base}/docs")
     if demo:
         print("\n  Try it   In the demo, a test user, Dora, approves every sign-in link after 10 seconds.")
-        print(f"           Or add her with the token {_SPARE_TOKEN}.")
+        print(f"           Or add her with the token demo-token-of-dora-0001.")
     print(flush=True)
 
 

@@ -105,11 +105,9 @@ class Sidecar:
     def _run(self) -> bool:
         """Sync some of the people who are due. Return False if there are none."""
         plex = self._plex  # before people are claimed, because it asks the database the first time
-        claimed = claims.claim_due(self._config)
-        if claimed is None:
-            return False
-        run_sync(claimed, plex, self._cipher, stop=self._stop, on_result=self._show_alive, on_page=self._show_alive)
-        return True
+        if claimed := claims.claim_due(self._config):
+            run_sync(claimed, plex, self._cipher, stop=self._stop, on_result=self._show_alive, on_page=self._show_alive)
+        return claimed is not None
 
     def _attempt(self, what: str, job: Callable[[], None]) -> None:
         """Run a job. If it fails, it waits for its next turn."""

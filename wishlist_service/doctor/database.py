@@ -49,8 +49,7 @@ def check_migrations(database_url: str, *, directory: Path = SQL_DIRECTORY) -> l
     try:
         schema = db.ask(database_url, compare_schema, directory=directory)
     except DatabaseRefused as refused:
-        text = f"This version cannot use the database, since {refused.reason}."
-        return [Result("migrations", text, Error.OTHER_SCHEMA)]
+        return [Result("migrations", f"This version cannot use it, since {refused.reason}.", Error.OTHER_SCHEMA)]
     if len(schema.missing) == len(known):
         return [Result("migrations", "The database has no tables yet.", Error.MIGRATIONS)]
     if schema.missing:

@@ -4,6 +4,7 @@ import json
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException
@@ -137,13 +138,10 @@ def check_api(port: int, url_base: str) -> list[Result]:
 
 
 def _ask_api(port: int, path: str) -> tuple[int, Any]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=_API_SECONDS)  # never through a proxy
-    try:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=_API_SECONDS)) as connection:  # never through a proxy
         connection.request("GET", path)
         reply = connection.getresponse()
         return reply.status, json.loads(reply.read(10_000))
-    finally:
-        connection.close()
 
 
 def check_disk(paths: list[Path], *, minimum_bytes: float = _MINIMUM_FREE_BYTES) -> list[Result]:

@@ -57,11 +57,11 @@ class Notifications:
             return
         with db.connect(self._url, role="news") as conn:
             with conn.transaction():
-                for notifier in self._notifiers:
-                    fingerprints = self._cipher.fingerprints(notifier.address)
+                known = [self._cipher.fingerprints(notifier.address) for notifier in self._notifiers]
+                for fingerprints in known:
                     queries.rename_address(conn, fingerprints=fingerprints)
                     queries.add_address(conn, fingerprint=fingerprints[0])
-                queries.remove_other_addresses(conn, fingerprints=[self._fingerprint(each) for each in self._notifiers])
+                queries.remove_other_addresses(conn, fingerprints=[fingerprints[0] for fingerprints in known])
             if sign_ins.is_any_pending(conn):  # its link may have been sent before a restart
                 self._links.watch()
 
@@ -81,7 +81,7 @@ class Notifications:
         self._pool.close()
 
     def _tell(self, conn: Connection, notifier: Notifier) -> None:
-        fingerprint = self._fingerprint(notifier)
+        fingerprint = self._cipher.fingerprints(notifier.address)[0]
         queries.add_address(conn, fingerprint=fingerprint)  # a restored backup may not have it
         told = queries.find_due_address(conn, fingerprint=fingerprint)
         present = queries.get_present(conn, told=told) if told else None
@@ -121,6 +121,3 @@ class Notifications:
     def _links(self) -> Links:
         self._pool.open()
         return Links(self._config, self._pool, self._cipher, stop=self._stop)
-
-    def _fingerprint(self, notifier: Notifier) -> str:
-        return self._cipher.fingerprints(notifier.address)[0]

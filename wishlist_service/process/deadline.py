@@ -9,10 +9,7 @@ Result = TypeVar("Result")
 
 
 def within(seconds: float | None, call: Callable[[], Result]) -> Result:
-    """Return or raise what `call` does. Raises TimeoutError after so many seconds, and lets the call's thread run on.
-
-    A name server or a database that does not answer cannot be interrupted.
-    """
+    """Return or raise what `call` does. Raises TimeoutError after `seconds`; the call then goes on in its thread."""
     outcome: Future[Result] = Future()
 
     def run() -> None:

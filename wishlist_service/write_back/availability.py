@@ -29,11 +29,10 @@ def check(database_url: str, server: MediaServer) -> Found:
     wanted = db.ask(database_url, media_server.list_wanted)
     found = _find(server, wanted)
     item_ids = [item[0] for item in wanted]
+    available = [item_id in found.item_ids for item_id in item_ids]
     with db.connect(database_url, role="library") as conn, conn.transaction():
         locks.lock_wishlist(conn)
-        changed = media_server.store_available(
-            conn, item_ids=item_ids, available=[item_id in found.item_ids for item_id in item_ids]
-        )
+        changed = media_server.store_available(conn, item_ids=item_ids, available=available)
     logger.info(
         "media server read libraries=%s wanted=%s available=%s changed=%s",
         len(found.shown), len(item_ids), len(found.item_ids), changed,
