@@ -120,7 +120,7 @@ def _print_address(base: str, *, demo: bool) -> None:
     print(f"  API      {base}/api/wishlist\n  Docs     {base}/docs")
     if demo:
         print("\n  Try it   In the demo, a test user, Dora, approves every sign-in link after 10 seconds.")
-        print(f"           Or add her with the token demo-token-of-dora-0001.")
+        print("           Or add her with the token demo-token-of-dora-0001.")
     print(flush=True)
 
 
