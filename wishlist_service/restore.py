@@ -67,7 +67,8 @@ def _script_of(file: Path) -> Generator[IO[bytes]]:
             options = ("--format=custom", "--no-owner", "--no-privileges", "--file=-")
             run(pg_restore, *options, str(file.absolute()), stdout=script, stop=threading.Event())
         except ProgramFailed as error:
-            raise RestoreRefused(f"{file} cannot be restored: {error} Use another backup or pg_restore.") from error
+            text = f"{file} cannot be restored: {error} Try another backup or a newer pg_restore."
+            raise RestoreRefused(text) from error
         script.seek(0)
         tables = {found[1] for found in map(_COPY.fullmatch, script) if found}
         for needed in ("plex_users", "_yoyo_migration"):

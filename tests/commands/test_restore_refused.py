@@ -52,7 +52,7 @@ def test_damaged_backup_changes_nothing(filled: Household, dump: Path, part: flo
 
     assert status == 1
     assert said.startswith(f"{dump} cannot be restored: pg_restore failed: ")
-    assert said.endswith("Try another backup, or a newer pg_restore.\n")
+    assert said.endswith("Try another backup or a newer pg_restore.\n")
     assert said.count("\n") == 1
     assert shown(filled.config.database_url) == before
 
