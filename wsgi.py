@@ -15,7 +15,7 @@ from wishlist_service.queries.schema import compare_schema
 config = load_config()
 configure_logging(config.log_level)
 try:
-    with suppress(OperationalError):  # when the database is away, the API starts and answers 503
+    with suppress(OperationalError):  # while the database is away, the API answers 503
         ask(config.database_url, compare_schema)
 except DatabaseRefused as refused:
     sys.exit(str(refused))
