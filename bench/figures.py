@@ -29,7 +29,7 @@ class Table:
 
 
 def faster(what: str, goal: float, *, reference: Sequence[float], ours: Sequence[float]) -> Figure:
-    """Compare seconds: how many times faster ours is."""
+    """Seconds, in how many times fewer of which ours is done."""
     ratio = median(reference) / median(ours)
     return Figure(
         what,
@@ -55,7 +55,7 @@ def more(what: str, goal: float, *, reference: Sequence[float], ours: Sequence[f
 
 
 def share(what: str, goal: float, *, constant: Sequence[float], ours: Sequence[float]) -> Figure:
-    """Compare requests a second with those of a constant under the same gunicorn."""
+    """Requests a second, as a part of those that the same gunicorn serves of a constant."""
     ratio = median(ours) / median(constant)
     return Figure(
         what,
