@@ -29,7 +29,7 @@ class WebWorker(ThreadWorker):
         self.being_read: dict[TConn, float] = {}
         if not self.cfg.accesslog:
             # Otherwise gunicorn would make a line for each request, only to drop it.
-            self.log.access = lambda *_: None  # pyright: ignore[reportAttributeAccessIssue]
+            self.log.access = _no_line  # pyright: ignore[reportAttributeAccessIssue]
         threading.Thread(target=self._end_dripping_requests, daemon=True, name="request-watch").start()
         super().run()
 
@@ -76,6 +76,10 @@ class WebWorker(ThreadWorker):
         head = f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json"
         with contextlib.suppress(OSError):
             write_nonblock(client, f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+
+def _no_line(*_: object) -> None:
+    return
 
 
 def tell_slow_client_plainly(record: logging.LogRecord) -> bool:
