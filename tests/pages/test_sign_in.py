@@ -89,7 +89,7 @@ def test_wrong_key_does_not_sign_in(make_client: MakeClient, key: str) -> None:
 
     assert reply.status_code == 403
     assert "Set-Cookie" not in reply.headers
-    assert Seen(reply).one("p", role="alert").text in ("That is not the key.", "Type the key first.")
+    assert Seen(reply).one("p", role="alert").text in ("The key is wrong.", "Enter a key.")
 
 
 def test_guesser_is_refused_whatever_the_key(make_client: MakeClient) -> None:

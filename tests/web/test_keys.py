@@ -122,7 +122,7 @@ def test_changing_takes_the_api_key_alone(make_client: MakeClient, how: str) -> 
     accepted = client.post("/api/sync", **sent(how, API_KEY))
 
     assert (refused.status_code, accepted.status_code) == (403, 200)
-    assert refused.json["detail"] == "This key may only read. Send the API_KEY."
+    assert refused.json["detail"] == "The READ_API_KEY may only read. Send the API_KEY."
 
 
 @pytest.mark.parametrize("key", [API_KEY, READ_KEY])

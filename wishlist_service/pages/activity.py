@@ -34,7 +34,7 @@ def sync_now() -> ResponseReturnValue:
     try:
         begin_sync()
     except SyncRunning as running:
-        return _page(refused=f"{running} Wait until it has ended. It may have done what you want."), 409
+        return _page(refused=f"{running} Wait for it to end. It may have done what you want."), 409
     return redirect(url_for(".show"), 303)
 
 
