@@ -68,7 +68,7 @@ def _read_settings() -> tuple[Config, set[str], list[Finding]]:
     try:
         return Config.from_env(env), set(), [Finding("settings", "All settings are understood.")]
     except ConfigError as error:
-        faults = error.faults
+        faults = error.errors
     findings = [Finding("settings", fault, fault=Kind.SETTINGS) for fault in faults]
     wrong = {fault.split()[0].removesuffix("_FILE") for fault in faults}
     usable = {name: value for name, value in env.items() if name.removesuffix("_FILE") not in wrong}
