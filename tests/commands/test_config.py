@@ -105,7 +105,7 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         ("PLEX_TIMEOUT_SECONDS", "0"): "must be a number from 1 to 300, not '0'",
         ("PLEX_SERVER_URL", "nas"): "must be an address like http://192.168.1.10:32400",
         ("PLEX_SERVER_TOKEN", "a b"): "must have visible ASCII characters only",
-        ("PLEX_COLLECTION", "a\nb"): "must be one line of at most 100 characters, not 'a\nb'",
+        ("PLEX_COLLECTION", "a\nb"): "must be one line of at most 100 characters, not 'a\\nb'",
         ("REMOVE_WHEN_AVAILABLE", "yes"): "must be true or false, not 'yes'",
         ("REMOVE_AFTER_SYNC", "1"): "must be true or false, not '1'",
         ("PORT", "65536"): "must be a whole number from 1 to 65535, not '65536'",

@@ -137,7 +137,7 @@ def test_account_that_is_somebody_elses_is_a_conflict_that_names_them(
     reply = wait_for_end(api, link)
 
     assert (reply.status_code, reply.json["status"]) == (409, 409)
-    assert reply.json["detail"] == "The Plex account ann is already here, it belongs to Ann."
+    assert reply.json["detail"] == "The Plex account ann already belongs to Ann."
 
 
 def test_name_that_is_taken_is_refused_before_plex_is_asked(api: FlaskClient, pins: Pins, household: Household) -> None:

@@ -180,8 +180,8 @@ def test_no_feed_looks_through_a_table(plans: Plans, name: str) -> None:
 
     assert plans.looked_through(feeds.get_radarr_movies, filters=filters) == set()
     assert plans.looked_through(feeds.get_sonarr_shows, filters=filters) == set()
-    assert plans.looked_through(feeds.get_movie_library, filters=filters, root="/x") == set()
-    assert plans.looked_through(feeds.get_series_library, filters=filters, root="/x") == set()
+    assert plans.looked_through(feeds.get_radarr_movies, filters=filters, root="/x") == set()
+    assert plans.looked_through(feeds.get_sonarr_shows, filters=filters, root="/x") == set()
     assert plans.looked_through(feeds.count_without_ids, filters=filters, ids=["imdb", "tmdb"]) == set()
 
 
