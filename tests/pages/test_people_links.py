@@ -116,7 +116,7 @@ def test_sign_in_that_came_to_nothing_says_why_and_offers_another(
     if expired:
         assert "Nobody agreed at Plex in time." in text
     else:
-        assert ("list is read from ann" if renewed else "already belongs to Ann") in text
+        assert ("watchlist is read from ann" if renewed else "already belongs to Ann") in text
     form = page.all("form")[-1]
     assert form["action"] == ("/people/1/link" if renewed else "/people")
     sent = {field["name"]: field["value"] for field in page.all("input", type="hidden")}

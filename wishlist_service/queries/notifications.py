@@ -89,7 +89,7 @@ def list_new_wishes(conn: Connection, *, after: int, upto: int) -> list[NewWish]
 
 
 def list_troubles(conn: Connection, *, after: int, upto: int) -> list[Trouble]:
-    """Return the errors that began after `after` up to `upto` and are not over."""
+    """Changes for the worse after the one and up to the other that nothing has mended."""
     return rows(conn, Trouble, """
         SELECT change.id AS change_id, change.user_id, person.name, person.plex_username,
                change.sync_state, change.sync_detail
