@@ -234,7 +234,7 @@ class WishlistFilter:
     missing: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return the arguments of wishlist_matching() in sql/ by name, with %, _ and \\ of the search escaped."""
+        """Return the arguments of wishlist_matching() in sql/ by name. Wildcards in the search are escaped."""
         text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
         return vars(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
 

@@ -69,7 +69,9 @@ class MediaServer:
         The collection is made when it is first needed. Other collections do not change.
         """
         collection = self._find_collection(section, name)
-        present = set[str]() if collection is None else self._collected(collection)
+        present = (
+            {_key(row) for row in self._rows(f"/library/collections/{collection}/items")} if collection else set[str]()
+        )
         came, went = sorted(keys - present, key=int), sorted(present - keys, key=int)
         uri = f"server://{self._machine_identifier()}/com.plexapp.plugins.library/library/metadata/" if came else ""
         for start in range(0, len(came), PAGE_SIZE):
@@ -93,9 +95,6 @@ class MediaServer:
                 "rename one of the two."
             )
         return min((_key(row) for row in found), key=int, default=None)
-
-    def _collected(self, collection: str) -> set[str]:
-        return {_key(row) for row in self._rows(f"/library/collections/{collection}/items")}
 
     def _machine_identifier(self) -> str:
         identifier = str(self._container("/identity", {}).get("machineIdentifier"))

@@ -49,58 +49,37 @@ def list_people(conn: Connection) -> list[tuple[int, str]]:
         """).fetchall()
 
 
-def get_radarr_movies(conn: Connection, *, filters: WishlistFilter, root: str | None = None) -> Feed:
-    """Return what Radarr reads. It knows movies by their TMDB id only.
+def get_arr_titles(conn: Connection, *, filters: WishlistFilter, root: str | None = None) -> Feed:
+    """Return movies for Radarr, which knows them by TMDB id, or shows for Sonarr. Sonarr 4 needs the TVDB id.
 
-    root: for its list type "Radarr", the folder of the movies, which have tags for people; None for "Custom Lists".
+    root: None for the list type "Custom List". For the types "Radarr" and "Sonarr", which read from another instance,
+    the folder of the titles; people are their tags.
     """
     return rows(conn, Feed, """
         SELECT coalesce(
                    json_agg(json_strip_nulls(
-                                CASE WHEN %(root)s::text IS NULL
+                                CASE WHEN %(root)s::text IS NULL AND item.media_type = 'movie'
                                      THEN json_build_object(
                                               'id', item.tmdb_id,
                                               'title', item.title,
                                               'imdb_id', item.imdb_id)
-                                     ELSE json_build_object(
+                                     WHEN %(root)s::text IS NULL
+                                     THEN json_build_object(
+                                              'title', item.title,
+                                              'tvdbId', item.tvdb_id,
+                                              'tmdbId', item.tmdb_id,
+                                              'imdbId', item.imdb_id)
+                                     WHEN item.media_type = 'movie'
+                                     THEN json_build_object(
                                               'title', item.title,
                                               'tmdbId', item.tmdb_id,
                                               'imdbId', item.imdb_id,
                                               'year', item.year,
                                               'monitored', true,
                                               'qualityProfileId', 1,
-                                              'path', %(root)s || '/' || replace(item.title, '/', '-')
+                                              'path', %(root)s::text || '/' || replace(item.title, '/', '-')
                                                       || coalesce(' (' || item.year || ')', ''),
-                                              'tags', ARRAY(SELECT user_id
-                                                              FROM wishes
-                                                             WHERE item_id = item.id
-                                                               AND removed_at IS NULL
-                                                          ORDER BY user_id))
-                                 END)
-                            ORDER BY item.added_at, item.id)
-                       FILTER (WHERE item.tmdb_id IS NOT NULL),
-                   '[]')::text AS body,
-               count(*) FILTER (WHERE item.tmdb_id IS NULL) AS skipped
-          FROM wishlist_matching(
-                   %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
-                   %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item
-        """, filters.parameters() | {"root": root}, prepare=False)[0]
-
-
-def get_sonarr_shows(conn: Connection, *, filters: WishlistFilter, root: str | None = None) -> Feed:
-    """Return what Sonarr reads. Sonarr 4 needs the TVDB id; Sonarr 5 accepts others, too.
-
-    root: for its list type "Sonarr", the folder of the shows, which have tags for people; None for "Custom List".
-    """
-    return rows(conn, Feed, """
-        SELECT coalesce(
-                   json_agg(json_strip_nulls(
-                                CASE WHEN %(root)s::text IS NULL
-                                     THEN json_build_object(
-                                              'title', item.title,
-                                              'tvdbId', item.tvdb_id,
-                                              'tmdbId', item.tmdb_id,
-                                              'imdbId', item.imdb_id)
+                                              'tags', people.ids)
                                      ELSE json_build_object(
                                               'title', item.title,
                                               'tvdbId', item.tvdb_id,
@@ -108,21 +87,27 @@ def get_sonarr_shows(conn: Connection, *, filters: WishlistFilter, root: str | N
                                               'monitored', true,
                                               'qualityProfileId', 1,
                                               'languageProfileId', 1,
-                                              'rootFolderPath', %(root)s,
+                                              'rootFolderPath', %(root)s::text,
                                               'seasons', '[]'::json,
-                                              'tags', ARRAY(SELECT user_id
-                                                              FROM wishes
-                                                             WHERE item_id = item.id
-                                                               AND removed_at IS NULL
-                                                          ORDER BY user_id))
+                                              'tags', people.ids)
                                  END)
                             ORDER BY item.added_at, item.id)
-                       FILTER (WHERE item.tvdb_id IS NOT NULL),
+                       FILTER (WHERE needed.id IS NOT NULL),
                    '[]')::text AS body,
-               count(*) FILTER (WHERE item.tvdb_id IS NULL) AS skipped
+               count(*) FILTER (WHERE needed.id IS NULL) AS skipped
           FROM wishlist_matching(
                    %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item
+         CROSS JOIN LATERAL (
+               SELECT CASE item.media_type WHEN 'movie' THEN item.tmdb_id ELSE item.tvdb_id END AS id) AS needed
+         CROSS JOIN LATERAL (
+               SELECT CASE WHEN %(root)s::text IS NOT NULL
+                           THEN ARRAY(SELECT user_id
+                                        FROM wishes
+                                       WHERE item_id = item.id
+                                         AND removed_at IS NULL
+                                    ORDER BY user_id)
+                       END AS ids) AS people
         """, filters.parameters() | {"root": root}, prepare=False)[0]
 
 

@@ -59,14 +59,9 @@ def finish_run(
            SET status = %(status)s,
                finished_at = now(),
                total_items = %(total_items)s,
-               plex_requests = %(plex_requests)s
+               plex_requests = %(requests)s
          WHERE id = %(run_id)s
-        """, {
-        "run_id": run_id,
-        "status": status,
-        "total_items": total_items,
-        "plex_requests": Jsonb(dict(plex_requests)),
-    })
+        """, {"run_id": run_id, "status": status, "total_items": total_items, "requests": Jsonb(dict(plex_requests))})
 
 
 def remove_person(conn: Connection, *, user_id: int) -> None:

@@ -100,13 +100,7 @@ def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
 
 
 def record_read(
-    conn: Connection,
-    *,
-    user_id: int,
-    list_etag: str | None,
-    list_size: int,
-    change: Change,
-    due_again_in: timedelta,
+    conn: Connection, *, user_id: int, list_etag: str | None, list_size: int, change: Change, due_again_in: timedelta
 ) -> None:
     """Record a complete read. A held one does not move last_success_at: more is kept than it shows."""
     conn.execute("""
@@ -122,12 +116,8 @@ def record_read(
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """, {
-        "user_id": user_id,
-        "list_etag": list_etag,
-        "list_size": list_size,
-        "held": change.held,
-        "held_removals": change.held_removals,
-        "due_again_in": due_again_in,
+        "user_id": user_id, "list_etag": list_etag, "list_size": list_size, "due_again_in": due_again_in,
+        "held": change.held, "held_removals": change.held_removals,
     })
 
 
