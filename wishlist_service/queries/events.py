@@ -47,7 +47,8 @@ def list_history(
                  LIMIT 1) AS last,
                (SELECT count(*) FROM page) > %(limit)s AS more
         """, {
-        "user_ids": user_ids, "uids": uids, "kind": kind, "since": since, "after_id": after and after.id, "limit": limit,
+        "user_ids": user_ids, "uids": uids, "kind": kind, "since": since,
+        "after_id": after and after.id, "limit": limit,
     }, prepare=False)[0]  # each set of filters needs its own plan
 
 

@@ -23,7 +23,6 @@ from wishlist_service.queries import locks, sync_runs, sync_users
 logger = logging.getLogger(__name__)
 
 MOST_PEOPLE: Final = 50  # of a scheduled run, so that it ends, and the due times of many people spread
-_NOW: Final = timedelta(0)
 _LONGEST_AHEAD: Final = timedelta(minutes=10)
 
 
@@ -79,7 +78,7 @@ def claim_due(config: Config) -> Claim | None:
         first = None
         if sync_users.is_anybody_due(conn):
             _exclude_others(conn, scheduled=True)
-            first = _claim_person(conn, ahead=_NOW, claimed_ids=claimed_ids)
+            first = _claim_person(conn, ahead=timedelta(0), claimed_ids=claimed_ids)
         if first is None:
             conn.close()
             return None

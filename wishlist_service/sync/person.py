@@ -171,8 +171,7 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     sync_users.record_read(
         conn, user_id=user.id, list_etag=etag, list_size=read.size, change=change, due_again_in=due_again_in
     )
-    skipped = len(read.unreadable_keys) + read.unidentified
-    if skipped:
+    if skipped := len(read.unreadable_keys) + read.unidentified:
         logger.warning("rows of a watchlist skipped, invalid user=%s rows=%s", user.id, skipped)
     changed = change.add or change.remove or updated
     return UserResult(
