@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from dotenv import dotenv_values
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _HOW_TO_MAKE_ONE = "Make one with: openssl rand -hex 32"
 
@@ -75,14 +73,21 @@ class Reader:
             self.faults.append(f"{name}_FILE names an empty file")
         return value
 
-    def database_url(self, name: str, password_name: str) -> str:
-        """The address, with the password of a setting of its own in it; there special characters need no encoding."""
+    def database_url(self, name: str, password_name: str, *, with_driver: bool) -> str:
+        """The address, with the password of a setting of its own in it; there special characters need no encoding.
+
+        with_driver: False checks only how it begins and leaves the password out.
+        """
         value, secret = self._secret(name), self._secret(password_name)
         if not value:
             self.faults.append(f"{name} is missing. Example: postgresql://wishlist:password@localhost/wishlist")
         elif not value.startswith(("postgresql://", "postgres://")):
             self.faults.append(f"{name} must begin with postgresql://")
-        else:
+        elif with_driver:
+            # imported here: the driver takes 8 MB, which gunicorn's first process saves
+            from psycopg import ProgrammingError
+            from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
             try:
                 parts = conninfo_to_dict(value)
             except ProgrammingError:  # its text may quote the password
@@ -256,14 +261,15 @@ class Config:
     backup_dir: Path = Path("backup")
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str], *, uses: Collection[str] = ()) -> "Config":
+    def from_env(cls, env: Mapping[str, str], *, uses: Collection[str] = (), with_driver: bool = True) -> "Config":
         """Return the settings in `env`; an empty value counts as unset. Raises ConfigError.
 
         uses: the names of the settings that the program uses; errors in others are ignored. Empty means all.
+        with_driver: False for a program without a database, see Reader.database_url().
         """
         read = Reader(env)
         config = cls(
-            database_url=read.database_url("DATABASE_URL", "DATABASE_PASSWORD"),
+            database_url=read.database_url("DATABASE_URL", "DATABASE_PASSWORD", with_driver=with_driver),
             api_key=read.secret("API_KEY"),
             token_encryption_keys=read.secrets("TOKEN_ENCRYPTION_KEY"),
             read_api_key=read.other_secret("READ_API_KEY", than="API_KEY"),
@@ -296,13 +302,13 @@ class Config:
         return config
 
 
-def load_config(*, uses: Collection[str] = ()) -> Config:
+def load_config(*, uses: Collection[str] = (), with_driver: bool = True) -> Config:
     """The settings from `.env` in the working directory and the environment, which wins.
 
-    Ends the program with the list of faults when there are any. `uses` is that of Config.from_env().
+    Ends the program with the list of faults when there are any. The parameters are those of Config.from_env().
     """
     try:
-        return Config.from_env(environment(), uses=uses)
+        return Config.from_env(environment(), uses=uses, with_driver=with_driver)
     except ConfigError as error:
         sys.exit(str(error))
 
