@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from tests.support.computed_once import compute_once
+from tests.support.fake_actions import Actions
 from tests.support.fake_plex import FakePlex
 from tests.support.household import (
     API_KEY,
@@ -28,6 +29,7 @@ from tests.support.household import (
     make_plex_client,
     with_database,
 )
+from tests.support.openapi import live_in
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.migrate import migrate
@@ -165,3 +167,16 @@ def filled(household: Household) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
     know_three_people(household.plex)
     return household
+
+
+@pytest.fixture
+def lived_in(household: Household) -> Household:
+    """People, runs and sign-ins for which every operation of the OpenAPI document has an answer."""
+    live_in(household)
+    return household
+
+
+@pytest.fixture
+def actions(plex: FakePlex) -> Actions:
+    """Where the simulated Plex takes titles off watchlists."""
+    return Actions(plex)
