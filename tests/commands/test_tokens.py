@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wishlist_service.errors import SyncFailure, TokenUnreadable
+from wishlist_service.errors import SyncError, TokenUnreadable
 from wishlist_service.models import SyncUser
 from wishlist_service.tokens import TokenCipher, mask
 
@@ -81,7 +81,7 @@ def test_wrong_passphrase_fails_with_a_sentence_that_names_the_setting(old: Toke
 
     assert "TOKEN_ENCRYPTION_KEY is not the one it was saved with" in str(caught.value)
     assert "Nothing is lost" in str(caught.value)
-    assert isinstance(caught.value, SyncFailure)
+    assert isinstance(caught.value, SyncError)
     assert caught.value.state == "token_unreadable"
 
 
