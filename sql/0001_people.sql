@@ -83,6 +83,7 @@ CREATE TABLE plex_users (
     list_size         integer NOT NULL DEFAULT 0,
     list_changes      integer NOT NULL DEFAULT 0,
     held_removals     text,
+    token_refused_at  timestamptz,
     wishlist_size     bigint NOT NULL DEFAULT 0,
     pinged_at         timestamptz,
     created_at        timestamptz NOT NULL DEFAULT now(),
@@ -92,7 +93,7 @@ CREATE TABLE plex_users (
     CONSTRAINT plex_users_account_key UNIQUE (plex_uuid),
     CONSTRAINT plex_users_name_check CHECK (name <> ''),
     CONSTRAINT plex_users_state_check CHECK (sync_state IN (
-        'never', 'ok', 'held', 'token_rejected', 'token_unreadable', 'other_account',
+        'never', 'ok', 'held', 'no_watchlist', 'token_rejected', 'token_unreadable', 'other_account',
         'rate_limited', 'unreachable', 'plex_changed', 'error'))
 );
 
@@ -128,6 +129,8 @@ COMMENT ON COLUMN plex_users.list_changes IS
     'How often this service has changed the watchlist. A read that began before such a change is not stored.';
 COMMENT ON COLUMN plex_users.held_removals IS
     'A digest of the removals that wait for a second read to confirm them. Null if none wait.';
+COMMENT ON COLUMN plex_users.token_refused_at IS
+    'When Plex first refused the present token. Null while Plex accepts it.';
 COMMENT ON COLUMN plex_users.wishlist_size IS 'How many titles the person wants at present. Kept by triggers.';
 COMMENT ON COLUMN plex_users.pinged_at IS
     'When the token was last used only to keep it alive, which happens once a day.';

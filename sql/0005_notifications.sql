@@ -26,10 +26,14 @@ CREATE FUNCTION sync_state_changed() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    -- a new token is a new beginning
-    state CONSTANT text := CASE WHEN new.sync_state = 'never' THEN 'ok' ELSE new.sync_state END;
+    -- a new token is a new beginning, and an account without a watchlist needs no notice
+    state CONSTANT text := CASE WHEN new.sync_state IN ('never', 'no_watchlist') THEN 'ok' ELSE new.sync_state END;
     known CONSTANT text := (SELECT sync_state FROM sync_state_changes WHERE user_id = new.id ORDER BY id DESC LIMIT 1);
 BEGIN
+    -- an incident at Plex refuses tokens, too: only a second refusal, 10 minutes after the first, is told
+    IF state = 'token_rejected' AND new.token_refused_at > now() - interval '10 minutes' THEN
+        RETURN NULL;
+    END IF;
     IF state <> coalesce(known, 'ok') THEN
         -- One of the service's advisory locks, and the last that any transaction takes. It makes ids become visible
         -- in their order: whoever has read up to one has missed none before it.
@@ -45,7 +49,8 @@ COMMENT ON FUNCTION sync_state_changed() IS 'Trigger of plex_users: writes sync_
 
 CREATE TRIGGER sync_state_changed AFTER UPDATE OF sync_state ON plex_users
     FOR EACH ROW
-    WHEN (new.sync_state IN ('never', 'ok', 'held', 'token_rejected') AND new.sync_state <> old.sync_state)
+    WHEN (new.sync_state IN ('never', 'ok', 'held', 'no_watchlist', 'token_rejected')
+          AND (new.sync_state <> old.sync_state OR new.sync_state = 'token_rejected'))
     EXECUTE FUNCTION sync_state_changed();
 
 CREATE TABLE news_addresses (

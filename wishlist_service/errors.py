@@ -98,6 +98,12 @@ class TokenRejected(PlexError):
     state = "token_rejected"
 
 
+class NoWatchlist(PlexError):
+    """Plex accepts the token, but the account has no watchlist (403 of the list)."""
+
+    state = "no_watchlist"
+
+
 class RateLimited(PlexError):
     """Plex answered 429, or a cooldown after one is still on."""
 

@@ -164,7 +164,7 @@ class UserResult:
     user_id: int
     name: str
     outcome: str
-    """changed, unchanged or held; for a failure its sync_state; skipped if changed meanwhile."""
+    """changed, unchanged, held or no_watchlist; for a failure its sync_state; skipped if changed meanwhile."""
     detail: str | None = None
     titles: int = 0
     added: int = 0
@@ -175,8 +175,8 @@ class UserResult:
 
     @property
     def failed(self) -> bool:
-        """True when the person's list was not read."""
-        return self.outcome not in ("changed", "unchanged", "held", "skipped")
+        """True when the person's list could not be read; an account without a watchlist has none to read."""
+        return self.outcome not in ("changed", "unchanged", "held", "skipped", "no_watchlist")
 
 
 @dataclass(frozen=True, kw_only=True)

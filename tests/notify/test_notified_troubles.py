@@ -30,12 +30,14 @@ def teller(household: Household, webhook: Receiver) -> Iterator[Teller]:
     telling.close()
 
 
-def refuse(household: Household, name: str) -> None:
-    """Plex no longer accepts the person's token, and a sync finds out."""
+def refuse(household: Household, name: str, *, times: int = 2) -> None:
+    """Plex no longer accepts the person's token, and so many syncs, 10 minutes apart, find out."""
     token = f"token-of-{name.lower()}-0123456789"
     household.plex.people[token].account_status = 401
     household.plex.people[token].always = status(401)
-    household.sync(user_id=household.user(name)["id"])
+    for _ in range(times):
+        household.conn.execute("UPDATE plex_users SET token_refused_at = token_refused_at - interval '10 minutes'")
+        household.sync(user_id=household.user(name)["id"])
 
 
 def accept(household: Household, name: str) -> None:
@@ -67,6 +69,27 @@ def test_refused_token_is_told_once_with_a_link_that_renews_it(
     pins.agree(parse_qs(link[1])["code"][0], new_token)
     wait_until(lambda: household.user("Ann")["sync_state"] == "never")
     assert household.sync().status == "succeeded"
+
+
+def test_one_refusal_or_two_close_together_are_not_told(
+    household: Household, webhook: Receiver, teller: Teller
+) -> None:
+    household.add("Ann")
+    household.sync()
+    refuse(household, "Ann", times=1)
+    household.sync()
+    teller.look()
+    assert household.user("Ann")["sync_state"] == "token_rejected"
+    assert webhook.messages == []
+
+    accept(household, "Ann")
+    refuse(household, "Ann", times=1)
+    teller.look()
+    assert webhook.messages == []
+
+    refuse(household, "Ann", times=1)
+    teller.look()
+    assert [message["title"] for message in webhook.messages] == ["Ann's token is refused"]
 
 
 def test_link_is_the_same_for_all_addresses(household: Household, webhook: Receiver) -> None:

@@ -36,6 +36,12 @@ STATES: Final = {
         "nothing: the next read is believed. Otherwise look at the list on plex.tv.",
         "waits",
     ),
+    "no_watchlist": State(
+        "No watchlist",
+        "This account has no watchlist: Discover is turned off at Plex, as for managed profiles. If it is turned on, "
+        "the list is read within a day.",
+        "waits",
+    ),
     "rate_limited": State(
         "Plex asked to slow down", "Nothing has to be done: the next sync goes on where this one stopped.", "waits"
     ),

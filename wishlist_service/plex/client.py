@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wishlist_service.config import Config
-from wishlist_service.errors import PlexChanged, TitleUnknown, TokenRejected, Unreachable
+from wishlist_service.errors import NoWatchlist, PlexChanged, TitleUnknown, TokenRejected, Unreachable
 from wishlist_service.models import PlexAccount, Watchlist
 from wishlist_service.plex.http import TRIES, PlexHttp, Reply
 from wishlist_service.plex.rows import clean_text
@@ -23,6 +23,7 @@ PAGE_SIZE: Final = 100  # Plex answers 400 to more
 LIST_PATH: Final = "/library/sections/watchlist/all"
 REMOVE_PATH: Final = "/actions/removeFromWatchlist"
 USER_PATH: Final = "/api/v2/user"
+_REFUSALS: Final = (400, 401, 402, 403, 422, 498)  # by any of these Plex may mean the token
 
 Progress = Callable[[int, int], None]
 
@@ -83,11 +84,11 @@ class PlexClient:
         """Take the title off the person's watchlist; one that is not on it is no matter. Raises a PlexError."""
         query = {"ratingKey": uid.rpartition("/")[2]}
         reply = self._http.ask("PUT", self._remove_url, headers={"X-Plex-Token": token}, query=query, tries=tries)
-        if reply.status in (401, 403):
-            self._explain_refusal(token, reply.status, tries=tries)
         # any other 404 is about the path, as when Plex moved its watchlists
         if reply.status == 404 and b"MetadataItem" in reply.body:
             raise TitleUnknown("Plex does not know this title any longer, so it cannot be taken off the list.")
+        if reply.status in _REFUSALS:
+            self._explain_refusal(token, reply.status, tries=tries)
         # a login page of some network says 200, too
         _expect_ok(reply, "that the title is off the list").decoded()
 
@@ -122,7 +123,7 @@ class PlexClient:
             "X-Plex-Container-Size": str(PAGE_SIZE),
         }
         reply = self._http.get(self._list_url, token, query=query, etag=etag)
-        if reply.status in (401, 403):
+        if reply.status in _REFUSALS:
             self._explain_refusal(token, reply.status)
         return reply
 
@@ -135,6 +136,8 @@ class PlexClient:
                 f"Plex refused the list (HTTP {status}) and did not say whether the token is valid. "
                 "The list is kept as it was and read again at the next sync."
             ) from error
+        if status == 403:
+            raise NoWatchlist("This account has no watchlist: Discover is turned off, as for managed profiles.")
         raise PlexChanged(
             f"Plex accepts the token but refuses the list (HTTP {status}). "
             "The list is kept as it was; look for a newer version of this service."

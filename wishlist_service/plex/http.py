@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -38,6 +38,10 @@ _SESSIONS_OF_A_THREAD: Final = 4
 _LONGEST_COOLDOWN_SECONDS: Final = 3600.0
 _COOLDOWN_WITHOUT_HEADER_SECONDS: Final = 60.0
 _WAITED_OUT_SECONDS: Final = 10.0
+_CUT_SHORT: Final = "cut short"
+_JSON_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*\\?"?', re.DOTALL)  # or what there is of it
+# expat's codes for: no element found, unclosed token, partial character, unclosed CDATA section
+_XML_ENDED_EARLY: Final = (3, 5, 6, 20)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,24 @@ class Reply:
 
     def decoded(self) -> Any:
         """The body from JSON, or from XML in the same shape. Raises PlexChanged if it is neither."""
+        return self._decoded
+
+    def ends_early(self) -> bool:
+        """Whether the body is the beginning of JSON or XML, and not the whole."""
+        if "html" in self.content_type:
+            return False
+        try:
+            self.decoded()
+        except PlexChanged as error:
+            if isinstance(error.__cause__, ElementTree.ParseError):
+                return error.__cause__.code in _XML_ENDED_EARLY
+            text = _JSON_STRING.sub(b"", self.body.strip())
+            unclosed = text.count(b"{") + text.count(b"[") - text.count(b"}") - text.count(b"]")
+            return not text or (text[:1] in b"{[" and unclosed > 0)
+        return False
+
+    @cached_property
+    def _decoded(self) -> Any:
         try:
             if "html" in self.content_type:
                 raise ValueError("an HTML page")
@@ -64,6 +86,10 @@ class Reply:
                 f"Plex answered something that is not JSON ({what}, {len(self.body)} bytes). "
                 "A login page of this network, or a change at Plex; the list is kept as it was."
             ) from error
+
+
+class _CutShort(requests.ConnectionError):
+    """The body ended before it was complete."""
 
 
 class _Session(requests.Session):
@@ -202,6 +228,11 @@ class PlexHttp:
         kept = "The list is kept as it was and read again at the next sync"
         if problem.startswith("HTTP"):
             raise Unreachable(f"Plex is in trouble ({problem}). {kept}.")
+        if problem == _CUT_SHORT:
+            raise Unreachable(
+                f"The answer of Plex was cut short. {kept}; "
+                "if this lasts, look for a proxy or a filter between this machine and Plex."
+            )
         raise Unreachable(
             f"Plex did not answer ({problem}). {kept}; "
             "if this lasts, check this machine's internet connection and name resolution."
@@ -230,18 +261,27 @@ class PlexHttp:
             stream=True,
         ) as response:
             body = bytearray()
-            # iter_content() would wait until a piece is full, however slowly it comes
-            while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
-                body += piece
-                if time.monotonic() > deadline or len(body) > _MOST_BYTES:
-                    raise requests.Timeout("The body is too slow or too long.")
-            return Reply(
+            try:
+                # iter_content() would wait until a piece is full, however slowly it comes
+                while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+                    body += piece
+                    if time.monotonic() > deadline or len(body) > _MOST_BYTES:
+                        raise requests.Timeout("The body is too slow or too long.")
+            except body_errors.ProtocolError as error:
+                raise _CutShort from error
+            reply = Reply(
                 status=response.status_code,
                 etag=response.headers.get("ETag"),
                 retry_after=response.headers.get("Retry-After"),
                 content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
                 body=bytes(body),
             )
+            # urllib3 checks the length, but not every reply tells it, and it does not cover the packed contents
+            length_told = response.headers.keys() & {"Content-Length", "Transfer-Encoding"}
+            length_checked = length_told and "Content-Encoding" not in response.headers
+            if reply.status in (200, 201) and not length_checked and reply.ends_early():
+                raise _CutShort
+            return reply
 
     def _cool_down(self, seconds: float) -> None:
         logger.warning("plex asks to slow down cooldown_seconds=%.0f", seconds)
@@ -301,6 +341,8 @@ def _describe(error: Exception) -> str:
     # never the text of the error: it holds the address
     if isinstance(error, requests.Timeout | body_errors.TimeoutError):
         return "timed out"
+    if isinstance(error, _CutShort):
+        return _CUT_SHORT
     if isinstance(error, requests.exceptions.SSLError | body_errors.SSLError):
         return "no secure connection"
     if not isinstance(error, requests.RequestException | body_errors.HTTPError):

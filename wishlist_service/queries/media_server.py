@@ -70,6 +70,6 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
                       AND event.kind = 'came_back'
                       AND event.happened_at > now() - %(grace)s)
            AND person.active
-           AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
+           AND person.sync_state NOT IN ('token_rejected', 'token_unreadable', 'no_watchlist')
       ORDER BY item.id, person.id
         """, {"uid": uid, "grace": grace})

@@ -25,7 +25,10 @@ def bring_forward(conn: Connection, *, interval: timedelta) -> int:
     return conn.execute("""
         UPDATE plex_users
            SET next_sync_at = greatest(now(), last_attempt_at + %(interval)s)
-         WHERE next_sync_at > now() + %(interval)s * 1.1
+         WHERE next_sync_at > now() + 1.1 * CASE
+                   WHEN sync_state IN ('no_watchlist', 'token_rejected') THEN greatest(%(interval)s, interval '1 day')
+                   ELSE %(interval)s
+               END
         """, {"interval": interval}).rowcount
 
 
@@ -41,6 +44,7 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[i
                   FROM plex_users
                  WHERE active
                    AND next_sync_at <= now() + %(ahead)s
+                   AND (sync_state <> 'token_rejected' OR next_sync_at <= now())
                    AND id <> ALL (%(claimed_ids)s::integer[])
               ORDER BY next_sync_at, id
                  LIMIT 100) AS candidate   -- the limit keeps the condition below from being tried on others first
@@ -59,6 +63,7 @@ def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUs
          WHERE id = %(user_id)s
            AND active
            AND next_sync_at <= now() + %(ahead)s
+           AND (sync_state <> 'token_rejected' OR next_sync_at <= now())
         """, {"user_id": user_id, "ahead": ahead})
 
 
@@ -125,6 +130,7 @@ def record_read(
                list_etag = %(list_etag)s,
                list_size = %(list_size)s,
                held_removals = %(held_removals)s,
+               token_refused_at = NULL,
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """, {
@@ -145,24 +151,38 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
                sync_detail = NULL,
                last_attempt_at = now(),
                last_success_at = now(),
+               token_refused_at = NULL,
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """, {"user_id": user_id, "due_again_in": due_again_in})
 
 
-def record_failure(
-    conn: Connection, *, user: SyncUser, result: UserResult, tried: bool, due_again_in: timedelta
-) -> None:
-    """The list could not be read with this token, or was not even tried; what is known stays."""
+def record_failure(conn: Connection, *, user: SyncUser, result: UserResult, due_again_in: timedelta) -> None:
+    """The list could not be read with this token; what is known stays.
+
+    A refused token is tried again 10 minutes after the first refusal, and then once a day. An account without
+    a watchlist is asked again once a day.
+    """
     conn.execute("""
         UPDATE plex_users
-           SET sync_state = CASE WHEN %(tried)s THEN %(outcome)s ELSE sync_state END,
-               sync_detail = CASE WHEN %(tried)s THEN %(detail)s ELSE sync_detail END,
-               last_attempt_at = CASE WHEN %(tried)s THEN now() ELSE last_attempt_at END,
-               next_sync_at = now() + %(due_again_in)s
+           SET sync_state = %(outcome)s,
+               sync_detail = %(detail)s,
+               last_attempt_at = now(),
+               token_refused_at = CASE
+                   WHEN %(outcome)s = 'token_rejected' THEN least(token_refused_at, now())
+                   WHEN %(outcome)s IN ('no_watchlist', 'other_account') THEN NULL      -- Plex accepts the token
+                   ELSE token_refused_at
+               END,
+               next_sync_at = CASE
+                   WHEN %(outcome)s = 'token_rejected' AND token_refused_at <= now() - interval '10 minutes'
+                   THEN now() + interval '1 day'
+                   WHEN %(outcome)s = 'token_rejected' THEN least(token_refused_at, now()) + interval '10 minutes'
+                   WHEN %(outcome)s = 'no_watchlist' THEN now() + greatest(%(due_again_in)s, interval '1 day')
+                   ELSE now() + %(due_again_in)s
+               END
          WHERE id = %(user_id)s
            AND plex_token = %(plex_token)s
-        """, vars(result) | {"plex_token": user.plex_token, "tried": tried, "due_again_in": due_again_in})
+        """, vars(result) | {"plex_token": user.plex_token, "due_again_in": due_again_in})
 
 
 def record_list_change(conn: Connection, *, user_id: int) -> None:

@@ -147,6 +147,7 @@ def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
                    sync_detail = NULL,
                    list_etag = NULL,
                    held_removals = NULL,
+                   token_refused_at = NULL,
                    next_sync_at = now(),
                    updated_at = now()
              WHERE id = %(user_id)s

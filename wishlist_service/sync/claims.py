@@ -39,8 +39,6 @@ class Claim:
     """Each is claimed when they are asked for, and theirs is the connection's next statement."""
     due_again_in: timedelta
     """For all people of the run: a household stays together, groups of many people drift apart."""
-    asked_for: bool
-    """True when one person's sync was asked for by id."""
     claimed_ids: set[int] = field(default_factory=set[int])
     """Whom a scheduled run has locked."""
 
@@ -64,7 +62,7 @@ def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
     except BaseException:
         conn.close()
         raise
-    return Claim(conn, run_id, trigger, iter(users), _draw_due_again(config), asked_for=user_id is not None)
+    return Claim(conn, run_id, trigger, iter(users), _draw_due_again(config))
 
 
 def claim_due(config: Config) -> Claim | None:
@@ -89,7 +87,7 @@ def claim_due(config: Config) -> Claim | None:
         conn.close()
         raise
     people = _claim_people(conn, first, ahead=ahead, claimed_ids=claimed_ids)
-    return Claim(conn, run_id, "scheduled", people, _draw_due_again(config), asked_for=False, claimed_ids=claimed_ids)
+    return Claim(conn, run_id, "scheduled", people, _draw_due_again(config), claimed_ids=claimed_ids)
 
 
 def release(claimed: Claim, user: SyncUser) -> None:

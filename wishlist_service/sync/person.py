@@ -20,7 +20,6 @@ from wishlist_service.tokens import TokenCipher
 logger = logging.getLogger(__name__)
 
 FULL_READ_EVERY: Final = timedelta(days=1)
-REJECTED_TRIED_EVERY: Final = timedelta(days=1)
 ROWS_AT_A_TIME: Final = 500  # in one statement: they travel as text, several times over in memory
 
 OnPage = Callable[[str, int, int], None]
@@ -34,21 +33,10 @@ class Read:
     account: PlexAccount | None
 
 
-class _NotTried(SyncFailure):
-    """The token was refused less than a day ago; the state stays what it was."""
-
-    state = "token_rejected"
-
-
-def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_for: bool, on_page: OnPage) -> Read:
+def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, on_page: OnPage) -> Read:
     """Read one person's list from Plex. Raises a SyncFailure; touches no database."""
-    now = datetime.now(UTC)
-    rejected_lately = user.last_attempt_at and now - user.last_attempt_at < REJECTED_TRIED_EVERY
-    if user.sync_state == "token_rejected" and rejected_lately and not asked_for:
-        raise _NotTried(user.sync_detail or "Plex no longer accepts this token.")
-
     token = cipher.decrypt(user.plex_token, owner=user.id)
-    full_read_due = user.list_read_at is None or now - user.list_read_at >= FULL_READ_EVERY
+    full_read_due = user.list_read_at is None or datetime.now(UTC) - user.list_read_at >= FULL_READ_EVERY
     watchlist_read = plex.watchlist(
         token,
         etag=None if full_read_due else user.list_etag,
@@ -75,8 +63,6 @@ def store_user(
     fail = partial(_fail, conn, user, run_id=run_id, due_again_in=due_again_in)
     try:
         result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
-    except _NotTried as failure:
-        result = fail(failure.state, str(failure), tried=False)
     except SyncFailure as failure:
         result = fail(failure.state, str(failure))
     except DiskFull:
@@ -104,18 +90,11 @@ def store_user(
 
 
 def _fail(
-    conn: Connection,
-    user: SyncUser,
-    state: str,
-    detail: str,
-    *,
-    run_id: int,
-    due_again_in: timedelta,
-    tried: bool = True,
+    conn: Connection, user: SyncUser, state: str, detail: str, *, run_id: int, due_again_in: timedelta
 ) -> UserResult:
     result = UserResult(user_id=user.id, name=user.name, outcome=state, detail=detail)
     with conn.transaction():
-        sync_users.record_failure(conn, user=user, result=result, tried=tried, due_again_in=due_again_in)
+        sync_users.record_failure(conn, user=user, result=result, due_again_in=due_again_in)
         sync_runs.add_result(conn, run_id=run_id, result=result)
     return result
 
