@@ -25,6 +25,7 @@ CREATE TABLE wishlist_items (
     details_due_at  timestamptz DEFAULT now(),
     available       boolean,
     available_since timestamptz,
+    available_sure  boolean NOT NULL DEFAULT false,
     added_at        timestamptz NOT NULL DEFAULT now(),
     dismissed_at    timestamptz,
     wanted_count    integer NOT NULL DEFAULT 0,
@@ -59,6 +60,9 @@ COMMENT ON COLUMN wishlist_items.details_due_at IS
 COMMENT ON COLUMN wishlist_items.available IS 'Whether the media server has the title. Null until it was read.';
 COMMENT ON COLUMN wishlist_items.available_since IS
     'When the media server was first seen to have the title. Null while it is not seen there.';
+COMMENT ON COLUMN wishlist_items.available_sure IS
+    'Whether the media server has this very title: by Plex''s guid, by two ids, or by the only id that is known. '
+    'REMOVE_WHEN_AVAILABLE takes no other off a watchlist.';
 COMMENT ON COLUMN wishlist_items.added_at IS 'When the title was first stored here.';
 COMMENT ON COLUMN wishlist_items.dismissed_at IS
     'When the title was dismissed: it stays off the wishlist, whatever the watchlists say. Null if it is not.';

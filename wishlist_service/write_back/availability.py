@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from wishlist_service import db
@@ -18,28 +18,58 @@ class Found:
     """What is there of the wanted titles."""
 
     item_ids: set[int] = field(default_factory=set[int])
+    sure: set[int] = field(default_factory=set[int])
+    """Those that a watchlist can do without."""
     shown: dict[Section, set[str]] = field(default_factory=dict[Section, set[str]])
     """By library the keys, there, of those that are not dismissed."""
 
 
 def find(server: MediaServer, wanted: Iterable[Wanted]) -> Found:
     """Read all libraries, keeping of them only the keys of what is wanted. Raises MediaServerError."""
-    known_by: dict[str, dict[str, list[tuple[int, bool]]]] = {"movie": defaultdict(list), "show": defaultdict(list)}
-    for item_id, uid, media_type, imdb_id, tmdb_id, tvdb_id, dismissed in wanted:
-        external = (("imdb", imdb_id), ("tmdb", tmdb_id), ("tvdb", tvdb_id))
-        for name in (uid, *(f"{kind}://{number}" for kind, number in external if number)):
-            known_by[media_type][name].append((item_id, dismissed))
+    known_by: dict[str, dict[str, list[tuple[int, frozenset[str], bool]]]] = {
+        "movie": defaultdict(list),
+        "show": defaultdict(list),
+    }
+    for item_id, media_type, names, dismissed in wanted:
+        title = (item_id, frozenset(names), dismissed)
+        for name in names:
+            known_by[media_type][name].append(title)
 
     found = Found()
     for section in server.sections():
         keys = found.shown[section] = set()
         of_this_type = known_by[section.media_type]
-        for key, names in server.titles(section):
-            for item_id, dismissed in (item for name in names for item in of_this_type.get(name, ())):
+        for key, there in server.titles(section):
+            for item_id, names, dismissed in {title for name in there for title in of_this_type.get(name, ())}:
+                if contradicts(names, there):
+                    continue
                 found.item_ids.add(item_id)
+                if is_sure(names, there):
+                    found.sure.add(item_id)
                 if not dismissed:
                     keys.add(key)
     return found
+
+
+def contradicts(names: Set[str], there: Set[str]) -> bool:
+    """Whether an external id differs: of one kind, two sets that share none. The same plex:// outweighs that.
+
+    `names` are those of the wanted title, `there` those of one in a library.
+    """
+    common = names & there
+    agreeing = _kinds(common)
+    return "plex" not in agreeing and bool((_kinds(names) & _kinds(there)) - agreeing - {"plex"})
+
+
+def is_sure(names: Set[str], there: Set[str]) -> bool:
+    """Whether what does not contradict is surely the same: by plex://, by two ids, or by the only id of the title."""
+    common = names & there
+    external = [name for name in names if not name.startswith("plex://")]
+    return "plex" in _kinds(common) or len(common) >= 2 or (len(common) == 1 and len(external) == 1)
+
+
+def _kinds(names: Set[str]) -> set[str]:
+    return {name.partition("://")[0] for name in names}
 
 
 def check(database_url: str, server: MediaServer) -> Found:
@@ -53,7 +83,10 @@ def check(database_url: str, server: MediaServer) -> Found:
     with db.connect(database_url, role="library") as conn, conn.transaction():
         locks.lock_wishlist(conn)
         changed = media_server.store_available(
-            conn, item_ids=item_ids, available=[item_id in found.item_ids for item_id in item_ids]
+            conn,
+            item_ids=item_ids,
+            available=[item_id in found.item_ids for item_id in item_ids],
+            surely=[item_id in found.sure for item_id in item_ids],
         )
     logger.info(
         "media server looked through libraries=%s wanted=%s available=%s changed=%s",
