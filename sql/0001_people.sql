@@ -8,6 +8,7 @@ CREATE TABLE sync_state (
     client_identifier text NOT NULL DEFAULT gen_random_uuid()::text,
     generation        bigint NOT NULL DEFAULT 0,
     library_due_at    timestamptz NOT NULL DEFAULT now(),
+    language          text NOT NULL DEFAULT 'en',
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
 );
@@ -20,6 +21,8 @@ COMMENT ON COLUMN sync_state.generation IS
     'Grows with every change of what the wishlist shows. Microseconds since 1970, so that a database restored from '
     'a backup never gets a number that it already had with other contents.';
 COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
+
+COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';
 
 INSERT INTO sync_state DEFAULT VALUES;
 
@@ -73,6 +76,7 @@ CREATE TABLE plex_users (
     plex_uuid         text,
     plex_username     text,
     account_checked   boolean NOT NULL DEFAULT false,
+    account_read_at   timestamptz NOT NULL DEFAULT now(),
     sync_state        text NOT NULL DEFAULT 'never',
     sync_detail       text,
     last_attempt_at   timestamptz,
@@ -113,6 +117,7 @@ COMMENT ON COLUMN plex_users.active IS
 COMMENT ON COLUMN plex_users.plex_uuid IS 'The id of the Plex account. Null until Plex has told it.';
 COMMENT ON COLUMN plex_users.plex_username IS 'The name of the Plex account. Null until Plex has told it.';
 COMMENT ON COLUMN plex_users.account_checked IS 'Whether Plex has confirmed the account of the present token.';
+COMMENT ON COLUMN plex_users.account_read_at IS 'When the name of the account was last read, once a day.';
 COMMENT ON COLUMN plex_users.sync_state IS
     'How the last attempt to read the watchlist ended: ok, or what went wrong; never before the first attempt with '
     'the present token.';

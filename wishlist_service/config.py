@@ -171,6 +171,13 @@ class Reader:
             self.faults.append(f"{name} {error}, not {text!r}")
             return default
 
+    def language(self, name: str, default: str) -> str:
+        """A language, with a country or without."""
+        value = self._text(name) or default
+        if not re.fullmatch("[a-z]{2}(-[A-Z]{2})?", value):
+            self.faults.append(f"{name} must be a language like de or pt-BR, not {value!r}")
+        return value
+
     def line(self, name: str) -> str:
         """A text of at most 100 characters; empty when unset."""
         value = self._text(name)
@@ -244,6 +251,7 @@ class Config:
     plex_tv_url: str = "https://plex.tv"
     page_pause_seconds: float = 1
     plex_timeout_seconds: float = 20
+    plex_language: str = "en"
     plex_server_url: str = ""
     plex_server_token: str = field(default="", repr=False)
     plex_collection: str = ""
@@ -276,6 +284,7 @@ class Config:
             plex_tv_url=read.web_url("PLEX_TV_URL", "https://plex.tv"),
             page_pause_seconds=read.number("PLEX_PAGE_PAUSE_SECONDS", 1, minimum=0, maximum=60),
             plex_timeout_seconds=read.number("PLEX_TIMEOUT_SECONDS", 20, minimum=1, maximum=300),
+            plex_language=read.language("PLEX_LANGUAGE", "en"),
             plex_server_url=read.web_url("PLEX_SERVER_URL", "", like="http://192.168.1.10:32400"),
             plex_server_token=read.foreign_secret("PLEX_SERVER_TOKEN"),
             plex_collection=read.line("PLEX_COLLECTION"),
@@ -378,6 +387,11 @@ SETTINGS: Final[dict[str, list[Setting]]] = {
         ),
         Setting("PLEX_PAGE_PAUSE_SECONDS", "page_pause_seconds", "Seconds between two pages of a watchlist."),
         Setting("PLEX_TIMEOUT_SECONDS", "plex_timeout_seconds", "How many seconds Plex may take to answer."),
+        Setting(
+            "PLEX_LANGUAGE",
+            "plex_language",
+            "The language of titles and summaries, like `de` or `pt-BR`. After a change all of them are read again.",
+        ),
     ],
     "Notifications": [
         Setting(

@@ -126,6 +126,7 @@ class SyncUser:
     plex_uuid: str | None
     plex_username: str | None
     account_checked: bool
+    account_read_at: datetime
     sync_state: str
     sync_detail: str | None
     last_attempt_at: datetime | None

@@ -45,6 +45,7 @@ class PlexClient:
             client_identifier=client_identifier,
             stop=stop,
             retry_seconds=retry_seconds,
+            language=config.plex_language,
         )
 
     def watchlist(self, token: str, *, etag: str | None = None, progress: Progress | None = None) -> Watchlist | None:

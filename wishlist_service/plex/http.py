@@ -161,6 +161,7 @@ class PlexHttp:
         client_identifier: str,
         stop: threading.Event,
         retry_seconds: float = 1,
+        language: str = "en",
     ) -> None:
         self._timeout_seconds = timeout_seconds
         self._headers = {
@@ -168,6 +169,8 @@ class PlexHttp:
             "User-Agent": f"PlexWishlistService/{__version__}",
             "X-Plex-Product": PRODUCT,
             "X-Plex-Client-Identifier": client_identifier,
+            "X-Plex-Language": language,
+            "Accept-Language": language,
         }
         self._stop = stop
         self._retry_seconds = retry_seconds

@@ -58,6 +58,7 @@ class MediaServer:
             client_identifier=client_identifier,
             stop=stop,
             retry_seconds=retry_seconds,
+            language=config.plex_language,
         )
 
     def sections(self) -> list[Section]:

@@ -30,6 +30,7 @@ class PlexPins:
             timeout_seconds=config.plex_timeout_seconds,
             client_identifier=_new_client_identifier(),  # replaced by each PIN's own
             stop=stop,
+            language=config.plex_language,
         )
 
     def make(self) -> PlexPin:

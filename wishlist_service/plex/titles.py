@@ -19,7 +19,10 @@ class PlexTitles:
     def __init__(self, config: Config, *, client_identifier: str, stop: threading.Event) -> None:
         self._url = f"{config.plex_discover_url}{PATH}"
         self._http = PlexHttp(
-            timeout_seconds=config.plex_timeout_seconds, client_identifier=client_identifier, stop=stop
+            timeout_seconds=config.plex_timeout_seconds,
+            client_identifier=client_identifier,
+            stop=stop,
+            language=config.plex_language,
         )
 
     def details(self, token: str, uid: str) -> TitleDetails | None:

@@ -20,6 +20,33 @@ def is_anybody_due(conn: Connection) -> bool:
         """)
 
 
+def get_language(conn: Connection) -> str:
+    """The language in which titles and details were read."""
+    return value(conn, """
+        SELECT language
+          FROM sync_state
+        """)
+
+
+def change_language(conn: Connection, *, language: str) -> None:
+    """Have all titles and details be read again, in this language."""
+    conn.execute("""
+        UPDATE sync_state
+           SET language = %(language)s
+        """, {"language": language})
+    conn.execute("""
+        UPDATE plex_users
+           SET list_etag = NULL,
+               next_sync_at = CASE WHEN sync_state IN ('no_watchlist', 'token_rejected') THEN next_sync_at
+                                   ELSE now()
+                              END
+        """)
+    conn.execute("""
+        UPDATE wishlist_items
+           SET details_due_at = now()
+        """)
+
+
 def bring_forward(conn: Connection, *, interval: timedelta) -> int:
     """Have those be due earlier whom a longer interval, or a clock that ran ahead, put off; returns how many."""
     return conn.execute("""
@@ -57,8 +84,8 @@ def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUs
     """The person, if they are still due within `ahead`."""
     return row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-               list_changes
+               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
+               held_removals, list_changes
           FROM plex_users
          WHERE id = %(user_id)s
            AND active
@@ -71,8 +98,8 @@ def list_active_users(conn: Connection) -> list[SyncUser]:
     """Everybody whose list is to be read, in the order they came."""
     return rows(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-               list_changes
+               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
+               held_removals, list_changes
           FROM plex_users
          WHERE active
       ORDER BY id
@@ -83,8 +110,8 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     """One person, active or not. Raises NotFound."""
     user = row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-               list_changes
+               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
+               held_removals, list_changes
           FROM plex_users
          WHERE id = %(user_id)s
         """, {"user_id": user_id})
@@ -210,7 +237,8 @@ def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> N
         UPDATE plex_users
            SET plex_uuid = %(uuid)s,
                plex_username = %(username)s,
-               account_checked = true
+               account_checked = true,
+               account_read_at = now()
          WHERE id = %(user_id)s
         """, {"user_id": user_id, "uuid": account.uuid, "username": account.username})
 

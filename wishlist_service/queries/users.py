@@ -143,6 +143,7 @@ def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
                    plex_uuid = coalesce(%(uuid)s, plex_uuid),
                    plex_username = coalesce(%(username)s, plex_username),
                    account_checked = %(uuid)s::text IS NOT NULL,
+                   account_read_at = now(),
                    sync_state = 'never',
                    sync_detail = NULL,
                    list_etag = NULL,

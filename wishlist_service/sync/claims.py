@@ -52,6 +52,7 @@ def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
     conn = db.connect(config.database_url, role="sync")
     try:
         _exclude_others(conn)
+        _note_language(conn, config)
         if user_id is None:
             users = sync_users.list_active_users(conn)
         else:
@@ -76,6 +77,7 @@ def claim_due(config: Config) -> Claim | None:
     conn = db.connect(config.database_url, role="sync")
     try:
         first = None
+        _note_language(conn, config)
         if sync_users.is_anybody_due(conn):
             _exclude_others(conn, scheduled=True)
             first = _claim_person(conn, ahead=_NOW, claimed_ids=claimed_ids)
@@ -107,6 +109,15 @@ def _exclude_others(conn: Connection, *, scheduled: bool = False) -> None:
             raise SyncRunning(running.id)
         time.sleep(0.02)
     raise SyncRunning(None)
+
+
+def _note_language(conn: Connection, config: Config) -> None:
+    if sync_users.get_language(conn) == config.plex_language:
+        return
+    with conn.transaction():
+        locks.lock_wishlist(conn)
+        sync_users.change_language(conn, language=config.plex_language)
+    logger.info("language changed, titles and details are read again language=%s", config.plex_language)
 
 
 def _open_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:

@@ -20,6 +20,7 @@ from wishlist_service.tokens import TokenCipher
 logger = logging.getLogger(__name__)
 
 FULL_READ_EVERY: Final = timedelta(days=1)
+ACCOUNT_READ_EVERY: Final = timedelta(days=1)
 ROWS_AT_A_TIME: Final = 500  # in one statement: they travel as text, several times over in memory
 
 OnPage = Callable[[str, int, int], None]
@@ -36,13 +37,15 @@ class Read:
 def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, on_page: OnPage) -> Read:
     """Read one person's list from Plex. Raises a SyncFailure; touches no database."""
     token = cipher.decrypt(user.plex_token, owner=user.id)
-    full_read_due = user.list_read_at is None or datetime.now(UTC) - user.list_read_at >= FULL_READ_EVERY
+    now = datetime.now(UTC)
+    full_read_due = user.list_read_at is None or now - user.list_read_at >= FULL_READ_EVERY
     watchlist_read = plex.watchlist(
         token,
         etag=None if full_read_due else user.list_etag,
         progress=lambda rows, total: on_page(user.name, rows, total),
     )
-    return Read(watchlist_read, None if user.account_checked else _ask_account(user, plex, token))
+    account_due = not user.account_checked or now - user.account_read_at >= ACCOUNT_READ_EVERY
+    return Read(watchlist_read, _ask_account(user, plex, token) if account_due else None)
 
 
 def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | None:
@@ -51,7 +54,7 @@ def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | 
         return plex.account(token)
     except PlexError:
         # A new token of somebody whose list is here: if it is another's, that list would replace this one.
-        if user.plex_uuid is not None:
+        if user.plex_uuid is not None and not user.account_checked:
             raise
         return None
 
