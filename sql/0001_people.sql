@@ -88,6 +88,10 @@ CREATE TABLE plex_users (
     list_changes      integer NOT NULL DEFAULT 0,
     held_removals     text,
     token_refused_at  timestamptz,
+    list_note         text,
+    miscount          text,
+    odd_rows_since    timestamptz,
+    missed            text[] NOT NULL DEFAULT '{}',
     wishlist_size     bigint NOT NULL DEFAULT 0,
     pinged_at         timestamptz,
     created_at        timestamptz NOT NULL DEFAULT now(),
@@ -136,6 +140,15 @@ COMMENT ON COLUMN plex_users.held_removals IS
     'A digest of the removals that wait for a second read to confirm them. Null if none wait.';
 COMMENT ON COLUMN plex_users.token_refused_at IS
     'When Plex first refused the present token. Null while Plex accepts it.';
+COMMENT ON COLUMN plex_users.list_note IS
+    'What there is to say of the list that was last read, though nothing waits for it. Null if nothing.';
+COMMENT ON COLUMN plex_users.miscount IS
+    'By how much Plex counts more rows than it shows, in total and in the sizes of pages. With a digest of the rows '
+    'until a second read has shown the same. Null if they agree.';
+COMMENT ON COLUMN plex_users.odd_rows_since IS
+    'Since when the watchlist has rows that do not say which title they are. Null if it has none.';
+COMMENT ON COLUMN plex_users.missed IS
+    'The titles that the last full read missed while the watchlist had such rows. A second read removes them.';
 COMMENT ON COLUMN plex_users.wishlist_size IS 'How many titles the person wants at present. Kept by triggers.';
 COMMENT ON COLUMN plex_users.pinged_at IS
     'When the token was last used only to keep it alive, which happens once a day.';

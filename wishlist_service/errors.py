@@ -122,6 +122,14 @@ class PlexChanged(PlexError):
     state = "plex_changed"
 
 
+class Miscounted(PlexChanged):
+    """Plex shows more or fewer rows than it counts. `memory` tells the next read that it did so before."""
+
+    def __init__(self, text: str, *, memory: str) -> None:
+        super().__init__(text)
+        self.memory = memory
+
+
 class TitleUnknown(PlexChanged):
     """Plex has no such title any longer."""
 

@@ -29,11 +29,29 @@ class WatchlistEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Miscount:
+    """How many rows Plex counts and how many it shows, where these differ.
+
+    gap: both differences, to the total and to the sizes of the pages.
+    rows: a digest of the rows.
+    """
+
+    counted: int
+    shown: int
+    gap: str
+    rows: str
+
+    def __str__(self) -> str:
+        return f"Plex counts {self.counted} {'title' if self.counted == 1 else 'titles'} but shows {self.shown}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Watchlist:
     """A whole watchlist: `entries` sorted by uid, each once.
 
     unreadable_keys: rating keys of rows that stand for a title but could not be read.
     unidentified: how many rows did not even say which title they stand for.
+    miscount: set if Plex shows more or fewer rows than it counts.
     etag: of page 1; None when the next read must be a full one.
     """
 
@@ -41,6 +59,7 @@ class Watchlist:
     etag: str | None = None
     unreadable_keys: frozenset[str] = frozenset()
     unidentified: int = 0
+    miscount: Miscount | None = None
 
     @property
     def size(self) -> int:
@@ -135,6 +154,9 @@ class SyncUser:
     list_size: int
     held_removals: str | None
     list_changes: int
+    miscount: str | None
+    odd_rows_since: datetime | None
+    missed: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +172,16 @@ class Wisher:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What one complete read means for one person. `held` is the sentence why removals wait."""
+    """What one complete read means for one person. `held` is the sentence why removals wait.
+
+    missed: the titles that were not on the list while rows of it did not say which title they are.
+    """
 
     add: frozenset[str]
     remove: frozenset[str]
     held: str | None = None
     held_removals: str | None = None
+    missed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,8 +32,8 @@ STATES: Final = {
     ),
     "held": State(
         "Waiting for a second look",
-        "Many titles vanished from their list at once, so nothing was taken off here yet. If that was meant, do "
-        "nothing: the next read is believed. Otherwise look at the list on plex.tv.",
+        "Titles vanished from their list in a way that is not certain yet, so they stay here. If that was meant, do "
+        "nothing: they go within a day. Otherwise look at the list on plex.tv.",
         "waits",
     ),
     "no_watchlist": State(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wishlist_service.config import Config
-from wishlist_service.errors import NoWatchlist, PlexChanged, TitleUnknown, TokenRejected, Unreachable
+from wishlist_service.errors import Miscounted, NoWatchlist, PlexChanged, TitleUnknown, TokenRejected, Unreachable
 from wishlist_service.models import PlexAccount, Watchlist
 from wishlist_service.plex.http import TRIES, PlexHttp, Reply
 from wishlist_service.plex.rows import clean_text
@@ -48,9 +48,13 @@ class PlexClient:
             language=config.plex_language,
         )
 
-    def watchlist(self, token: str, *, etag: str | None = None, progress: Progress | None = None) -> Watchlist | None:
+    def watchlist(
+        self, token: str, *, etag: str | None = None, miscount: str | None = None, progress: Progress | None = None
+    ) -> Watchlist | None:
         """The person's whole watchlist; None if Plex says that it is still the one of `etag`.
 
+        miscount: what the read before left: the `memory` of Miscounted, or the gap of the list that was returned.
+        A list of which Plex shows more or fewer rows than it counts is returned only if the read before was the same.
         `progress` is told (rows read, rows in all) after each page. Raises a PlexError.
         """
         try:
@@ -59,12 +63,20 @@ class PlexClient:
             logger.info("watchlist changed while it was read, reading again reason=%s", change)
             known_twice = change.twice
         try:
-            return self._read_list(token, etag=None, progress=progress, known_twice=known_twice)
+            read = self._read_list(token, etag=None, progress=progress, known_twice=known_twice, miscounting=True)
         except ListChanged as change:
             raise PlexChanged(
                 f"The list did not hold still while it was read, twice ({change}). "
                 "It is kept as it was and read again at the next sync."
             ) from change
+        found = read.miscount if read else None
+        if found and miscount not in (found.gap, f"{found.gap} {found.rows}"):
+            raise Miscounted(
+                f"The list did not hold still while it was read, twice ({found}). "
+                "It is kept as it was. If the next read shows the same rows, the new ones are taken.",
+                memory=f"{found.gap} {found.rows}",
+            )
+        return read
 
     def account(self, token: str, *, tries: int = TRIES) -> PlexAccount:
         """Whose token this is. Raises TokenRejected if Plex says that it is nobody's, else another PlexError."""
@@ -102,9 +114,15 @@ class PlexClient:
         return self._http.counts()
 
     def _read_list(
-        self, token: str, *, etag: str | None, progress: Progress | None, known_twice: frozenset[str]
+        self,
+        token: str,
+        *,
+        etag: str | None,
+        progress: Progress | None,
+        known_twice: frozenset[str],
+        miscounting: bool = False,
     ) -> Watchlist | None:
-        reader = PageReader()
+        reader = PageReader(miscounting=miscounting)
         while not reader.complete:
             if reader.received:
                 self._stop.wait(self._page_pause_seconds)

@@ -1,6 +1,6 @@
 """People as the sync sees them: who is due and claimed by which scheduler, and how their reads ended."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from psycopg import Connection
 
@@ -85,7 +85,7 @@ def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUs
     return row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
-               held_removals, list_changes
+               held_removals, list_changes, miscount, odd_rows_since, missed
           FROM plex_users
          WHERE id = %(user_id)s
            AND active
@@ -99,7 +99,7 @@ def list_active_users(conn: Connection) -> list[SyncUser]:
     return rows(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
-               held_removals, list_changes
+               held_removals, list_changes, miscount, odd_rows_since, missed
           FROM plex_users
          WHERE active
       ORDER BY id
@@ -111,7 +111,7 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     user = row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
-               held_removals, list_changes
+               held_removals, list_changes, miscount, odd_rows_since, missed
           FROM plex_users
          WHERE id = %(user_id)s
         """, {"user_id": user_id})
@@ -143,19 +143,29 @@ def record_read(
     user_id: int,
     list_etag: str | None,
     list_size: int,
+    list_note: str | None,
+    odd_rows_since: datetime | None,
+    miscount: str | None,
     change: Change,
     due_again_in: timedelta,
 ) -> None:
-    """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at."""
+    """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at.
+
+    list_note: what there is to say of the list, held or not.
+    """
     conn.execute("""
         UPDATE plex_users
            SET sync_state = CASE WHEN %(held)s::text IS NULL THEN 'ok' ELSE 'held' END,
-               sync_detail = %(held)s,
+               sync_detail = coalesce(%(held)s, %(list_note)s),
                last_attempt_at = now(),
                last_success_at = CASE WHEN %(held)s::text IS NULL THEN now() ELSE last_success_at END,
                list_read_at = now(),
                list_etag = %(list_etag)s,
                list_size = %(list_size)s,
+               list_note = %(list_note)s,
+               odd_rows_since = %(odd_rows_since)s,
+               missed = %(missed)s,
+               miscount = %(miscount)s,
                held_removals = %(held_removals)s,
                token_refused_at = NULL,
                next_sync_at = now() + %(due_again_in)s
@@ -164,6 +174,10 @@ def record_read(
         "user_id": user_id,
         "list_etag": list_etag,
         "list_size": list_size,
+        "list_note": list_note,
+        "odd_rows_since": odd_rows_since,
+        "missed": sorted(change.missed),
+        "miscount": miscount,
         "held": change.held,
         "held_removals": change.held_removals,
         "due_again_in": due_again_in,
@@ -175,7 +189,7 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
     conn.execute("""
         UPDATE plex_users
            SET sync_state = 'ok',
-               sync_detail = NULL,
+               sync_detail = list_note,
                last_attempt_at = now(),
                last_success_at = now(),
                token_refused_at = NULL,
@@ -184,8 +198,12 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
         """, {"user_id": user_id, "due_again_in": due_again_in})
 
 
-def record_failure(conn: Connection, *, user: SyncUser, result: UserResult, due_again_in: timedelta) -> None:
+def record_failure(
+    conn: Connection, *, user: SyncUser, result: UserResult, miscount: str | None, due_again_in: timedelta
+) -> None:
     """The list could not be read with this token; what is known stays.
+
+    miscount: what the next read shall know of this one if Plex counted other rows than it showed.
 
     A refused token is tried again 10 minutes after the first refusal, and then once a day. An account without
     a watchlist is asked again once a day.
@@ -195,6 +213,7 @@ def record_failure(conn: Connection, *, user: SyncUser, result: UserResult, due_
            SET sync_state = %(outcome)s,
                sync_detail = %(detail)s,
                last_attempt_at = now(),
+               miscount = CASE WHEN %(outcome)s = 'plex_changed' THEN %(miscount)s ELSE miscount END,
                token_refused_at = CASE
                    WHEN %(outcome)s = 'token_rejected' THEN least(token_refused_at, now())
                    WHEN %(outcome)s IN ('no_watchlist', 'other_account') THEN NULL      -- Plex accepts the token
@@ -209,7 +228,11 @@ def record_failure(conn: Connection, *, user: SyncUser, result: UserResult, due_
                END
          WHERE id = %(user_id)s
            AND plex_token = %(plex_token)s
-        """, vars(result) | {"plex_token": user.plex_token, "due_again_in": due_again_in})
+        """, vars(result) | {
+            "plex_token": user.plex_token,
+            "miscount": miscount,
+            "due_again_in": due_again_in,
+        })
 
 
 def record_list_change(conn: Connection, *, user_id: int) -> None:

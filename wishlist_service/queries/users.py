@@ -148,6 +148,9 @@ def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
                    sync_detail = NULL,
                    list_etag = NULL,
                    held_removals = NULL,
+                   miscount = NULL,
+                   odd_rows_since = NULL,
+                   missed = '{}',
                    token_refused_at = NULL,
                    next_sync_at = now(),
                    updated_at = now()

@@ -10,16 +10,17 @@ from typing import Final
 from psycopg import Connection, OperationalError
 from psycopg.errors import DiskFull
 
-from wishlist_service.errors import OtherAccount, PlexError, SyncFailure
+from wishlist_service.errors import Miscounted, OtherAccount, PlexError, SyncFailure
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, sync_runs, sync_users, users
-from wishlist_service.sync.decide import decide
+from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
 
 FULL_READ_EVERY: Final = timedelta(days=1)
+ODD_ROWS_BLOCK_FOR: Final = timedelta(days=1)
 ACCOUNT_READ_EVERY: Final = timedelta(days=1)
 ROWS_AT_A_TIME: Final = 500  # in one statement: they travel as text, several times over in memory
 
@@ -42,6 +43,7 @@ def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, on_page:
     watchlist_read = plex.watchlist(
         token,
         etag=None if full_read_due else user.list_etag,
+        miscount=user.miscount,
         progress=lambda rows, total: on_page(user.name, rows, total),
     )
     account_due = not user.account_checked or now - user.account_read_at >= ACCOUNT_READ_EVERY
@@ -66,6 +68,8 @@ def store_user(
     fail = partial(_fail, conn, user, run_id=run_id, due_again_in=due_again_in)
     try:
         result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
+    except Miscounted as failure:
+        result = fail(failure.state, str(failure), miscount=failure.memory)
     except SyncFailure as failure:
         result = fail(failure.state, str(failure))
     except DiskFull:
@@ -84,7 +88,7 @@ def store_user(
         )  # fmt: skip
     else:
         logger.log(
-            logging.WARNING if result.detail else logging.INFO,
+            logging.WARNING if result.outcome == "held" else logging.INFO,
             'user synced run=%s user=%s name="%s" outcome=%s titles=%s added=%s removed=%s%s',
             run_id, user.id, user.name, result.outcome, result.titles, result.added, result.removed,
             f' detail="{result.detail}"' if result.detail else "",
@@ -93,11 +97,18 @@ def store_user(
 
 
 def _fail(
-    conn: Connection, user: SyncUser, state: str, detail: str, *, run_id: int, due_again_in: timedelta
+    conn: Connection,
+    user: SyncUser,
+    state: str,
+    detail: str,
+    *,
+    run_id: int,
+    due_again_in: timedelta,
+    miscount: str | None = None,
 ) -> UserResult:
     result = UserResult(user_id=user.id, name=user.name, outcome=state, detail=detail)
     with conn.transaction():
-        sync_users.record_failure(conn, user=user, result=result, due_again_in=due_again_in)
+        sync_users.record_failure(conn, user=user, result=result, miscount=miscount, due_again_in=due_again_in)
         sync_runs.add_result(conn, run_id=run_id, result=result)
     return result
 
@@ -139,7 +150,16 @@ def refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount)
 def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_in: timedelta) -> UserResult:
     wishes = merging.list_present_wishes(conn, user_id=user.id)
     kept = frozenset(uid for uid, is_kept in wishes if is_kept)
-    change = decide([uid for uid, _ in wishes], read, kept=kept, held_removals=user.held_removals)
+    odd_rows_since = user.odd_rows_since or datetime.now(UTC)
+    change = decide(
+        [uid for uid, _ in wishes],
+        read,
+        kept=kept,
+        held_removals=user.held_removals,
+        missed_before=user.missed,
+        odd_rows_block=datetime.now(UTC) - odd_rows_since < ODD_ROWS_BLOCK_FOR,
+    )
+    note = describe(read)
 
     updated = sum(
         merging.upsert_items(conn, entries=read.entries[start : start + ROWS_AT_A_TIME])
@@ -153,17 +173,22 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
     etag = None if change.held or listed_again else read.etag
     sync_users.record_read(
-        conn, user_id=user.id, list_etag=etag, list_size=read.size, change=change, due_again_in=due_again_in
+        conn,
+        user_id=user.id,
+        list_etag=etag,
+        list_size=read.size,
+        list_note=note,
+        odd_rows_since=odd_rows_since if read.unidentified else None,
+        miscount=read.miscount.gap if read.miscount else None,
+        change=change,
+        due_again_in=due_again_in,
     )
-    skipped = len(read.unreadable_keys) + read.unidentified
-    if skipped:
-        logger.warning("rows of the list could not be read user=%s rows=%s", user.id, skipped)
     changed = change.add or change.remove or updated
     return UserResult(
         user_id=user.id,
         name=user.name,
         outcome="held" if change.held else "changed" if changed else "unchanged",
-        detail=change.held,
+        detail=change.held or note,
         titles=read.size,
         added=len(change.add),
         removed=len(change.remove),
