@@ -1,4 +1,4 @@
-"""create_app(config): the web application, put together."""
+"""create_app(config) puts the web application together."""
 
 import threading
 from datetime import UTC, date, datetime
@@ -10,7 +10,7 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wishlist_service import db
-from wishlist_service.api import decisions, docs, health, history, metrics, sign_ins, summary, sync, users, wishlist
+from wishlist_service.api import docs, health, history, metrics, sync, users, wishlist
 from wishlist_service.config import Config
 from wishlist_service.feeds import arr, downloads, views
 from wishlist_service.pages.problem_pages import show_problem
@@ -29,14 +29,14 @@ LARGEST_BODY = 64 * 1024
 
 
 class JSONProvider(DefaultJSONProvider):
-    """Keys in the order written, text as it is, moments as RFC 3339 in UTC."""
+    """Keys stay in order, text stays Unicode, and moments become RFC 3339 in UTC."""
 
     sort_keys = False
     ensure_ascii = False
 
     @staticmethod
     def default(o: Any) -> Any:
-        """Called for what the json module does not know."""
+        """Return what JSON can hold in place of a value that it cannot."""
         if isinstance(o, datetime):
             return o.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if isinstance(o, date):
@@ -44,7 +44,7 @@ class JSONProvider(DefaultJSONProvider):
         return DefaultJSONProvider.default(o)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Called with a request's body. What the json module would let pass or cannot bear is a fault of it."""
+        """Parse a request's body. Raises ValueError also for doubled names, NaN and too deep nesting."""
         try:
             return super().loads(s, object_pairs_hook=_without_doubles, parse_constant=_refuse_constant, **kwargs)
         except RecursionError as error:
@@ -54,7 +54,7 @@ class JSONProvider(DefaultJSONProvider):
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a name comes twice")
+        raise ValueError("a name is there twice")
     return values
 
 
@@ -63,7 +63,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def create_app(config: Config) -> Flask:
-    """The application. Its pool is closed: open_app() must follow in the process that serves."""
+    """Return the application. Its pool is closed: the process that serves must call open_app()."""
     app = Flask("wishlist_service", static_folder=None)
     app.json = JSONProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
@@ -81,12 +81,9 @@ def create_app(config: Config) -> Flask:
         cache=ResponseCache(),
     )
 
-    app.url_map.merge_slashes = False  # before the first route: a uid holds "//" and must never be redirected
+    app.url_map.merge_slashes = False  # before the first route, because a path with a uid may hold "//"
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
-    for module in (
-        *(users, sign_ins, wishlist, decisions, history, summary),
-        *(views, arr, downloads, sync, health, metrics, docs),
-    ):
+    for module in (users, wishlist, history, views, arr, downloads, sync, health, metrics, docs):
         app.register_blueprint(module.bp)
     register_pages(app)
     register_problems(app, show_problem)
@@ -95,19 +92,19 @@ def create_app(config: Config) -> Flask:
 
     wsgi_app = UrlBase(app.wsgi_app, config.url_base) if config.url_base else app.wsgi_app
     trusted = config.trusted_proxies
-    if trusted:  # only these two: a proxy that sets neither host nor prefix passes a forged one on
+    if trusted:  # only for these two headers, because many proxies pass on a forged host or prefix
         wsgi_app = ProxyFix(wsgi_app, x_for=trusted, x_proto=trusted, x_host=0, x_port=0, x_prefix=0)
     app.wsgi_app = wsgi_app
     return app
 
 
 def open_app(app: Flask) -> None:
-    """Connect the app to the database; to be called in each process after the fork."""
+    """Connect the app to the database. Call it in each process after the fork."""
     context_of(app).pool.open()
 
 
 def close_app(app: Flask) -> None:
-    """Let a sync end after the person under way, and give the connections back."""
+    """Stop a running sync after the current person, and close the connections."""
     shared = context_of(app)
     shared.stop.set()
     for thread in threading.enumerate():
@@ -117,5 +114,5 @@ def close_app(app: Flask) -> None:
 
 
 def context_of(app: Flask) -> Context:
-    """Return what the app's views work with."""
+    """Return the context of the app's views."""
     return app.extensions["wishlist"]

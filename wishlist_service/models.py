@@ -355,8 +355,8 @@ class NewWish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """Somebody's list is held, or their token refused: the change of state with this id."""
+class ListError:
+    """A person's watchlist is held, or their token is refused: the state change with this id."""
 
     change_id: int
     user_id: int

@@ -210,7 +210,7 @@ def test_each_operation_takes_exactly_the_query_parameters_described(
 ) -> None:
     reply = op.ask(client, expect=None, query_string={"nonsense": "1"})
 
-    [known] = re.findall("nonsense.*is unknown; known here: (.+?)[.]", reply.text) or ["none"]
+    [known] = re.findall("nonsense.*is unknown. Known here: (.+?)[.]", reply.text) or ["none"]
     assert set(known.split(", ")) - {"none"} == op.parameters("query").keys()
 
 

@@ -167,7 +167,7 @@ def test_what_nobody_wants_or_the_household_dismissed_is_in_no_feed(client: Flas
     [
         ("user=1&user=2", "The list of user 2 has not been read"),
         ("user=3", "User 3 is paused"),
-        ("available=false", "The media server has not been looked through"),
+        ("available=false", "The media server was not read yet"),
     ],
 )
 def test_no_feed_is_empty_of_what_is_not_known(

@@ -98,7 +98,7 @@ def test_wrong_address_is_explained(client: FlaskClient, filled: Household, quer
     reply = client.get(f"/activity?{query}")
 
     assert reply.status_code == 422
-    assert Seen(reply).one("h1").text == "That cannot be shown"
+    assert Seen(reply).one("h1").text == "Invalid address"
 
 
 def test_sync_is_begun_by_a_form_and_followed(keeper: FlaskClient, household: Household) -> None:
@@ -116,7 +116,7 @@ def test_sync_is_begun_by_a_form_and_followed(keeper: FlaskClient, household: Ho
     after = browse(keeper, "/activity")
 
     assert (begun.status_code, begun.location) == (303, "/activity")
-    assert "Under way" in during.one("div", id="sync").text
+    assert "Running" in during.one("div", id="sync").text
     assert "data-live" in during.one("div", id="sync").attributes
     assert [link["href"] for link in during.all("a") if link.text == "Look again"] == ["/activity"]
     assert [button.text for button in during.all("button")] == ["Sign out"]
@@ -135,13 +135,13 @@ def test_run_names_whose_list_could_not_be_read_and_why(client: FlaskClient, hou
 
     page = browse(client, "/activity")
 
-    assert page.one("p", class_="run partial").text.startswith("Succeeded in part")
+    assert page.one("p", class_="run partial").text.startswith("Partly succeeded")
     [fault] = [item.text for item in page.all("li") if item.text.startswith("Ben: ")]
     assert fault == f"Ben: {household.user('Ben')['sync_detail']}"
 
 
 def test_next_run_is_told_and_that_there_is_none(client: FlaskClient, household: Household) -> None:
-    assert "Nobody is here yet" in browse(client, "/activity").one("main").text
+    assert "No one has been added yet" in browse(client, "/activity").one("main").text
     household.add("Ann")
     assert "No sync has run yet" in browse(client, "/activity").one("main").text
     household.conn.execute("UPDATE plex_users SET next_sync_at = '2030-01-02T03:04:05Z'")
@@ -149,14 +149,14 @@ def test_next_run_is_told_and_that_there_is_none(client: FlaskClient, household:
     assert browse(client, "/activity").one("time", datetime="2030-01-02T03:04:05Z").text == "2030-01-02, 03:04 UTC"
 
     household.conn.execute("UPDATE plex_users SET active = false")
-    assert "Everybody is paused" in browse(client, "/activity").one("main").text
+    assert "Everyone is paused" in browse(client, "/activity").one("main").text
 
 
 @pytest.mark.parametrize(
     ("values", "told"),
     [
         ({"users_processed": 2}, "2 lists read. Nothing changed."),
-        ({"users_processed": 1, "new_items": 1, "removed_items": 2}, "1 list read. 1 title new, 2 gone."),
+        ({"users_processed": 1, "new_items": 1, "removed_items": 2}, "1 list read. 1 title new, 2 removed."),
         ({"users_processed": 3, "errors": [{}]}, "3 lists read, 1 could not be. Nothing changed."),
         ({"users_processed": 9, "updated_items": 1200}, "9 lists read. 1,200 titles updated."),
         ({"errors": [{}, {}]}, "No list was read."),

@@ -66,7 +66,7 @@ def test_person_syncs_and_watches_it_finish(browser: Browser, home: str, held: t
         expect(page.locator("#history")).not_to_contain_text("Untitled Space Opera")
 
         page.get_by_role("button", name="Sync now").click()
-        expect(page.locator("#sync")).to_contain_text("Under way")
+        expect(page.locator("#sync")).to_contain_text("Running")
         expect(page.locator("#sync")).to_contain_text("1 list read so far.")  # Ben's; nobody has loaded the page anew
         expect(page.get_by_role("button", name="Sync now")).to_have_count(0)
         expect(page.get_by_role("link", name="Look again")).to_be_hidden()
@@ -84,7 +84,7 @@ def test_person_without_scripts_syncs_and_looks_again(browser: Browser, home: st
     with visit(browser, java_script_enabled=False) as page:
         sign_in(page, f"{home}/activity")
         page.get_by_role("button", name="Sync now").click()
-        expect(page.locator("#sync")).to_contain_text("Under way")
+        expect(page.locator("#sync")).to_contain_text("Running")
         held.set()
 
         while page.get_by_role("link", name="Look again").count():
@@ -103,7 +103,7 @@ def test_second_sync_is_refused_in_a_sentence_and_the_first_goes_on(
         other = page.context.new_page()
         other.goto(f"{home}/activity")
         page.get_by_role("button", name="Sync now").click()
-        expect(page.locator("#sync")).to_contain_text("Under way")
+        expect(page.locator("#sync")).to_contain_text("Running")
 
         other.get_by_role("button", name="Sync now").click()
         expect(other.get_by_role("alert")).to_contain_text("is still running. Wait for it to end")

@@ -51,10 +51,10 @@ def home(ann: Household, request: pytest.FixtureRequest) -> Iterator[str]:
 def sign_in(page: Page, home: str) -> None:
     """Come to the page of people, and sign in from there."""
     page.goto(f"{home}people")
-    page.get_by_role("link", name="Sign in to change things").click()
+    page.get_by_role("link", name="Sign in to add and change people").click()
     page.get_by_label("Key").fill(API_KEY)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Add somebody")).to_be_visible()
+    expect(page.get_by_role("heading", name="Add a person")).to_be_visible()
     assert page.url == f"{home}people"
 
 
@@ -71,7 +71,7 @@ def test_person_is_added_by_a_link_and_seen_to_arrive(browser: Browser, home: st
         sign_in(page, home)
         page.get_by_label("Name", exact=True).fill("Dora")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", level=1)).to_have_text("A link for Dora")
+        expect(page.get_by_role("heading", level=1)).to_have_text("A sign-in link for Dora")
         address = page.locator(".address code").inner_text()
         [pin] = pins.made.values()
         assert pin.code in address
@@ -94,20 +94,20 @@ def test_the_same_without_scripts(browser: Browser, home: str, pins: Pins) -> No
     with visit(browser, java_script_enabled=False) as page:
         sign_in(page, home)
         page.get_by_label("Name", exact=True).fill("ann")
-        page.get_by_role("button", name="Make a link").click()
+        page.get_by_role("button", name="Create a sign-in link").click()
         expect(page.get_by_role("alert")).to_contain_text("Somebody of that name is already here")
         page.get_by_label("Name", exact=True).fill("Dora")
-        page.get_by_role("button", name="Make a link").click()
+        page.get_by_role("button", name="Create a sign-in link").click()
         expect(page.get_by_role("button", name="Copy")).to_be_hidden()
         expect(page.locator("svg.qr")).to_be_visible()
         [code] = pins.made
         page.get_by_role("link", name="Look again").click()
-        assert heading(page) == "A link for Dora"
+        assert heading(page) == "A sign-in link for Dora"
 
         pins.agree(code, DORA)
 
-        expect(page.get_by_role("heading", level=1)).to_have_text("A link for Dora")
-        while heading(page) == "A link for Dora":
+        expect(page.get_by_role("heading", level=1)).to_have_text("A sign-in link for Dora")
+        while heading(page) == "A sign-in link for Dora":
             page.get_by_role("link", name="Look again").click()
         assert heading(page) == "Dora has signed in"
 
@@ -117,14 +117,14 @@ def test_link_that_leads_to_nothing_is_seen_to(browser: Browser, home: str, ann:
     with visit(browser) as page:
         sign_in(page, home)
         page.get_by_label("Name", exact=True).fill("Dora")
-        page.get_by_role("button", name="Make a link").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("A link for Dora")
+        page.get_by_role("button", name="Create a sign-in link").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("A sign-in link for Dora")
         pins.agree(next(iter(pins.made)), "other-token-of-ann-012345")
-        expect(page.get_by_role("heading", level=1)).to_have_text("That came to nothing", timeout=AGREED)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign-in failed", timeout=AGREED)
         expect(page.get_by_text("is already here, it belongs to Ann")).to_be_visible()
 
-        page.get_by_role("button", name="Make another link").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("A link for Dora")
+        page.get_by_role("button", name="Create another link").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("A sign-in link for Dora")
         pins.expire(list(pins.made)[1])
 
         expect(page.get_by_role("heading", level=1)).to_have_text("The link has expired", timeout=AGREED)
@@ -141,14 +141,14 @@ def test_person_is_renewed_renamed_paused_and_erased(
         visit(browser, java_script_enabled=scripts, timezone_id="Asia/Tokyo") as page,
     ):
         sign_in(page, f"{address}/")
-        expect(page.locator(".state")).to_contain_text("Has to sign in again.")
+        expect(page.locator(".state")).to_contain_text("Must sign in again.")
         expect(page.locator("time")).to_contain_text(":" if scripts else "UTC")
-        page.get_by_role("button", name="Send a new link to Ann").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("A link for Ann")
+        page.get_by_role("button", name="Send a new sign-in link to Ann").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("A sign-in link for Ann")
         pins.agree(next(iter(pins.made)), "new-token-of-ann-01234567")
         if scripts:
             expect(page.get_by_role("heading", level=1)).to_have_text("Ann has signed in", timeout=AGREED)
-        while heading(page) == "A link for Ann":
+        while heading(page) == "A sign-in link for Ann":
             page.get_by_role("link", name="Look again").click()
         page.get_by_role("link", name="All people").click()
         expect(page.locator(".state")).to_contain_text("Waiting for the first read.")
@@ -172,7 +172,7 @@ def test_person_is_renewed_renamed_paused_and_erased(
         open_changes(page, "Anna")
         page.get_by_role("link", name="Erase Anna").click()
         page.get_by_role("button", name="Erase Anna").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Nobody is here yet")
+        expect(page.get_by_role("heading", level=1)).to_have_text("No one has been added yet")
 
 
 def test_everything_is_reached_by_keyboard(browser: Browser, ann: Household, pins: Pins) -> None:
@@ -184,7 +184,7 @@ def test_everything_is_reached_by_keyboard(browser: Browser, ann: Household, pin
         for _ in range(2):
             page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="Rename Ann")).to_be_focused()
-        for name in ("Send a new link to Ann", "Pause Ann"):
+        for name in ("Send a new sign-in link to Ann", "Pause Ann"):
             page.keyboard.press("Tab")
             expect(page.get_by_role("button", name=name)).to_be_focused()
         page.keyboard.press("Tab")

@@ -179,7 +179,7 @@ def test_person_signs_in_by_keyboard_and_out(browser: Browser, home: str) -> Non
     with visit(browser) as page:
         page.goto(home)
         page.keyboard.press("Tab")
-        expect(page.get_by_role("link", name="To the content")).to_be_focused()
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         for _ in range(2 + page.get_by_role("navigation", name="Pages").get_by_role("link").count()):
             page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Sign in")).to_be_focused()
@@ -187,7 +187,7 @@ def test_person_signs_in_by_keyboard_and_out(browser: Browser, home: str) -> Non
         expect(page.get_by_label("Key")).to_be_focused()
         page.keyboard.type("not the key")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_have_text("That is not the key.")
+        expect(page.get_by_role("alert")).to_have_text("The key is wrong.")
         expect(page.get_by_label("Key")).to_be_focused()
         page.keyboard.type(API_KEY)
         page.keyboard.press("Enter")

@@ -68,7 +68,7 @@ def test_person_who_agrees_is_added_by_link(keeper: FlaskClient, pins: Pins) -> 
     page = follow(keeper, started)
     [pin] = pins.made.values()
 
-    assert page.one("h1").text == "A link for Dora"
+    assert page.one("h1").text == "A sign-in link for Dora"
     address = page.all("code")[0].text
     assert address.startswith(f"https://app.plex.tv/auth#?clientID={pin.client_identifier}&code={pin.code}")
     assert page.one("a", href=address).text == "Open it here"
@@ -78,7 +78,7 @@ def test_person_who_agrees_is_added_by_link(keeper: FlaskClient, pins: Pins) -> 
     pins.agree(pin.code, DORA)
     ended = wait_until_ended(keeper, started.location)
     assert ended.one("h1").text == "Dora has signed in"
-    assert "of the account dora." in ended.one("main").text
+    assert "Dora signed in as dora." in ended.one("main").text
     assert pin.code not in keeper.get(started.location).text
     assert ended.one("a", href="/?user=1").text == "What Dora wants"
 
@@ -86,7 +86,7 @@ def test_person_who_agrees_is_added_by_link(keeper: FlaskClient, pins: Pins) -> 
 def test_refused_token_is_renewed_and_every_wish_kept(ann: Household, keeper: FlaskClient, pins: Pins) -> None:
     ann.plex.people["new-token-of-ann-01234567"] = ann.plex.people.pop("token-of-ann-0123456789")
     ann.sync()
-    assert browse(keeper, "/people").one("p", class_="state").text.startswith("Has to sign in again.")
+    assert browse(keeper, "/people").one("p", class_="state").text.startswith("Must sign in again.")
 
     started = keeper.post("/people/1/link")
     assert "with the same account as before" in follow(keeper, started).one("main").text
@@ -114,7 +114,7 @@ def test_sign_in_that_came_to_nothing_says_why_and_offers_another(
 
     text = page.one("main").text
     if expired:
-        assert "Nobody agreed at Plex in time." in text
+        assert "No one signed in at Plex in time." in text
     else:
         assert ("list is read from ann" if renewed else "is already here, it belongs to Ann") in text
     form = page.all("form")[-1]
@@ -131,7 +131,7 @@ def test_sign_in_that_came_to_nothing_says_why_and_offers_another(
         ("ANN", NAME_TAKEN),
         ("", "The name must have 1 to 100 characters."),
         ("x" * 101, "The name must have 1 to 100 characters."),
-        ("a\x07b", "The name must not hold control characters or broken Unicode."),
+        ("a\x07b", "The name must not hold control characters or invalid Unicode."),
     ],
 )
 def test_name_that_cannot_be_is_told_beside_the_form(

@@ -63,7 +63,7 @@ def test_each_person_is_told_of_with_state_last_read_titles_and_their_wall(ann: 
     assert [heading.text for heading in page.all("h2")] == ["Ann", "Ben"]
     assert states(page)[0] == "Up to date. Their list is read regularly."
     assert states(page)[1].startswith("Waiting for the first read. Their list is read within a minute")
-    assert facts(page)[0] == "2 titles of Ann · Read 2026-11-24, 18:26 UTC · ann at Plex"
+    assert facts(page)[0] == "2 titles of Ann · Last read 2026-11-24, 18:26 UTC · ann at Plex"
     assert page.all("time")[0]["datetime"] == "2026-11-24T18:26:09Z"
     assert browse(client, page.one("a", href="/?user=1")["href"]).titles == ["Alpha", "Beta"]
 
@@ -79,7 +79,7 @@ def test_every_state_has_a_sentence(ann: Household, client: FlaskClient) -> None
         page = browse(client, "/people")
         assert states(page) == [f"{state.word}. {state.sentence}"]
         assert page.one("details", class_="said").text.strip().endswith("So said the sync.")
-        assert ("One list needs a hand." in page.one("main").text) is (state.kind == "ails")
+        assert ("One list needs your help." in page.one("main").text) is (state.level == "action")
 
 
 def test_paused_person_has_no_wall(ann: Household, client: FlaskClient) -> None:
@@ -87,7 +87,7 @@ def test_paused_person_has_no_wall(ann: Household, client: FlaskClient) -> None:
 
     page = browse(client, "/people")
 
-    assert states(page) == ["Paused. What they want is kept, but neither shown nor read."]
+    assert states(page) == ["Paused. Their wishes are kept but not shown, and their list is not read."]
     assert facts(page)[0].startswith("2 titles kept · ")
     assert page.all("a", href="/?user=1") == page.all("details") == []
 
@@ -102,7 +102,7 @@ def test_who_has_no_key_sees_states_and_the_way_to_sign_in_only(
 
     assert [form["action"] for form in page.all("form")] == (["/sign-out"] if key else [])
     assert page.all("details", class_="changes") == page.all("input") == []
-    [way] = [link for link in page.all("a") if "to change things" in link.text]
+    [way] = [link for link in page.all("a") if "to add and change people" in link.text]
     assert browse(client, way["href"]).one("input", name="key")
     for path in CHANGES:
         reply = client.post(path, data={"name": "Eve"})
@@ -178,7 +178,7 @@ def test_person_is_erased_once_asked_about(ann: Household, keeper: FlaskClient) 
     assert "every wish of theirs, 2 titles now" in asked.one("main").text
     assert browse(keeper, "/").titles == ["Alpha", "Beta"]
     page = follow(keeper, keeper.post(asked.all("form")[-1]["action"]))
-    assert [heading.text for heading in page.all("h2")] == ["Add somebody", "Ben"]
+    assert [heading.text for heading in page.all("h2")] == ["Add a person", "Ben"]
     assert browse(keeper, "/").titles == ["Alpha"]
 
 
@@ -191,9 +191,9 @@ def test_page_of_a_fault_can_be_loaded_again(ann: Household, keeper: FlaskClient
 
 def test_who_is_not_here_is_not_found(keeper: FlaskClient, pins: Pins) -> None:
     for path in ("/people/7", "/people/7/link", "/people/7/erase"):
-        assert Seen(keeper.post(path)).one("h1").text == "Not here"
+        assert Seen(keeper.post(path)).one("h1").text == "Not found"
     for path in ("/people/7/erase", "/people/link/7"):
-        assert Seen(keeper.get(path)).one("h1").text == "Not here"
+        assert Seen(keeper.get(path)).one("h1").text == "Not found"
     assert pins.made == {}
 
 
@@ -203,8 +203,8 @@ def test_without_people_the_page_says_what_to_do(browser: MakeBrowser, key: str)
 
     page = browse(client, "/people")
 
-    assert page.one("h1").text == "Nobody is here yet"
-    assert ("Add somebody" in page.one("main").text) is bool(key)
+    assert page.one("h1").text == "No one has been added yet"
+    assert ("Add a person" in page.one("main").text) is bool(key)
     assert browse(client, "/").all("a", href="/people")[-1].text == "Add the first person"
 
 

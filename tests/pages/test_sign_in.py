@@ -15,7 +15,7 @@ from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.seen import Seen
 from wishlist_service.app import close_app, create_app, open_app
-from wishlist_service.web.wrong_keys import MOST_WRONG_KEYS
+from wishlist_service.web.wrong_keys import MAXIMUM_WRONG_KEYS
 
 READ_KEY = "test-read-key-0123456789"
 OURS = {"Origin": "http://localhost"}
@@ -89,12 +89,12 @@ def test_wrong_key_does_not_sign_in(make_client: MakeClient, key: str) -> None:
 
     assert reply.status_code == 403
     assert "Set-Cookie" not in reply.headers
-    assert Seen(reply).one("p", role="alert").text in ("That is not the key.", "Type the key first.")
+    assert Seen(reply).one("p", role="alert").text in ("The key is wrong.", "Enter a key.")
 
 
 def test_guesser_is_refused_whatever_the_key(make_client: MakeClient) -> None:
     client = make_client()
-    for n in range(MOST_WRONG_KEYS):
+    for n in range(MAXIMUM_WRONG_KEYS):
         assert sign_in(client, f"guess-{n}").status_code == 403
 
     reply = sign_in(client)
@@ -107,7 +107,7 @@ def test_guesser_is_refused_whatever_the_key(make_client: MakeClient) -> None:
 def test_who_is_signed_in_is_not_locked_out_by_a_guesser_beside_them(make_client: MakeClient) -> None:
     client = make_client(read_api_key=READ_KEY)
     sign_in(client)
-    for n in range(MOST_WRONG_KEYS):
+    for n in range(MAXIMUM_WRONG_KEYS):
         client.get("/api/wishlist", headers={"X-API-Key": f"guess-{n}"})
 
     assert client.get("/").status_code == 200

@@ -88,7 +88,7 @@ def test_trouble_is_told_in_a_page_to_people_and_as_a_problem_to_programs(client
     unknown = client.get(f"/title/{'9' * 24}")
 
     assert (lost.status_code, unknown.status_code) == (404, 404)
-    assert Seen(lost).one("h1").text == Seen(unknown).one("h1").text == "Not here"
+    assert Seen(lost).one("h1").text == Seen(unknown).one("h1").text == "Not found"
     for path in ("/nowhere", f"/api/wishlist/{'9' * 24}", "/api/nowhere"):
         accept = {"Accept": "text/html"} if path.startswith("/api/") else {}
         assert client.get(path, headers=accept).mimetype == "application/problem+json"

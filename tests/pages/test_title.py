@@ -75,9 +75,9 @@ def test_title_tells_who_wants_it_since_when_and_who_wanted_it(lantern: Househol
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("available = true", "In the library: it can be watched now."),
+        ("available = true", "In the library: you can watch it now."),
         ("available = false", "Not in the library yet."),
-        ("dismissed_at = '2026-01-02T12:00:00Z'", "Dismissed since 2026-01-02: off the wall and out of all feeds"),
+        ("dismissed_at = '2026-01-02T12:00:00Z'", "Dismissed since 2026-01-02. It is not on the wall and in no feed"),
     ],
 )
 def test_title_tells_what_became_of_it(lantern: Household, client: FlaskClient, change: str, sentence: str) -> None:
@@ -96,5 +96,5 @@ def test_title_that_nobody_wants_any_more_still_has_its_page(lantern: Household,
 
     page = Seen(client.get(f"/title/{KEY}"))
 
-    assert "Nobody has wanted it since" in page.one("main").text
+    assert "No one has wanted it since" in page.one("main").text
     assert client.get("/?status=removed").text.count("The Lantern Keeper") > 0

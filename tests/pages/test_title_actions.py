@@ -77,7 +77,7 @@ def test_taking_off_shows_first_what_would_happen_and_then_what_did(
     assert outcomes(done) == [f"{name} no longer has it on their watchlist." for name in ("Ann", "Ben")]
     assert actions.done == [("ann", ALPHA), ("ben", ALPHA)]
     assert [button for _, button in forms(done)] == ["Sign out"]
-    assert "Nobody wants it at present" in browse(keeper, link).one("main").text
+    assert "No one wants it now" in browse(keeper, link).one("main").text
 
 
 def test_only_those_are_taken_off_who_were_named(
@@ -131,7 +131,7 @@ def test_kept_wish_is_ended_and_only_where_one_is_kept(
     assert wanted_by(client) == ["Ben"]
     assert not [button for _, button in forms(after) if button.startswith("End")]
     reply = keeper.post(f"{TITLE}/wishes/2/end")
-    assert (reply.status_code, Seen(reply).one("h1").text) == (409, "Not just now")
+    assert (reply.status_code, Seen(reply).one("h1").text) == (409, "Not possible now")
     assert keeper.post(f"{TITLE}/wishes/99/end").status_code == 404
 
 
@@ -143,7 +143,7 @@ def test_title_tells_what_happened_to_it(client: FlaskClient, filled: Household)
         page = browse(client, f"/title/{number:024x}")
         return [" ".join(item.text.split()[1:]) for item in page.all("li") if item.text.startswith("20")]
 
-    first = "had it on the list when that was first read"
+    first = "already had it when we first read the list"
     assert told(1) == ["Cleo added it", f"Ben {first}", f"Ann {first}"]
     assert told(5) == ["Cleo wants it again", "Cleo removed it", f"Cleo {first}"]
 
@@ -180,7 +180,7 @@ def test_no_other_site_does_it(keeper: FlaskClient, filled: Household, actions: 
 def test_nothing_is_done_about_a_title_that_nobody_wished_for(keeper: FlaskClient, path: str) -> None:
     reply = keeper.post(f"/title/{9:024x}/{path}")
 
-    assert (reply.status_code, Seen(reply).one("h1").text) == (404, "Not here")
+    assert (reply.status_code, Seen(reply).one("h1").text) == (404, "Not found")
 
 
 def test_hostile_names_and_titles_are_text(keeper: FlaskClient, filled: Household, actions: Actions) -> None:

@@ -129,7 +129,7 @@ def test_empty_walls_say_what_to_do_next(household: Household, client: FlaskClie
     def heading() -> str:
         return browse(client).one("h1").text
 
-    assert browse(client, "/?apikey=anything").one("h1").text == heading() == "Nobody is here yet"
+    assert browse(client, "/?apikey=anything").one("h1").text == heading() == "No one has been added yet"
 
     ann = household.add("Ann", [])
     assert heading() == "No watchlist has been read yet"
@@ -141,7 +141,7 @@ def test_empty_walls_say_what_to_do_next(household: Household, client: FlaskClie
     assert "Ann: Ask Ann for a new token." in browse(client).one("main").text
 
     household.sync()
-    assert heading() == "Nothing is wanted just now"
+    assert heading() == "No one wants anything now"
 
     ann.rows = [row("1", "Alpha")]
     household.sync()

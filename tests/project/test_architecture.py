@@ -65,7 +65,7 @@ ALLOWED = {
     "psycopg_pool": {"db", "web.problems"},
     "prometheus_client": {"api.metrics", "web.finish"},
     "icalendar": {"feeds.calendar"},
-    "segno": {"pages.sign_ins"},
+    "segno": {"pages.people"},
     "yoyo": {"migrate"},
     "schedule": {"scheduler", "backup"},
     "cryptography": {"tokens"},

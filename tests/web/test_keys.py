@@ -122,7 +122,7 @@ def test_changing_takes_the_api_key_alone(make_client: MakeClient, how: str) -> 
     accepted = client.post("/api/sync", **sent(how, API_KEY))
 
     assert (refused.status_code, accepted.status_code) == (403, 200)
-    assert refused.json["detail"] == "This key may only read. Send the API_KEY."
+    assert refused.json["detail"] == "The READ_API_KEY may only read. Send the API_KEY."
 
 
 @pytest.mark.parametrize("key", [API_KEY, READ_KEY])
@@ -171,7 +171,7 @@ def test_connection_that_hid_names_shows_them_again(make_client: MakeClient) -> 
 
 def test_guesser_is_refused_whatever_the_key(make_client: MakeClient) -> None:
     client = make_client()
-    for n in range(wrong_keys.MOST_WRONG_KEYS):
+    for n in range(wrong_keys.MAXIMUM_WRONG_KEYS):
         assert client.post("/api/sync", headers={"X-API-Key": f"guess-{n}"}).status_code == 401
 
     reply = client.post("/api/sync", headers={"X-API-Key": API_KEY})
@@ -186,7 +186,7 @@ def test_guesser_is_refused_whatever_the_key(make_client: MakeClient) -> None:
 
 def test_client_with_an_old_key_locks_nobody_out(make_client: MakeClient) -> None:
     client = make_client()
-    for _ in range(wrong_keys.MOST_WRONG_KEYS * 3):
+    for _ in range(wrong_keys.MAXIMUM_WRONG_KEYS * 3):
         client.post("/api/sync", headers={"X-API-Key": "the-key-of-last-year"})
 
     assert client.post("/api/sync", headers={"X-API-Key": API_KEY}).status_code == 200
@@ -195,20 +195,20 @@ def test_client_with_an_old_key_locks_nobody_out(make_client: MakeClient) -> Non
 def test_guesser_may_try_again_after_a_while(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrong_keys, "WINDOW_SECONDS", 0)
     client = make_client()
-    for n in range(wrong_keys.MOST_WRONG_KEYS * 2):
+    for n in range(wrong_keys.MAXIMUM_WRONG_KEYS * 2):
         assert client.post("/api/sync", headers={"X-API-Key": f"guess-{n}"}).status_code == 401
 
 
 def test_addresses_of_one_network_guess_together_and_memory_is_bounded() -> None:
     seen = wrong_keys.WrongKeys()
-    for n in range(wrong_keys.MOST_WRONG_KEYS):
+    for n in range(wrong_keys.MAXIMUM_WRONG_KEYS):
         seen.add(f"2001:db8::{n:x}", f"guess-{n}")
 
     with pytest.raises(wrong_keys.TooManyRequests):
         seen.refuse_guesser("2001:db8::ffff")
     seen.refuse_guesser("2001:db8:1::1")
 
-    for n in range(wrong_keys.MOST_WRONG_KEYS):
+    for n in range(wrong_keys.MAXIMUM_WRONG_KEYS):
         seen.add("::ffff:192.0.2.1", f"guess-{n}")
     with pytest.raises(wrong_keys.TooManyRequests):
         seen.refuse_guesser("::ffff:192.0.2.1")

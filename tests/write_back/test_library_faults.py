@@ -13,7 +13,7 @@ from tests.support.household import Household
 from tests.support.media_servers import EVERYTHING_BUT, WANTED, available, fill, look, running
 from tests.support.plex_faults import cut_off, reset, status
 from tests.support.processes import free_port
-from wishlist_service.doctor.findings import Kind
+from wishlist_service.doctor.errors import Error
 
 SECTIONS, FILMS = "/library/sections", "/library/sections/1/all"
 PARTS = b'{"MediaContainer": {"size": 3, "totalSize": 127, "offset": 0, "Metadata": [{"ratingKey": "1"}]}}'
@@ -82,7 +82,7 @@ def test_look_that_fails_changes_nothing_and_names_the_cure(
 
     assert available(wishful) == EVERYTHING_BUT
     [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-    assert line.startswith("media server not done with, tried again in an hour reason=")
+    assert line.startswith("media server failed, next try in an hour reason=")
     assert text in line
     assert OWNER not in caplog.text
     assert server.writes == []
@@ -137,7 +137,7 @@ def test_doctor_says_what_it_meets(wishful: Household, server: FakeMediaServer) 
 
     assert "ok     server      The media server shows 3 libraries: Films, Shows, Empty." in well[1]
     assert (well[0], none[0], "media server" in none[1]) == (0, 0, False)
-    examinations.assert_only_fault(refused, Kind.MEDIA_SERVER, "refuses PLEX_SERVER_TOKEN")
-    examinations.assert_only_fault(silent, Kind.MEDIA_SERVER, "does not answer")
+    examinations.assert_only_error(refused, Error.MEDIA_SERVER, "refuses PLEX_SERVER_TOKEN")
+    examinations.assert_only_error(silent, Error.MEDIA_SERVER, "does not answer")
     assert OWNER not in well[1] + silent[1]
     assert "somebody-elses" not in refused[1]

@@ -1,1 +1,1 @@
-"""The REST API: blueprints that read, call and reply. Flask stays in here and in create_app."""
+"""The REST API: one blueprint for each noun. A view reads the request, calls, and replies."""

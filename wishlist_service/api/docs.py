@@ -1,4 +1,4 @@
-"""The API's description: an OpenAPI document and Swagger UI on it, without any other host."""
+"""The description of the API: an OpenAPI document, and Swagger UI served from here."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from wishlist_service.web.finish import NOTHING
 
 _SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).parent / "dist"
 
-# Its own page: the one of the package has an inline script, which the content security policy forbids.
+# The page of the package has an inline script, which the content security policy forbids.
 _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -30,7 +30,7 @@ _PAGE: Final = """<!DOCTYPE html>
 </body>
 </html>
 """
-# without validatorUrl: null the page asks another host
+# Without validatorUrl: null, the page would ask another host.
 _START: Final = """SwaggerUIBundle({
   url: document.currentScript.dataset.url,
   dom_id: "#swagger-ui",
@@ -48,7 +48,7 @@ bp = Blueprint("docs", __name__)
 @bp.get("/openapi.json")
 @open_to_all
 def openapi() -> ResponseReturnValue:
-    """The document, with the address the caller reached us under."""
+    """Return the document, with the address that the client used."""
     document = read_document()
     info = document["info"] | {"version": __version__}
     return jsonify(document | {"info": info, "servers": [{"url": request.script_root or "/"}]})
@@ -58,19 +58,19 @@ def openapi() -> ResponseReturnValue:
 @bp.get("/docs/")
 @open_to_all
 def page() -> ResponseReturnValue:
-    """Swagger UI."""
+    """Return the page of Swagger UI."""
     return render_template_string(_PAGE), {"Content-Security-Policy": _POLICY}
 
 
 @bp.get("/docs/<name>")
 @open_to_all
 def asset(name: str) -> ResponseReturnValue:
-    """What the page is made of."""
+    """Return a file of the page."""
     if name == "start.js":
         return Response(_START, content_type="text/javascript; charset=utf-8")
     return send_from_directory(_SWAGGER_UI, name)
 
 
 def read_document() -> dict[str, Any]:
-    """openapi.json as it lies here: asked for too seldom to have it take half a megabyte of each process."""
+    """Return openapi.json. It is read each time, because it would take half a megabyte of each process."""
     return json.loads(Path(__file__).with_name("openapi.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Is the service alive? For container health checks and monitors; never asks Plex."""
+"""Health, for containers and monitors. It never asks Plex."""
 
 import logging
 
@@ -22,10 +22,10 @@ DATABASE_SECONDS = 2
 @bp.get("/health")
 @open_to_all
 def health() -> ResponseReturnValue:
-    """200 if the database answers within 2 s, else 503."""
+    """Return 200 if the database answers within 2 s, else 503."""
     try:
-        # On a connection of its own: busy requests are not the database's fault. Within a deadline: no setting of
-        # the driver bounds how long a server that accepts the query and then falls silent may keep us waiting.
+        # On its own connection, because busy requests do not mean that the database is away. With a deadline, because
+        # no setting of the driver limits the wait for a server that takes the query and falls silent.
         url = context().config.database_url
         last_success_at = within(DATABASE_SECONDS, lambda: db.ask(url, sync_runs.find_last_success))
     except (TimeoutError, Error) as error:

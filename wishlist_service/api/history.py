@@ -1,4 +1,4 @@
-"""What changed: the history for people to look at, and the changes for programs to follow."""
+"""What changed: the history for people, and the changes for programs that follow them."""
 
 import json
 from datetime import UTC, datetime
@@ -22,17 +22,17 @@ _FROM_BEGINNING: Final = make_cursor("events", "asc", [_BEGINNING.happened_at.is
 
 @bp.get("/history")
 def list_history() -> ResponseReturnValue:
-    """A page of what changed, the newest first."""
+    """Return a page of what changed, newest first."""
     query = Fields.from_query(request, repeatable="user")
     user_ids = read_user_ids(query)
     item = query.optional_text("item", maximum=200)
     kind = query.choice("kind", ("added", "removed", "came_back"), default=None)
     since = query.moment("since")
-    after = read_event_cursor(query, "after", order="desc")
+    after = read_event_cursor(query, order="desc")
     limit = query.integer("limit", minimum=1, maximum=500, default=50)
     uids = uids_meant(item) if item else None
     if item and not uids:
-        query.fault("item", "must be the uid of a title, like plex://movie/5d7768a1c4d3b2001f0a11e1.")
+        query.error("item", "must be the uid of a title, like plex://movie/5d7768a1c4d3b2001f0a11e1.")
     query.done()
 
     def body() -> str:
@@ -45,15 +45,15 @@ def list_history() -> ResponseReturnValue:
 
 @bp.get("/changes")
 def list_changes() -> ResponseReturnValue:
-    """What changed after a cursor, the oldest first."""
+    """Return what changed after a cursor, oldest first."""
     query = Fields.from_query(request)
-    after = read_event_cursor(query, "after", order="asc") or _BEGINNING
+    after = read_event_cursor(query, order="asc") or _BEGINNING
     limit = query.integer("limit", minimum=1, maximum=500, default=50)
     query.done()
 
     def body() -> str:
         page = read(events.list_changes, after=after, limit=limit)
-        # After an empty page, what comes next follows the same place.
+        # After an empty page, the next one starts at the same place.
         follows = make_cursor("events", "asc", page.last) if page.last else request.args.get("after", _FROM_BEGINNING)
         return f'{{"items":{page.items_json},{json.dumps({"limit": limit, "next": follows, "more": page.more})[1:]}\n'
 

@@ -1,7 +1,7 @@
 """GET /metrics for Prometheus.
 
-What is in the database is read at each scrape, so it is the same whichever worker answers.
-Requests are counted in files that the workers share (gunicorn.conf.py says where).
+The database's numbers are read at each scrape, so every worker answers the same.
+Requests are counted in files that the workers share. gunicorn.conf.py says where.
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ bp = Blueprint("metrics", __name__)
 
 @bp.get("/metrics")
 def show_metrics() -> Response:
-    """Everything, in Prometheus' text format."""
+    """Return all numbers in Prometheus' text format."""
     numbers = CollectorRegistry()
     numbers.register(_Numbers(read(get_numbers)))
     counted = CollectorRegistry()
     try:
         MultiProcessCollector(counted)
-    except ValueError:  # not under gunicorn: there is only this process
+    except ValueError:  # not under gunicorn, so there is only this process
         counted = this_process
     return Response(generate_latest(numbers) + generate_latest(counted), content_type=CONTENT_TYPE_LATEST)
 
@@ -39,8 +39,8 @@ class _Numbers(Collector):
         self._numbers = numbers
 
     def collect(self) -> Iterator[Metric]:
-        """Called by generate_latest."""
-        items = GaugeMetricFamily("wishlist_items", "Titles somebody wants.", labels=["type"])
+        """Yield the numbers. Called by generate_latest."""
+        items = GaugeMetricFamily("wishlist_items", "Titles that someone wants.", labels=["type"])
         for media_type, count in self._numbers["items"].items():
             items.add_metric([media_type], count)
         yield items
@@ -51,18 +51,20 @@ class _Numbers(Collector):
         yield users
 
         ages = GaugeMetricFamily(
-            "wishlist_seconds_since_last_success", "Since a person's list was last read.", labels=["user", "name"]
+            "wishlist_seconds_since_last_success",
+            "Seconds since a person's list was last read.",
+            labels=["user", "name"],
         )
         for user in self._numbers["ages"]:
             ages.add_metric([str(user["id"]), user["name"]], user["seconds"])
         yield ages
 
-        syncs = SummaryMetricFamily("wishlist_sync_duration_seconds", "Syncs by how they ended.", labels=["status"])
+        syncs = SummaryMetricFamily("wishlist_sync_duration_seconds", "Duration of syncs by status.", labels=["status"])
         for run in self._numbers["runs"]:
             syncs.add_metric([run["status"]], count_value=run["runs"], sum_value=run["seconds"])
         yield syncs
 
-        asked = CounterMetricFamily("wishlist_plex_requests", "Requests to Plex during syncs.", labels=["outcome"])
+        requests = CounterMetricFamily("wishlist_plex_requests", "Requests to Plex during syncs.", labels=["outcome"])
         for outcome, count in self._numbers["plex_requests"].items():
-            asked.add_metric([outcome], count)
-        yield asked
+            requests.add_metric([outcome], count)
+        yield requests

@@ -1,6 +1,5 @@
-"""Syncs: start one, see how it stands, see what ran."""
+"""Syncs: start one, see the status, list the runs."""
 
-import logging
 import threading
 import time
 from typing import Final
@@ -13,16 +12,16 @@ from wishlist_service.web import actions
 from wishlist_service.web.context import context, read
 from wishlist_service.web.fields import LARGEST_ID, Fields
 
-logger = logging.getLogger(__name__)
-
 bp = Blueprint("sync", __name__, url_prefix="/api/sync")
 
-STOPPING_SECONDS: Final = 5  # gunicorn cuts off what is not answered 8 s after it was told to stop
+STOPPING_SECONDS: Final = 5  # gunicorn cuts off requests 8 s after it was told to stop
+
+_STATUS_FIELDS: Final = ("id", "name", "sync_state", "sync_detail", "last_attempt_at", "last_success_at")
 
 
 @bp.post("")
 def start_sync() -> ResponseReturnValue:
-    """Sync everybody or one person; the reply waits up to `wait` seconds for the end."""
+    """Sync everyone or one person. The reply waits up to `wait` seconds for the end."""
     query = Fields.from_query(request)
     user_id = query.integer("user_id", minimum=1, maximum=LARGEST_ID)
     wait = query.number("wait", minimum=0, maximum=50, default=25)
@@ -39,7 +38,7 @@ def start_sync() -> ResponseReturnValue:
 
 @bp.get("/status")
 def get_status() -> ResponseReturnValue:
-    """What runs, what ran last, what comes next, and how each person's list stands."""
+    """Return the current run, the last and the next one, and the state of each person's list."""
     current = read(sync_runs.find_running_run)
     people = read(users.list_users, active=True, limit=LARGEST_ID, offset=0)
     return jsonify(
@@ -48,24 +47,14 @@ def get_status() -> ResponseReturnValue:
             "current_run": current,
             "last_run": read(sync_runs.find_last_run),
             "next_run_at": read(sync_runs.find_next_run),
-            "users": [
-                {
-                    "id": person.id,
-                    "name": person.name,
-                    "sync_state": person.sync_state,
-                    "sync_detail": person.sync_detail,
-                    "last_attempt_at": person.last_attempt_at,
-                    "last_success_at": person.last_success_at,
-                }
-                for person in people
-            ],
+            "users": [{name: getattr(person, name) for name in _STATUS_FIELDS} for person in people],
         }
     )
 
 
 @bp.get("/runs")
 def list_runs() -> ResponseReturnValue:
-    """Runs, the newest first."""
+    """Return a page of runs, newest first."""
     query = Fields.from_query(request)
     limit = query.integer("limit", minimum=1, maximum=500, default=50)
     offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
@@ -78,12 +67,12 @@ def list_runs() -> ResponseReturnValue:
 
 @bp.get("/runs/<id:run_id>")
 def get_run(run_id: int) -> ResponseReturnValue:
-    """One run."""
+    """Return one run."""
     return jsonify(read(sync_runs.get_run, run_id=run_id))
 
 
 def _await(thread: threading.Thread, seconds: float, stop: threading.Event) -> None:
-    """Wait for the end of the thread; no longer than STOPPING_SECONDS once the process is told to stop."""
+    """Wait for the thread, but at most STOPPING_SECONDS longer once the process was told to stop."""
     deadline = time.monotonic() + seconds
     while thread.is_alive() and not stop.is_set() and (left := deadline - time.monotonic()) > 0:
         thread.join(min(left, 0.5))

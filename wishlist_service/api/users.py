@@ -1,11 +1,15 @@
-"""People whose watchlists make up the wishlist."""
+"""The people whose watchlists make up the wishlist, and their sign-ins by link."""
+
+from typing import Any
 
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import Conflict
+from wishlist_service.models import PlexLink
 from wishlist_service.people import accounts
-from wishlist_service.queries import users
+from wishlist_service.queries import sign_ins, users
+from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import context, read, reply
 from wishlist_service.web.fields import LARGEST_ID, Fields
 from wishlist_service.web.listing import list_page, read_listing
@@ -30,7 +34,7 @@ def add_user() -> ResponseReturnValue:
 
 @bp.get("")
 def list_users() -> ResponseReturnValue:
-    """Everybody, or only the active or inactive."""
+    """Return a page of people: everyone, or only those active or paused."""
     query = Fields.from_query(request)
     active = query.flag("active")
     limit = query.integer("limit", minimum=1, maximum=500, default=50)
@@ -44,19 +48,19 @@ def list_users() -> ResponseReturnValue:
 
 @bp.get(USER_PATH)
 def get_user(user_id: int) -> ResponseReturnValue:
-    """One person."""
+    """Return one person."""
     return jsonify(read(users.get_user, user_id=user_id))
 
 
 @bp.patch(USER_PATH)
 def change_user(user_id: int) -> ResponseReturnValue:
-    """Change name, token or active; what is not named stays."""
+    """Change name, token or active. Fields that are absent stay as they are."""
     fields = Fields.from_json(request)
     name = fields.optional_text("name", maximum=100)
     token = fields.optional_token("token")
     active = fields.flag("active")
     if not any(field in fields for field in ("name", "token", "active")):
-        fields.fault("body", "must name at least one of name, token, active.")
+        fields.error("body", "must hold at least one of name, token, active.")
     fields.done()
 
     shared = context()
@@ -68,7 +72,7 @@ def change_user(user_id: int) -> ResponseReturnValue:
 
 @bp.delete(USER_PATH)
 def remove_user(user_id: int) -> ResponseReturnValue:
-    """Pause a person: their wishes are kept but no longer shown. purge=true erases them."""
+    """Pause a person: their wishes are kept but not shown. With purge=true, erase them."""
     query = Fields.from_query(request)
     purge = query.flag("purge")
     query.done()
@@ -83,16 +87,63 @@ def remove_user(user_id: int) -> ResponseReturnValue:
 
 @bp.get(f"{USER_PATH}/wishlist")
 def list_wishes(user_id: int) -> ResponseReturnValue:
-    """A page of what one person wants."""
+    """Return a page of what one person wants."""
     listing = read_listing(user_id=user_id)
 
     def body() -> str:
         user = read(users.get_user, user_id=user_id)
-        if not user.active:  # an empty list would say that they want nothing
+        if not user.active:  # an empty list would mean that they want nothing
             raise Conflict(
-                f"{user.name} is paused: what they want is kept, but not shown. "
+                f"{user.name} is paused: their wishes are kept but not shown. "
                 f'To resume, send {{"active": true}} with PATCH /api/users/{user_id}.'
             )
         return list_page(listing)
 
     return reply(body)
+
+
+@bp.post("/link")
+def start_sign_in() -> ResponseReturnValue:
+    """Start the sign-in of a person to be added."""
+    fields = Fields.from_json(request)
+    name = fields.text("name", maximum=100)
+    fields.done()
+
+    return _started(context().links.start(name=name))
+
+
+@bp.post(f"{USER_PATH}/link")
+def renew_token(user_id: int) -> ResponseReturnValue:
+    """Start a sign-in that renews a person's token."""
+    return _started(context().links.renew(user_id=user_id))
+
+
+@bp.get("/link/<id:link_id>")
+@needs_admin  # with the address, a stranger could sign in under another name
+def get_sign_in(link_id: int) -> ResponseReturnValue:
+    """Return a sign-in. One that failed is a Conflict, as the same token sent by hand would be."""
+    link = read(sign_ins.get_link, link_id=link_id)
+    if link.status == "failed":
+        raise Conflict(link.detail)
+    if link.status == "pending":  # the process that asked Plex about it may have been killed
+        context().links.watch()
+    return jsonify(_shown(link))
+
+
+def _started(link_id: int) -> ResponseReturnValue:
+    link = read(sign_ins.get_link, link_id=link_id)
+    return jsonify(_shown(link)), 201, {"Location": url_for(".get_sign_in", link_id=link_id)}
+
+
+def _shown(link: PlexLink) -> dict[str, Any]:
+    pending = link.status == "pending"
+    return {
+        "id": link.id,
+        "name": link.name,
+        "status": link.status,
+        "url": context().links.url(link) if pending else None,
+        "code": link.code if pending else None,
+        "expires_at": link.expires_at,
+        "created_at": link.created_at,
+        "user": read(users.get_user, user_id=link.user_id) if link.status == "linked" and link.user_id else None,
+    }

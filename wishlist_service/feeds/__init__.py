@@ -1,1 +1,1 @@
-"""The wishlist in the words of other programs."""
+"""The wishlist in the formats of other programs."""

@@ -1,4 +1,4 @@
-"""As much of the v3 API of Radarr and Sonarr as their list types "Radarr" and "Sonarr" ask another instance for."""
+"""The part of Radarr's and Sonarr's API v3 that their list types "Radarr" and "Sonarr" read from another instance."""
 
 from typing import Final
 
@@ -22,8 +22,8 @@ bp.before_request(require_feed_ready)
 
 @bp.get("/radarr/api/v3/movie")
 def list_movies() -> ResponseReturnValue:
-    """The movies; `tags` are the people who want one."""
-    # What Radarr asks of itself: a movie here has no covers either way.
+    """Return the movies. `tags` are the people who want one."""
+    # Radarr sends this. It changes nothing here, because the movies have no covers.
     ignored = {"excludeLocalCovers": ("True", "False", "true", "false")}
     filters = read_feed_filters(media_types=("movie",), missing=("imdb", "tvdb"), ignored=ignored)
     return reply(lambda: read(get_movie_library, filters=filters, root=_ROOT))
@@ -31,7 +31,7 @@ def list_movies() -> ResponseReturnValue:
 
 @bp.get("/sonarr/api/v3/series")
 def list_series() -> ResponseReturnValue:
-    """The shows; `tags` are the people who want one."""
+    """Return the shows. `tags` are the people who want one."""
     filters = read_feed_filters(media_types=("show",), missing=("imdb", "tmdb"))
     return reply(lambda: read(get_series_library, filters=filters, root=_ROOT))
 
@@ -39,7 +39,7 @@ def list_series() -> ResponseReturnValue:
 @bp.get("/radarr/api/v3/tag")
 @bp.get("/sonarr/api/v3/tag")
 def list_tags() -> ResponseReturnValue:
-    """The people."""
+    """Return the people."""
     Fields.from_query(request).done()
     return reply(lambda: f"{json.dumps(tag_labels(read(list_people)))}\n")
 
@@ -48,7 +48,7 @@ def list_tags() -> ResponseReturnValue:
 @bp.get("/sonarr/api/v3/qualityprofile")
 @bp.get("/sonarr/api/v3/languageprofile")
 def list_profiles() -> ResponseReturnValue:
-    """There is one."""
+    """Return the only profile."""
     Fields.from_query(request).done()
     return reply(lambda: _ANY)
 
@@ -56,6 +56,6 @@ def list_profiles() -> ResponseReturnValue:
 @bp.get("/radarr/api/v3/rootfolder")
 @bp.get("/sonarr/api/v3/rootfolder")
 def list_root_folders() -> ResponseReturnValue:
-    """There is one."""
+    """Return the only root folder."""
     Fields.from_query(request).done()
     return reply(lambda: _ROOTS)

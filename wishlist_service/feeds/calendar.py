@@ -1,4 +1,4 @@
-"""When wanted titles come out, as a calendar to subscribe to (RFC 5545)."""
+"""The release dates of wanted titles as a calendar (RFC 5545)."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -11,9 +11,9 @@ from wishlist_service.models import Feed
 
 
 def calendar(titles: Iterable[Mapping[str, Any]]) -> Feed:
-    """An all-day event for each title whose day of release is known.
+    """Return a calendar with an all-day event for each title whose day of release is known.
 
-    Plex tells one day and not of which release, so the event does not either.
+    Plex gives one day, and not which release it means. So the event does not say it either.
     """
     whole = Calendar()
     whole.add("version", "2.0")
@@ -22,17 +22,11 @@ def calendar(titles: Iterable[Mapping[str, Any]]) -> Feed:
     whole.add("x-wr-calname", "Wishlist releases")
     whole.add("x-published-ttl", "PT6H")
     whole.add("refresh-interval", timedelta(hours=6), parameters={"VALUE": "DURATION"})
-    # an Event is many times larger than its text: made into it one by one
+    # Each event becomes text at once, because an Event takes many times more memory.
     head, end = whole.to_ical().decode().split("END:VCALENDAR")
     moment = datetime.now(UTC)
-    events: list[str] = []
-    skipped = 0
-    for title in titles:
-        if title["released_on"] is None:
-            skipped += 1
-        else:
-            events.append(_event(title, moment))
-    return Feed(f"{head}{''.join(events)}END:VCALENDAR{end}", skipped)
+    events = [_event(title, moment) if title["released_on"] else "" for title in titles]
+    return Feed(f"{head}{''.join(events)}END:VCALENDAR{end}", skipped=events.count(""))
 
 
 def _event(title: Mapping[str, Any], moment: datetime) -> str:
@@ -41,7 +35,7 @@ def _event(title: Mapping[str, Any], moment: datetime) -> str:
     event.add("uid", f"{title['uid'].rpartition('/')[2]}-release@plex-wishlist")
     event.add("dtstamp", moment)
     event.add("dtstart", day)
-    # the day after, as the standard has it: without it, or with the same day, some calendars show nothing or fail
+    # The standard says the day after. With the same day or none, some calendars show nothing or fail.
     event.add("dtend", day + timedelta(days=1))
     event.add("summary", f"{title['title']} (release)")
     event.add("description", wanted_by(title))

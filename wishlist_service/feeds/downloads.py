@@ -1,4 +1,4 @@
-"""Downloads for sites that subscribe to nothing, sent as they are made: of any length, in the same little memory."""
+"""Downloads for sites that cannot subscribe. They are sent while they are made, so memory does not grow with them."""
 
 import logging
 from collections.abc import Iterator
@@ -23,38 +23,38 @@ bp.before_request(require_feed_ready)
 
 @bp.get("/letterboxd.csv")
 def export_letterboxd() -> ResponseReturnValue:
-    """The movies for letterboxd.com/import."""
+    """Return the movies for letterboxd.com/import."""
     return _csv("letterboxd")
 
 
 @bp.get("/trakt.csv")
 def export_trakt() -> ResponseReturnValue:
-    """Movies and shows for Trakt's import."""
+    """Return movies and shows for Trakt's import."""
     return _csv("trakt")
 
 
 @bp.get("/imdb.csv")
 def export_imdb() -> ResponseReturnValue:
-    """Movies and shows as a list exported by IMDb looks."""
+    """Return movies and shows in the format of IMDb's exported lists."""
     return _csv("imdb")
 
 
 @bp.get("/wishlist.csv")
 def export_csv() -> ResponseReturnValue:
-    """Everything, for a spreadsheet."""
+    """Return everything for a spreadsheet."""
     return _csv("wishlist")
 
 
 @bp.get("/wishlist.json")
 def export_json() -> ResponseReturnValue:
-    """Everything, as the API shows it."""
+    """Return everything as the API shows it."""
     filters = read_feed_filters()
     return _download("wishlist.json", "application/json", json_chunks(every_title(filters)), skipped=0)
 
 
 def _csv(name: str) -> Response:
     table = TABLES[name]
-    # Without its only id nothing would be left to export.
+    # `missing` must not name the only id that a row needs: nothing would be left.
     missing = tuple(each for each in IDS if (each,) != table.ids)
     filters = read_feed_filters(media_types=table.media_types, missing=missing)
 
@@ -64,7 +64,7 @@ def _csv(name: str) -> Response:
 
 
 def _download(file_name: str, content_type: str, chunks: Iterator[str], *, skipped: int) -> Response:
-    first = next(chunks)  # before the reply begins: a database that is away is still told with a status
+    first = next(chunks)  # before the reply starts, so that a database that is away still gives a 503
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"', SKIPPED: str(skipped)}
     return Response(_to_the_end(file_name, chain([first], chunks)), content_type=content_type, headers=headers)
 
@@ -75,7 +75,7 @@ def _to_the_end(file_name: str, chunks: Iterator[str]) -> Iterator[bytes]:
             yield chunk.encode()
     except OperationalError as error:
         logger.error("download broke off, the database is away file=%s reason=%r", file_name, str(error).strip())
-        raise BrokenTransfer("the database went away in the middle of a download") from error
+        raise BrokenTransfer("the database went away during a download") from error
     except Exception as error:
-        logger.exception("unexpected error in the middle of a download file=%s", file_name)
-        raise BrokenTransfer("an error in the middle of a download") from error
+        logger.exception("unexpected error during a download file=%s", file_name)
+        raise BrokenTransfer("an error during a download") from error

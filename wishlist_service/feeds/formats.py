@@ -1,6 +1,6 @@
-"""Titles, as GET /api/wishlist shows them, in the words of programs that subscribe to lists. Pure functions.
+"""Titles, as GET /api/wishlist shows them, in the formats of programs that subscribe to lists. Pure functions.
 
-Which fields and spellings a program reads was taken from its source; docs/architecture.md tells why each is as it is.
+The fields and spellings come from the source of each program. docs/architecture.md says why they are as they are.
 """
 
 import json
@@ -17,37 +17,32 @@ from wishlist_service.models import Feed
 Title = Mapping[str, Any]
 
 _NAME: Final = "Household wishlist"
-_DESCRIPTION: Final = "What the household wants, from everybody's Plex watchlist."
-# what XML 1.0 does not allow, not even escaped
+_DESCRIPTION: Final = "What the household wants, from everyone's Plex watchlist."
+# Characters that XML 1.0 does not allow, not even escaped.
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _IMDB_ID: Final = re.compile(r"tt\d{7,8}", re.ASCII)
 
 
 def plex_rss(titles: Iterable[Title], *, home: str, address: str) -> Feed:
-    """All titles as Plex's own RSS tells a watchlist, for Radarr and Sonarr.
+    """Return all titles in the form of Plex's own RSS feed of a watchlist, for Radarr and Sonarr.
 
-    They read the first `guid` and the first `category` of an item only, so each has one; without an id that they
-    know it is left out. home, address: the service's and the feed's own.
+    They read only the first `guid` and the first `category` of an item, so each item has one. Titles without an id
+    that they know are left out. home, address: those of the service and of the feed.
     """
-    items: list[str] = []
-    skipped = 0
-    for title in titles:
-        guid = _external_guid(title)
-        if guid is None:
-            skipped += 1
-        else:
-            items.append(_rss_item(title, name=title["title"], guid=guid))
-    return Feed(_rss(items, home=home, address=address), skipped)
+    items = [
+        _rss_item(title, name=title["title"], guid=guid) if (guid := _external_guid(title)) else "" for title in titles
+    ]
+    return Feed(_rss(items, home=home, address=address), skipped=items.count(""))
 
 
 def news_rss(titles: Iterable[Title], *, home: str, address: str) -> str:
-    """Additions, for feed readers, which tell items apart by their guid: it is the uid."""
+    """Return additions as RSS for feed readers. The guid of an item is the uid."""
     items = [_rss_item(title, name=_with_year(title), guid=title["uid"]) for title in titles]
     return _rss(items, home=home, address=address)
 
 
 def news_json(titles: Iterable[Title], *, home: str, address: str) -> str:
-    """The same as JSON Feed 1.1."""
+    """Return additions as JSON Feed 1.1."""
     items: list[dict[str, Any]] = []
     for title in titles:
         item = {
@@ -72,9 +67,9 @@ def news_json(titles: Iterable[Title], *, home: str, address: str) -> str:
 
 
 def kometa(titles: Iterable[Title]) -> Feed:
-    """A collection file for Kometa: one collection of the movies, one of the shows.
+    """Return a collection file for Kometa: one collection of the movies, one of the shows.
 
-    A builder without ids would be an error to Kometa, so there is none; a file without collections is one, too,
+    Kometa takes a builder without ids for an error, so there is none. A file without collections is an error, too,
     and leaves the collections of the library as they are.
     """
     ids: dict[str, dict[str, list[str]]] = {
@@ -104,7 +99,7 @@ def kometa(titles: Iterable[Title]) -> Feed:
 
 
 def tag_labels(people: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
-    """A tag for each person, of what Radarr and Sonarr allow in its label: a to z, 0 to 9 and the hyphen."""
+    """Return a tag for each person. Radarr and Sonarr allow a to z, 0 to 9 and the hyphen in a label."""
     labels: dict[str, int] = {}
     for user_id, name in people:
         plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
@@ -116,12 +111,12 @@ def tag_labels(people: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
 
 
 def wanted_by(title: Title) -> str:
-    """A sentence that names who wants it."""
+    """Return a sentence that names who wants the title."""
     return f"Wanted by {', '.join(person['name'] for person in title['wanted_by'])}"
 
 
 def _external_guid(title: Title) -> str | None:
-    """The one id that both programs understand."""
+    """Return the id that both programs read; None if there is none."""
     if title["media_type"] == "movie":
         best = title["tmdb_id"] and f"tmdb://{title['tmdb_id']}"
     else:

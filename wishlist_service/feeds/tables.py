@@ -1,4 +1,4 @@
-"""Titles, as GET /api/wishlist shows them, as files that other sites import. Pure functions, a title at a time."""
+"""Titles, as GET /api/wishlist shows them, as files that other sites import. Pure functions, one title at a time."""
 
 import csv
 import io
@@ -14,28 +14,28 @@ _CHUNK_CHARACTERS: Final = 64 * 1024
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file: its columns, and the row of a title, whose place in the file is told from 1 on.
+    """A CSV file. `row` returns the values of a title by column; columns without a value stay empty.
 
-    ids: a title that has none of these is no use there. media_types: what goes into it.
+    ids: titles without any of these are left out. media_types: those in the file.
     """
 
     columns: tuple[str, ...]
-    row: Callable[[int, Title], tuple[Any, ...]]
+    row: Callable[[Title], Mapping[str, Any]]
     ids: tuple[str, ...] = ()
     media_types: tuple[str, ...] = ("movie", "show")
 
 
 def csv_chunks(table: Table, titles: Iterable[Title]) -> Iterator[str]:
-    """The file in parts, quoted as RFC 4180 says."""
+    """Yield the file in parts, quoted as in RFC 4180."""
     lines = io.StringIO()
-    writer = csv.writer(lines)
-    writer.writerow(table.columns)
+    writer = csv.DictWriter(lines, table.columns, extrasaction="ignore")
+    writer.writeheader()
     position = 0
     for title in titles:
         if table.ids and not any(title[f"{name}_id"] for name in table.ids):
             continue
         position += 1
-        writer.writerow(table.row(position, title))
+        writer.writerow({"Position": position, **table.row(title)})
         if lines.tell() > _CHUNK_CHARACTERS:
             yield lines.getvalue()
             lines.seek(0)
@@ -44,7 +44,7 @@ def csv_chunks(table: Table, titles: Iterable[Title]) -> Iterator[str]:
 
 
 def json_chunks(titles: Iterable[Title]) -> Iterator[str]:
-    """{"items": [...], "total": n} in parts. The end tells how many there were."""
+    """Yield {"items": [...], "total": n} in parts."""
     part, size, total = '{"items":[', 0, 0
     parts = [part]
     for title in titles:
@@ -59,121 +59,68 @@ def json_chunks(titles: Iterable[Title]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Free text that no spreadsheet takes for a formula."""
+    """Return free text so that no spreadsheet takes it for a formula."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def _letterboxd(_position: int, title: Title) -> tuple[Any, ...]:
-    return title["tmdb_id"], title["imdb_id"], _plain(title["title"]), title["year"]
+def _letterboxd(title: Title) -> Mapping[str, Any]:
+    name = _plain(title["title"])
+    return {"tmdbID": title["tmdb_id"], "imdbID": title["imdb_id"], "Title": name, "Year": title["year"]}
 
 
-def _trakt(_position: int, title: Title) -> tuple[Any, ...]:
-    return (
-        title["media_type"],
-        "watchlist",
-        title["imdb_id"],
-        title["tmdb_id"],
-        title["tvdb_id"],
-        _plain(title["title"]),
-        title["year"],
-        title["added_at"],
-    )
+def _trakt(title: Title) -> Mapping[str, Any]:
+    named = {"type": title["media_type"], "action": "watchlist", "watchlisted_at": title["added_at"]}
+    return {**title, **named, "title": _plain(title["title"])}
 
 
-def _imdb(position: int, title: Title) -> tuple[Any, ...]:
+def _imdb(title: Title) -> Mapping[str, Any]:
     name, day = _plain(title["title"]), title["added_at"][:10]
-    kind = "Movie" if title["media_type"] == "movie" else "TV Series"
-    url = f"https://www.imdb.com/title/{title['imdb_id']}/"
-    genres = _plain(", ".join(title["genres"]))
-    released_on = title["released_on"]
-    return (
-        position,
-        title["imdb_id"],
-        day,
-        day,
-        "",
-        name,
-        name,
-        url,
-        kind,
-        "",
-        "",
-        title["year"],
-        genres,
-        "",
-        released_on,
-        "",
-    )
+    return {
+        "Const": title["imdb_id"],
+        "Created": day,
+        "Modified": day,
+        "Title": name,
+        "Original Title": name,
+        "URL": f"https://www.imdb.com/title/{title['imdb_id']}/",
+        "Title Type": "Movie" if title["media_type"] == "movie" else "TV Series",
+        "Year": title["year"],
+        "Genres": _plain(", ".join(title["genres"])),
+        "Release Date": title["released_on"],
+    }
 
 
-def _wishlist(_position: int, title: Title) -> tuple[Any, ...]:
-    return (
-        title["uid"],
-        title["media_type"],
-        _plain(title["title"]),
-        title["year"],
-        title["released_on"],
-        title["imdb_id"],
-        title["tmdb_id"],
-        title["tvdb_id"],
-        _plain("; ".join(title["genres"])),
-        _plain(title["content_rating"] or ""),
-        title["available"] if title["available"] is None else str(title["available"]).lower(),
-        title["added_at"],
-        title["wanted_count"],
-        _plain("; ".join(person["name"] for person in title["wanted_by"])),
-        title["plex_url"],
-        title["poster_url"],
-    )
+def _wishlist(title: Title) -> Mapping[str, Any]:
+    return {
+        **title,
+        "title": _plain(title["title"]),
+        "genres": _plain("; ".join(title["genres"])),
+        "content_rating": _plain(title["content_rating"] or ""),
+        "available": {True: "true", False: "false"}.get(title["available"]),
+        "wanted_by": _plain("; ".join(person["name"] for person in title["wanted_by"])),
+    }
+
+
+def _columns(names: str) -> tuple[str, ...]:
+    return tuple(names.split(","))
 
 
 TABLES: Final = {
-    "letterboxd": Table(("tmdbID", "imdbID", "Title", "Year"), _letterboxd, media_types=("movie",)),
+    "letterboxd": Table(_columns("tmdbID,imdbID,Title,Year"), _letterboxd, media_types=("movie",)),
     "trakt": Table(
-        ("type", "action", "imdb_id", "tmdb_id", "tvdb_id", "title", "year", "watchlisted_at"),
-        _trakt,
-        ids=("imdb", "tmdb", "tvdb"),
+        _columns("type,action,imdb_id,tmdb_id,tvdb_id,title,year,watchlisted_at"), _trakt, ids=("imdb", "tmdb", "tvdb")
     ),
     "imdb": Table(
-        (
-            "Position",
-            "Const",
-            "Created",
-            "Modified",
-            "Description",
-            "Title",
-            "Original Title",
-            "URL",
-            "Title Type",
-            "IMDb Rating",
-            "Runtime (mins)",
-            "Year",
-            "Genres",
-            "Num Votes",
-            "Release Date",
-            "Directors",
+        _columns(
+            "Position,Const,Created,Modified,Description,Title,Original Title,URL,Title Type,IMDb Rating,"
+            "Runtime (mins),Year,Genres,Num Votes,Release Date,Directors"
         ),
         _imdb,
         ids=("imdb",),
     ),
     "wishlist": Table(
-        (
-            "uid",
-            "media_type",
-            "title",
-            "year",
-            "released_on",
-            "imdb_id",
-            "tmdb_id",
-            "tvdb_id",
-            "genres",
-            "content_rating",
-            "available",
-            "added_at",
-            "wanted_count",
-            "wanted_by",
-            "plex_url",
-            "poster_url",
+        _columns(
+            "uid,media_type,title,year,released_on,imdb_id,tmdb_id,tvdb_id,genres,content_rating,available,added_at,"
+            "wanted_count,wanted_by,plex_url,poster_url"
         ),
         _wishlist,
     ),

@@ -1,4 +1,4 @@
-"""Titles for feeds and downloads: all of them, page by page, and none before the first sync has told any."""
+"""Titles for feeds and downloads: all of them, page by page. No feed starts before a list was read completely."""
 
 import json
 from collections.abc import Iterator
@@ -17,34 +17,33 @@ _AT_A_TIME: Final = 500
 
 
 def require_feed_ready() -> None:
-    """To run before every view that tells other programs what is wanted. Raises FeedNotReady.
+    """Raise FeedNotReady if it is not known what is wanted. Runs before every view of a feed or download.
 
-    They delete what is no longer on a list. Asked before the titles are: a sync that ends in between adds some.
+    Programs delete titles that are no longer on a list. This is read before the titles, because a sync that ends in
+    between only adds some.
     """
     named = request.args.getlist(REPEATABLE)
-    # What is no id at all is the view's to refuse.
+    # The view refuses what is not an id.
     user_ids = [int(user_id) for user_id in named if user_id.isascii() and user_id.isdecimal() and len(user_id) < 10]
     ready = read(feeds.get_readiness, user_ids=user_ids)
     if not ready.of_lists:
         raise FeedNotReady(
-            "No watchlist has been read completely yet. The feed begins after the first sync that succeeds. "
+            "No watchlist has been read completely yet. The feed starts after the first sync that succeeds. "
             "See /api/sync/status for the reason."
         )
     if ready.paused:
-        raise FeedNotReady(f"User {ready.paused[0]} is paused: what they want is kept, but not shown.")
+        raise FeedNotReady(f"User {ready.paused[0]} is paused: their wishes are kept but not shown.")
     if ready.unread:
         raise FeedNotReady(f"The list of user {ready.unread[0]} has not been read completely yet.")
     if "available" in request.args and not ready.of_library:
-        raise FeedNotReady("The media server has not been looked through yet, so what is available is not known.")
+        raise FeedNotReady("The media server was not read yet, so it is not known which titles are available.")
 
 
 def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
-    """All titles as GET /api/wishlist shows them, the oldest first, without ever holding them all.
+    """Yield all titles as GET /api/wishlist shows them, oldest first. Only one page is in memory.
 
-    To be begun in a view; it may go on after it.
-
-    Each page is a statement of its own, so a client that takes its time holds no connection. What is there
-    throughout comes once: the place of a title never changes.
+    Start it in a view; it may go on after the view has ended. Each page is its own statement, so a slow client holds
+    no connection. The place of a title never changes, so a title that stays is yielded once.
     """
     pool, names_shown, place = context().pool, g.names_shown, None
     while True:
@@ -60,5 +59,5 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
 
 
 def newest_titles(filters: WishlistFilter, *, maximum: int) -> list[dict[str, Any]]:
-    """The last that were added, the newest first."""
+    """Return the titles that were added last, newest first."""
     return json.loads(read(wishlist.list_items, filters=filters, limit=maximum).items_json)

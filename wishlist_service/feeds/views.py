@@ -1,4 +1,4 @@
-"""Lists that other programs subscribe to, each in the form that program reads."""
+"""Lists that other programs subscribe to, each in the format of that program."""
 
 from typing import Final
 from urllib.parse import urlencode
@@ -22,21 +22,21 @@ bp.before_request(require_feed_ready)
 
 @bp.get("/radarr.json")
 def list_radarr_movies() -> ResponseReturnValue:
-    """The movies, for Radarr's "Custom Lists"."""
+    """Return the movies for Radarr's "Custom Lists"."""
     filters = read_feed_filters(media_types=("movie",), missing=("imdb", "tvdb"))
     return reply(lambda: read(get_radarr_movies, filters=filters))
 
 
 @bp.get("/sonarr.json")
 def list_sonarr_shows() -> ResponseReturnValue:
-    """The shows, for Sonarr's "Custom List"."""
+    """Return the shows for Sonarr's "Custom List"."""
     filters = read_feed_filters(media_types=("show",), missing=("imdb", "tmdb"))
     return reply(lambda: read(get_sonarr_shows, filters=filters))
 
 
 @bp.get("/watchlist.xml")
 def list_plex_rss() -> ResponseReturnValue:
-    """Both, as Plex's own RSS looks."""
+    """Return both in the form of Plex's own RSS feed."""
     filters = read_feed_filters()
     return reply(
         lambda: formats.plex_rss(every_title(filters), home=request.root_url, address=_address()), content_type=_RSS
@@ -45,19 +45,19 @@ def list_plex_rss() -> ResponseReturnValue:
 
 @bp.get("/kometa.yml")
 def list_kometa_collections() -> ResponseReturnValue:
-    """Collections for Kometa."""
-    # Kometa appends ".yml" to an address that ends in anything else, a key say: &x=.yml ends it harmlessly.
+    """Return collections for Kometa."""
+    # Kometa appends ".yml" to an address with another ending, for example to a key. &x=.yml prevents that.
     filters = read_feed_filters(ignored={"x": (".yml", ".yaml")})
     return reply(lambda: formats.kometa(every_title(filters)), content_type="application/yaml")
 
 
 @bp.get("/calendar.ics")
 def list_releases() -> ResponseReturnValue:
-    """When titles come out."""
+    """Return a calendar of release dates."""
     filters = read_feed_filters()
 
     def body() -> Feed:
-        # Not above: it takes 3 MB of each worker, and most households subscribe to no calendar.
+        # Imported here, because it takes 3 MB and few people subscribe to the calendar.
         from wishlist_service.feeds.calendar import calendar
 
         return calendar(every_title(filters))
@@ -67,7 +67,7 @@ def list_releases() -> ResponseReturnValue:
 
 @bp.get("/new.rss")
 def list_news_as_rss() -> ResponseReturnValue:
-    """What was added, for feed readers."""
+    """Return additions for feed readers."""
     filters = read_feed_filters()
     return reply(
         lambda: formats.news_rss(newest_titles(filters, maximum=_NEWS), home=request.root_url, address=_address()),
@@ -77,7 +77,7 @@ def list_news_as_rss() -> ResponseReturnValue:
 
 @bp.get("/new.json")
 def list_news_as_json() -> ResponseReturnValue:
-    """The same as a JSON Feed."""
+    """Return additions as a JSON Feed."""
     filters = read_feed_filters()
     return reply(
         lambda: formats.news_json(newest_titles(filters, maximum=_NEWS), home=request.root_url, address=_address()),
@@ -86,6 +86,6 @@ def list_news_as_json() -> ResponseReturnValue:
 
 
 def _address() -> str:
-    """Where this feed was asked for, without the key."""
+    """Return the address of this feed without the key."""
     query = urlencode([(name, value) for name, value in request.args.items(multi=True) if name != "apikey"])
     return f"{request.base_url}?{query}" if query else request.base_url

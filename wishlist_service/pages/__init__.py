@@ -1,1 +1,1 @@
-"""The pages a household looks at: blueprints that read through the API's own parts, and reply in HTML."""
+"""The pages that people look at: blueprints that read as the API does, and reply in HTML."""

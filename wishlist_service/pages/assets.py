@@ -1,4 +1,4 @@
-"""The one style sheet, the one script and the icon, by addresses that change with what is in them."""
+"""The style sheet, the script and the icon. Their addresses change with their content."""
 
 import zlib
 from pathlib import Path
@@ -25,7 +25,7 @@ bp = Blueprint("assets", __name__)
 @bp.get("/static/<name>")
 @open_to_all
 def asset(name: str) -> ResponseReturnValue:
-    """One of the files; kept by browsers for a year if it is asked for by its version."""
+    """Return one of the files. Browsers keep it for a year if the address names its version."""
     if name not in _TYPES:
         raise NotFound
     response = Response(_BODIES[name], content_type=_TYPES[name])
@@ -35,5 +35,5 @@ def asset(name: str) -> ResponseReturnValue:
 
 
 def asset_url(name: str) -> str:
-    """The address of a file."""
+    """Return the address of a file."""
     return url_for("pages.assets.asset", name=name, v=_VERSIONS[name])

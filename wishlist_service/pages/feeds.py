@@ -1,4 +1,4 @@
-"""Feeds: which other programs can read the wishlist, and what to enter there."""
+"""Feeds: which programs can read the wishlist, and what to enter in them."""
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -10,7 +10,7 @@ bp = Blueprint("feeds", __name__)
 
 @bp.get("/feeds")
 def show() -> ResponseReturnValue:
-    """The page. Its addresses begin as the one it was asked for at; of a key they hold the name alone."""
+    """Return the page. Its addresses start like its own, and hold the name of the key in place of a key."""
     config = context().config
     return render_template(
         "feeds.html",

@@ -1,4 +1,4 @@
-"""Problems, as a page shows them. Which problem it is, web/problems.py has decided."""
+"""Problems as pages. web/problems.py decides which problem it is."""
 
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -10,38 +10,30 @@ from wishlist_service.web.context import READING
 from wishlist_service.web.problems import Problem, problem_document
 
 _HEADINGS: Final = {
-    400: "That did not come through",
+    400: "The request was incomplete",
     403: "Not allowed",
-    404: "Not here",
-    409: "Not just now",
-    422: "That cannot be shown",
+    404: "Not found",
+    409: "Not possible now",
+    422: "Invalid address",
     429: "Too many tries",
     503: "Back in a moment",
 }
 
 
 def show_problem(problem: Problem) -> Response:
-    """Return the reply to a request that failed: a page for a page, the way to sign in for a missing key."""
-    if not (is_page() or _browser_is_lost()):
+    """Return a page for a page's problem, the document for others. A missing key leads to the sign-in page."""
+    # A browser that asks for an unknown path gets a page, too.
+    unknown = not request.endpoint and not request.path.startswith("/api/")
+    if not (is_page() or (unknown and "text/html" in request.headers.get("Accept", ""))):
         return problem_document(problem)
     if problem.status == 401:
-        return _sign_in_first()
+        # without the key, if someone put one into the address
+        query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != "apikey"])
+        wanted = f"{quote(request.path)}?{query}".rstrip("?") if request.method in READING else "/"
+        response = Response(status=303)
+        response.location = f"{url_for('pages.sign_in.form')}?{urlencode({'next': wanted})}"
+        return response
     heading = _HEADINGS.get(problem.status, "Something went wrong")
     page = Response(render_template("problem.html", problem=problem.document, heading=heading), problem.status)
     page.headers.extend((name, value) for name, value in problem.headers if name in ("Retry-After", "Allow"))
     return page
-
-
-def _browser_is_lost() -> bool:
-    """Whether somebody typed a path that there is not."""
-    api = request.path.startswith("/api/") or request.endpoint
-    return not api and "text/html" in request.headers.get("Accept", "")
-
-
-def _sign_in_first() -> Response:
-    # never with a key that somebody put into the address
-    query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != "apikey"])
-    wanted = f"{quote(request.path)}?{query}".rstrip("?") if request.method in READING else "/"
-    response = Response(status=303)
-    response.location = f"{url_for('pages.sign_in.form')}?{urlencode({'next': wanted})}"
-    return response

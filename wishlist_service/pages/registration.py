@@ -1,32 +1,25 @@
-"""All pages, put together under one blueprint."""
+"""All pages, put together under one blueprint that accepts forms from our own pages only."""
 
-from flask import Blueprint, Flask, Response
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import Forbidden
 
 from wishlist_service import __version__
-from wishlist_service.pages import (
-    activity,
-    assets,
-    feeds,
-    people,
-    sign_in,
-    sign_ins,
-    title,
-    title_actions,
-    wall,
-)
-from wishlist_service.pages.origin import refuse_other_sites
+from wishlist_service.pages import activity, assets, feeds, people, sign_in, title, wall
 from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import colour, initials, join_names, rfc3339, state_of, title_address, web_url
 from wishlist_service.web.auth import mark_page
+from wishlist_service.web.context import READING
 
 
 def register_pages(app: Flask) -> None:
     """Make the app show pages."""
     pages = Blueprint("pages", __name__)
-    for module in (wall, title, title_actions, people, sign_ins, activity, feeds, sign_in, assets):
+    for module in (wall, title, people, activity, feeds, sign_in, assets):
         pages.register_blueprint(module.bp)
     pages.url_value_preprocessor(mark_page)  # runs before check_key, which any before_request would follow
-    pages.before_request(refuse_other_sites)
+    pages.before_request(_refuse_other_sites)
     pages.after_request(_vary_by_cookie)
     app.register_blueprint(pages)
 
@@ -36,6 +29,20 @@ def register_pages(app: Flask) -> None:
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
     app.context_processor(lambda: {"version": __version__})
+
+
+def _refuse_other_sites() -> None:
+    """Raise Forbidden for a change that another site's page sent. Runs before every view of a page.
+
+    Browsers send Sec-Fetch-Site over TLS or on the same machine only, and Origin with every form. Only host and
+    port of the origin are compared, because only a proxy knows the scheme.
+    """
+    if request.method in READING:
+        return
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
+    ours = site == "same-origin" if site else urlsplit(origin).netloc == request.host
+    if not ours:
+        raise Forbidden("This form was not sent from a page of this service. Open the page here and try again.")
 
 
 def _vary_by_cookie(response: Response) -> Response:

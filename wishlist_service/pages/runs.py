@@ -9,7 +9,7 @@ from wishlist_service.models import SyncRun
 
 @dataclass(frozen=True, kw_only=True)
 class ToldRun:
-    """A run as the page tells it."""
+    """A run in words."""
 
     id: int
     status: str
@@ -18,27 +18,27 @@ class ToldRun:
     trigger: str
     started_at: datetime
     duration: str
-    """Nothing while it runs, or if its end is not known."""
+    """Empty while it runs, or if its end is unknown."""
     errors: list[dict[str, Any]]
 
     @property
     def is_running(self) -> bool:
-        """Whether more is to come."""
+        """Return whether it is still running."""
         return self.status == "running"
 
 
 _WORDS = {
-    "running": "Under way",
+    "running": "Running",
     "succeeded": "Succeeded",
-    "partial": "Succeeded in part",
+    "partial": "Partly succeeded",
     "failed": "Failed",
-    "interrupted": "Broken off",
+    "interrupted": "Interrupted",
 }
-_TRIGGERS = {"scheduled": "by itself", "manual": "asked for", "command": "by command"}
+_TRIGGERS = {"scheduled": "scheduled", "manual": "started by hand", "command": "started by a command"}
 
 
 def tell_run(run: SyncRun) -> ToldRun:
-    """The run in words."""
+    """Return the run in words."""
     seconds = (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
     return ToldRun(
         id=run.id,
@@ -53,7 +53,7 @@ def tell_run(run: SyncRun) -> ToldRun:
 
 
 def amount(number: int, what: str) -> str:
-    """So many of them, in words: 1 title, 2 titles."""
+    """Return a number with its noun: 1 title, 2 titles."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
@@ -68,7 +68,7 @@ def _lists(run: SyncRun) -> str:
 
 
 def _titles(run: SyncRun) -> str:
-    numbers = ((run.new_items, "new"), (run.removed_items, "gone"), (run.updated_items, "updated"))
+    numbers = ((run.new_items, "new"), (run.removed_items, "removed"), (run.updated_items, "updated"))
     changes = [(number, what) for number, what in numbers if number]
     if not changes:
         return "Nothing changed." if run.users_processed and run.status != "running" else ""

@@ -1,35 +1,81 @@
-"""One title: what it is, who wants it, and what became of that."""
+"""One title: what it is, who wants it, what happened, and what the admin can do about it."""
 
 import json
 from functools import partial
 from typing import Any, Final
 
-from flask import Blueprint, g, render_template
+from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import NotFound
 from wishlist_service.pages.wall import HTML
-from wishlist_service.pages.wording import web_url
+from wishlist_service.pages.wording import title_address, web_url
 from wishlist_service.queries import events, wishes, wishlist
+from wishlist_service.web import actions
+from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import read, reply
+from wishlist_service.web.fields import Fields
+from wishlist_service.web.listing import REPEATABLE, item_json, read_user_ids
 
-_MOST_EVENTS: Final = 100
+_MAXIMUM_EVENTS: Final = 100
 
-bp = Blueprint("title", __name__)
+bp = Blueprint("title", __name__, url_prefix="/title/<uid:uids>")
 
 
-@bp.get("/title/<uid:uids>")
+@bp.get("")
 def show(uids: list[str]) -> ResponseReturnValue:
-    """The title's page."""
+    """Return the title's page."""
     return reply(partial(_page, uids), content_type=HTML)
+
+
+@bp.post("/dismiss")
+def dismiss(uids: list[str]) -> ResponseReturnValue:
+    """Dismiss the title."""
+    to_title = _to_title(uids)
+    actions.set_dismissed(uids, dismissed=True)
+    return to_title
+
+
+@bp.post("/restore")
+def restore(uids: list[str]) -> ResponseReturnValue:
+    """Undo it."""
+    to_title = _to_title(uids)
+    actions.set_dismissed(uids, dismissed=False)
+    return to_title
+
+
+@bp.get("/watchlists")
+@needs_admin
+def ask(uids: list[str]) -> ResponseReturnValue:
+    """Return the page that says what taking the title off watchlists would do, with the button that does it."""
+    return _outcomes_page(uids, dry_run=True)
+
+
+@bp.post("/watchlists")
+def take_off(uids: list[str]) -> ResponseReturnValue:
+    """Take the title off the watchlists of the people in the query string, and return the outcome for each.
+
+    The page before named these people. Sending it again does no harm.
+    """
+    return _outcomes_page(uids, dry_run=False)
+
+
+@bp.post("/wishes/<id:user_id>/end")
+def end_kept_wish(uids: list[str], user_id: int) -> ResponseReturnValue:
+    """End a wish that is kept although the title is off the person's watchlist."""
+    to_title = _to_title(uids)
+    actions.end_kept_wish(uids, user_id)
+    return to_title
 
 
 def _page(uids: list[str]) -> str:
     document = read(wishlist.find_item, uids=uids)
     if document is None:
-        raise NotFound("Nobody here ever wished for this title.")
+        raise NotFound("No one here has ever wanted this title.")
     item = json.loads(document)
-    history = read(events.list_history, user_ids=None, uids=uids, kind=None, since=None, after=None, limit=_MOST_EVENTS)
+    history = read(
+        events.list_history, user_ids=None, uids=uids, kind=None, since=None, after=None, limit=_MAXIMUM_EVENTS
+    )
     return render_template(
         "title.html",
         item=item,
@@ -40,12 +86,30 @@ def _page(uids: list[str]) -> str:
 
 
 def _links(item: dict[str, Any]) -> list[tuple[str, str]]:
-    """Where else the title has a page: name and address."""
+    """Return the title's pages elsewhere: name and address."""
     show = item["media_type"] == "show"
-    kinds = {
+    sites = {
         "IMDb": ("https://www.imdb.com/title/{}/", item["imdb_id"]),
         "TMDB": (f"https://www.themoviedb.org/{'tv' if show else 'movie'}/{{}}", item["tmdb_id"]),
         "TheTVDB": (f"https://www.thetvdb.com/dereferrer/{'series' if show else 'movie'}/{{}}", item["tvdb_id"]),
         "Plex": ("{}", web_url(item["plex_url"])),
     }
-    return [(name, address.format(value)) for name, (address, value) in kinds.items() if value]
+    return [(name, address.format(value)) for name, (address, value) in sites.items() if value]
+
+
+def _outcomes_page(uids: list[str], *, dry_run: bool) -> ResponseReturnValue:
+    query = Fields.from_query(request, repeatable=REPEATABLE)
+    user_ids = read_user_ids(query)
+    if not (dry_run or user_ids):
+        query.error("user", "is missing. Name the people whose watchlists are changed.")
+    query.done()
+
+    item = json.loads(item_json(uids))
+    outcomes, all_failed = actions.take_off(uids, user_ids, dry_run=dry_run)
+    page = render_template("watchlists.html", item=item, outcomes=outcomes, asking=dry_run)
+    return page, 502 if all_failed else 200
+
+
+def _to_title(uids: list[str]) -> ResponseReturnValue:
+    """Return a redirect to the title's page. Raises NotFound if there is none."""
+    return redirect(title_address(json.loads(item_json(uids))["uid"]), 303)

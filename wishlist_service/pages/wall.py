@@ -1,4 +1,4 @@
-"""The wall: what everybody wants to watch, as posters."""
+"""The wall: what everyone wants to watch, as posters."""
 
 import json
 from functools import partial
@@ -13,17 +13,17 @@ from wishlist_service.web.context import context, read, reply
 from wishlist_service.web.listing import Listing, get_page, read_listing
 
 HTML: Final = "text/html; charset=utf-8"
-MOST_PEOPLE: Final = 40  # to choose from; a page has an end
-_MOST_TITLES_LOOKED_AT: Final = 1000
+MAXIMUM_PEOPLE: Final = 40  # in the filter
+_MAXIMUM_TITLES_FOR_GENRES: Final = 1000
 
 bp = Blueprint("wall", __name__)
 
 
 @bp.get("/")
 def show() -> ResponseReturnValue:
-    """The wall; its query string is that of GET /api/wishlist."""
+    """Return the wall. Its query string is that of GET /api/wishlist."""
     given = [pair for pair in request.args.items(multi=True) if pair[0] != "apikey"]
-    if any(value == "" for _, value in given):  # a form sent without the script has them
+    if any(value == "" for _, value in given):  # a form sent without the script sends every field
         filled = urlencode([(name, value) for name, value in given if value != ""])
         return redirect(f"{url_for('.show')}?{filled}".rstrip("?"))
     response = reply(partial(_page, read_listing()), content_type=HTML)
@@ -33,7 +33,7 @@ def show() -> ResponseReturnValue:
 
 
 def _page(listing: Listing) -> str:
-    """The page, or nothing if nobody wants anything."""
+    """Return the page; an empty text if no one wants anything."""
     page, cursor = get_page(listing)
     if page.total == 0 and not request.args.keys() - {"apikey"}:
         return ""
@@ -53,9 +53,9 @@ def _page(listing: Listing) -> str:
 
 
 def _people(listing: Listing) -> list[dict[str, object]]:
-    """Whose wishes one can choose: those who have any, and those chosen."""
+    """Return the people in the filter: those with wishes, and those chosen."""
     chosen = listing.filters.user_ids or []
-    people = read(users.list_users, active=True, limit=MOST_PEOPLE, offset=0)
+    people = read(users.list_users, active=True, limit=MAXIMUM_PEOPLE, offset=0)
     return [
         {"id": person.id, "name": person.name, "chosen": person.id in chosen}
         for person in people
@@ -64,14 +64,14 @@ def _people(listing: Listing) -> list[dict[str, object]]:
 
 
 def _genres(listing: Listing) -> list[str]:
-    genres = read(wishlist.list_genres, most_titles=_MOST_TITLES_LOOKED_AT)
+    genres = read(wishlist.list_genres, most_titles=_MAXIMUM_TITLES_FOR_GENRES)
     chosen = listing.filters.genre
     return sorted({*genres, chosen} if chosen else genres, key=str.casefold)
 
 
 def _empty_page() -> str:
-    """What to do, or what to wait for; never kept, since what it tells changes by itself."""
-    people = read(users.list_users, active=None, limit=MOST_PEOPLE, offset=0)
+    """Return the page that says what to do or to wait for. It is never cached, because a sync changes it."""
+    people = read(users.list_users, active=None, limit=MAXIMUM_PEOPLE, offset=0)
     return render_template(
         "empty.html",
         people=people,

@@ -13,108 +13,110 @@ COLOURS: Final = 12
 
 
 class State(NamedTuple):
-    """How somebody's list is: in a word, in a sentence that names the cure, and as a class of the style sheet."""
+    """The state of a person's list: a word, a sentence that says what to do, and a class of the style sheet."""
 
     word: str
     sentence: str
-    kind: str = "ails"
-    """well, waits (passes by itself), ails (somebody has to do something) or paused."""
-    needs_link: bool = False
-    """Signing in again is the cure."""
+    level: str = "action"
+    """ok, waiting (it passes without help), action (someone must do something) or paused."""
+    needs_sign_in: bool = False
+    """Whether a new sign-in fixes it."""
 
 
 STATES: Final = {
-    "ok": State("Up to date", "Their list is read regularly.", "well"),
+    "ok": State("Up to date", "Their list is read regularly.", "ok"),
     "never": State(
         "Waiting for the first read",
-        "Their list is read within a minute; if this stays so, the scheduler is not running.",
-        "waits",
+        "Their list is read within a minute. If this does not change, the scheduler is not running.",
+        "waiting",
     ),
     "held": State(
-        "Waiting for a second look",
-        "Titles vanished from their list in a way that is not certain yet, so they stay here. If that was meant, do "
-        "nothing: they go within a day. Otherwise look at the list on plex.tv.",
-        "waits",
+        "Waiting for a second read",
+        "Titles vanished from their list in a way that is not certain yet, so they stay here. If they meant to remove "
+        "them, do nothing: they go within a day. Otherwise check the list on plex.tv.",
+        "waiting",
     ),
     "no_watchlist": State(
         "No watchlist",
         "This account has no watchlist: Discover is turned off at Plex, as for managed profiles. If it is turned on, "
         "the list is read within a day.",
-        "waits",
+        "waiting",
     ),
     "rate_limited": State(
-        "Plex asked to slow down", "Nothing has to be done: the next sync goes on where this one stopped.", "waits"
+        "Plex asked to slow down",
+        "You need not do anything. The next sync continues where this one stopped.",
+        "waiting",
     ),
     "unreachable": State(
         "Plex did not answer",
-        "The next sync tries again; if this lasts, look at the internet connection of this service.",
-        "waits",
+        "The next sync tries again. If this does not change, check the internet connection of this service.",
+        "waiting",
     ),
     "token_rejected": State(
-        "Has to sign in again",
-        "Plex no longer accepts the token, as after a new password. Send a new link; every wish is kept.",
-        needs_link=True,
+        "Must sign in again",
+        "Plex no longer accepts the token, for example after a new password. Send a new sign-in link. Every wish is "
+        "kept.",
+        needs_sign_in=True,
     ),
     "other_account": State(
         "Signed in with another account",
-        "The token is of another Plex account than this list was read from. Send a new link, to be signed in to "
-        "with the account of before; for another account, erase this person and add them again.",
-        needs_link=True,
+        "The token belongs to another Plex account than this list. Send a new sign-in link and sign in with the "
+        "original account. To use the other account, erase this person and add them again.",
+        needs_sign_in=True,
     ),
     "token_unreadable": State(
         "Token cannot be read",
-        "TOKEN_ENCRYPTION_KEY is not the one it was stored with. Put the old key back; if that is lost, send a new "
-        "link.",
-        needs_link=True,
+        "TOKEN_ENCRYPTION_KEY is not the key that the token was stored with. Restore that key. If it is lost, send a "
+        "new sign-in link.",
+        needs_sign_in=True,
     ),
     "plex_changed": State(
-        "Plex answered something unknown",
-        "The list stays as it was read last. Behind the login page of a network, sign in there; otherwise look for "
-        "a newer version of this service.",
+        "Plex sent an unknown answer",
+        "The list stays as it was last read. If your network has a login page, sign in there. Otherwise look for a "
+        "newer version of this service.",
     ),
     "error": State(
         "Something went wrong here",
-        "The list stays as it was read last. What the sync said tells what to mend: a full disk, or something for "
-        "the log.",
+        "The list stays as it was last read. See the sync message, for example for a full disk. Details are in the "
+        "log.",
     ),
 }
 """By sync_state."""
-_PAUSED: Final = State("Paused", "What they want is kept, but neither shown nor read.", "paused")
+_PAUSED: Final = State("Paused", "Their wishes are kept but not shown, and their list is not read.", "paused")
 
 
 def state_of(person: PlexUser) -> State:
-    """How the person's list is."""
+    """Return the state of the person's list."""
     return STATES[person.sync_state] if person.active else _PAUSED
 
 
 def colour(number: int) -> str:
-    """The class of somebody's or something's colour, always the same one."""
+    """Return the class of a person's or title's colour, always the same for the same id."""
     return f"c{number % COLOURS}"
 
 
 def initials(name: str) -> str:
-    """One or two letters that stand for a name."""
+    """Return one or two letters that stand for a name."""
     words = name.split()
-    first, last = words[0], words[-1]
-    letters = first[:1] + last[:1] if len(words) > 1 else first[:2]
+    letters = words[0][:1] + words[-1][:1] if len(words) > 1 else words[0][:2]
     return letters[:1].upper() + letters[1:]
 
 
 def join_names(names: Sequence[str]) -> str:
-    """The names as a sentence has them: Ann, Ben and Cleo."""
+    """Return the names as in a sentence: Ann, Ben and Cleo."""
     return " and ".join([*filter(None, [", ".join(names[:-1])]), *names[-1:]])
 
 
 def web_url(address: str | None) -> str:
-    """The address if a browser may be sent there or fetch it, or nothing: it came from Plex, so it may be anything."""
+    """Return the address if it is https, else an empty text: it came from Plex, so it may be anything."""
     return address if address and address.startswith("https://") else ""
 
 
 def title_address(uid: str) -> str:
-    """The address of a title's page."""
+    """Return the address of a title's page."""
     return f"{request.script_root}/title/{uid.removeprefix('plex://')}"
 
 
 def rfc3339(moment: datetime) -> str:
-    """The moment as the API writes it."""
+    """Return the moment as the API writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

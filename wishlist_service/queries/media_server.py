@@ -37,7 +37,7 @@ def list_wanted(conn: Connection) -> list[Wanted]:
         """).fetchall()
 
 
-def store_available(conn: Connection, *, item_ids: list[int], available: list[bool], surely: list[bool]) -> int:
+def store_available(conn: Connection, *, item_ids: list[int], available: list[bool], sure: list[bool]) -> int:
     """Note for each of the titles whether it is there, and whether surely; returns of how many that is news."""
     return conn.execute("""
         UPDATE wishlist_items AS item
@@ -45,12 +45,12 @@ def store_available(conn: Connection, *, item_ids: list[int], available: list[bo
                available_since = CASE WHEN item.available AND looked.available THEN item.available_since
                                       WHEN looked.available THEN now()
                                   END,
-               available_sure = looked.surely
-          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[], %(surely)s::boolean[])
-               AS looked (id, available, surely)
+               available_sure = looked.sure
+          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[], %(sure)s::boolean[])
+               AS looked (id, available, sure)
          WHERE item.id = looked.id
-           AND (item.available IS DISTINCT FROM looked.available OR item.available_sure <> looked.surely)
-        """, {"item_ids": item_ids, "available": available, "surely": surely}).rowcount
+           AND (item.available IS DISTINCT FROM looked.available OR item.available_sure <> looked.sure)
+        """, {"item_ids": item_ids, "available": available, "sure": sure}).rowcount
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from psycopg import Connection
 
 from wishlist_service.db import row, rows
-from wishlist_service.models import NewWish, Told, Trouble
+from wishlist_service.models import ListError, NewWish, Told
 
 
 def rename_address(conn: Connection, *, fingerprints: list[str]) -> None:
@@ -93,9 +93,9 @@ def list_new_wishes(conn: Connection, *, after: int, upto: int) -> list[NewWish]
         """, {"after": after, "upto": upto})
 
 
-def list_troubles(conn: Connection, *, after: int, upto: int) -> list[Trouble]:
-    """Changes for the worse after the one and up to the other that nothing has mended."""
-    return rows(conn, Trouble, """
+def list_errors(conn: Connection, *, after: int, upto: int) -> list[ListError]:
+    """Return the errors after the one change and up to the other that no later change has fixed."""
+    return rows(conn, ListError, """
         SELECT change.id AS change_id, change.user_id, person.name, person.plex_username,
                change.sync_state, change.sync_detail
           FROM sync_state_changes AS change

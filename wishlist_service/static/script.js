@@ -1,18 +1,18 @@
-// What the pages do beyond links and forms. Everything essential works without it.
+// Adds to links and forms. Every page works without it.
 "use strict";
 
 const wait = 200; // milliseconds after the last key
 const form = document.getElementById("filters");
-let asking = null; // the request under way for other titles
+let asking = null; // the running request for other titles
 
-// ---- posters and times ----------------------------------------------------------------------------------------
+// ---- posters and times -----------------------------------------------------------------------------------------
 
-// Behind each poster is a drawn tile. A poster that does not load makes way for it.
+// Behind each poster is a drawn tile. It shows when a poster that does not load is removed.
 addEventListener("error", (event) => {
   if (event.target instanceof HTMLImageElement) event.target.remove();
 }, true);
 
-// Moments in the viewer's zone; a day alone has none.
+// Shows moments in the viewer's time zone. A day alone has no zone.
 const shapes = { moment: { dateStyle: "medium", timeStyle: "short" }, clock: { timeStyle: "short" } };
 
 function localise(root) {
@@ -26,13 +26,13 @@ function localise(root) {
   }
 }
 
-// The history's days begin at the viewer's midnight, not at that of UTC.
+// The days of the history start at the viewer's midnight, not at midnight in UTC.
 function regroup(root) {
   const list = root.querySelector("#days");
   const sample = list?.querySelector(".day");
   const days = new Map();
   for (const line of list?.querySelectorAll("li") ?? []) {
-    const day = new Date(line.querySelector("time").dateTime).toLocaleDateString("sv"); // which is written 2026-11-24
+    const day = new Date(line.querySelector("time").dateTime).toLocaleDateString("sv"); // Swedish dates look like 2026-11-24
     if (!days.has(day)) {
       const section = sample.cloneNode(true);
       section.querySelector("time").dateTime = day;
@@ -53,19 +53,19 @@ function removeBroken(root) {
 localise(document);
 removeBroken(document);
 
-// Back to the wall as it was left: filters, pages and place.
+// Leads back to the wall with its filters, loaded pages and scroll position.
 document.querySelector(".back a")?.addEventListener("click", (event) => {
   if (document.referrer.split("?")[0] !== event.currentTarget.href) return;
   event.preventDefault();
   history.back();
 });
 
-// ---- the wall -------------------------------------------------------------------------------------------------
+// ---- the wall --------------------------------------------------------------------------------------------------
 
-// The wall at this address; null where there is none, but the way to sign in: then that is gone to.
+// Returns the wall at this address. If the reply is another page (to sign in), opens it and returns null.
 async function fetchWall(address, signal) {
   const reply = await fetch(address, { signal, headers: { Accept: "text/html" } });
-  if (reply.status === 429 || reply.status >= 500) throw new Error("not now"); // nobody is to lose the wall for it
+  if (reply.status === 429 || reply.status >= 500) throw new Error("try later"); // keeps the wall
   const page = new DOMParser().parseFromString(await reply.text(), "text/html");
   if (page.getElementById("results") === null) {
     location.assign(reply.url);
@@ -81,7 +81,7 @@ function addressOfFilters() {
   return form.action + (query ? `?${query}` : "");
 }
 
-// Shows other titles in place of these; what is typed and focused stays.
+// Replaces the titles. Text and focus in the filters stay.
 async function show(address) {
   asking?.abort();
   asking = new AbortController();
@@ -101,7 +101,7 @@ async function show(address) {
   }
 }
 
-// Adds the next page when its link comes near.
+// Adds the next page when its link is near.
 const nearEnd = new IntersectionObserver(async (entries) => {
   const link = entries.find((entry) => entry.isIntersecting)?.target;
   if (!link) return;
@@ -109,9 +109,9 @@ const nearEnd = new IntersectionObserver(async (entries) => {
   link.setAttribute("aria-busy", "true");
   const list = document.getElementById("titles");
   const page = await fetchWall(link.href).catch(() => null);
-  if (!link.isConnected) return; // other titles are shown by now
+  if (!link.isConnected) return; // other titles were shown meanwhile
   link.removeAttribute("aria-busy");
-  if (page === null) return; // it stays a link
+  if (page === null) return; // the link stays
   list.append(...page.querySelectorAll("#titles > li"));
   const following = page.getElementById("more");
   if (following) link.replaceWith(document.adoptNode(following));
@@ -127,7 +127,7 @@ function watchEnd() {
 if (form) {
   let timer = 0;
   const typed = () => {
-    // each letter is no step to go back to
+    // A typed letter is not a step of the browser's history.
     const address = addressOfFilters();
     if (address === location.href) return;
     history.replaceState(null, "", address);
@@ -156,7 +156,7 @@ if (form) {
   watchEnd();
 }
 
-// ---- waiting for the first sync, or for somebody to agree -----------------------------------------------------
+// ---- waiting for the first sync, or for a sign-in --------------------------------------------------------------
 
 if (document.getElementById("waiting")) {
   const look = setInterval(async () => {
@@ -169,24 +169,24 @@ if (document.getElementById("waiting")) {
   }, 3000);
 }
 
-// ---- what goes on ---------------------------------------------------------------------------------------------
+// ---- a running sync --------------------------------------------------------------------------------------------
 
-// A part of the page that says data-live is shown anew every second until it no longer does, and with it the parts
-// that it names there.
+// An element with data-live is refreshed every second until the attribute is gone, together with the elements that
+// the attribute names.
 async function follow(id) {
   const part = document.getElementById(id);
   if (!part?.hasAttribute("data-live")) return;
   const names = [id, ...part.dataset.live.split(" ")];
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const reply = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-  if (reply?.redirected) return location.reload(); // to the way to sign in
+  if (reply?.redirected) return location.reload(); // to sign in
   const page = new DOMParser().parseFromString((await reply?.text()) ?? "", "text/html");
   if (page.getElementById(id)) {
     localise(page);
     for (const name of names) {
       const [here, fresh] = [document.getElementById(name), page.getElementById(name)];
       if (here.innerHTML === fresh.innerHTML && here.dataset.live === fresh.dataset.live) continue;
-      if (fresh.getAttribute("role") === "status") here.textContent = fresh.textContent; // replaced, it is not read out
+      if (fresh.getAttribute("role") === "status") here.textContent = fresh.textContent; // screen readers read changed text, not a new element
       else here.replaceWith(document.adoptNode(fresh));
     }
   }
@@ -195,16 +195,16 @@ async function follow(id) {
 
 follow("sync");
 
-// ---- addresses to copy ----------------------------------------------------------------------------------------
+// ---- addresses to copy -----------------------------------------------------------------------------------------
 
 for (const button of document.querySelectorAll(".copy")) {
   button.addEventListener("click", async () => {
     const code = button.parentElement.querySelector("code");
     getSelection().selectAllChildren(code);
-    // the clipboard is for pages that come by TLS; the old way works for the others
+    // Browsers offer the clipboard over TLS only. Over HTTP the old command works.
     const copied = (await navigator.clipboard?.writeText(code.textContent).then(() => true, () => false)) || document.execCommand("copy");
     const said = document.getElementById("copied");
-    said.textContent = copied ? "Copied." : "Selected: copy it with the keyboard.";
+    said.textContent = copied ? "Copied." : "Selected. Copy it with the keyboard.";
     button.firstChild.data = copied ? "Copied" : "Selected";
     setTimeout(() => { button.firstChild.data = "Copy"; said.textContent = ""; }, 3000);
   });

@@ -1,4 +1,4 @@
-"""What both the API and the pages do for people: decide about titles, begin a sync."""
+"""What both the API and the pages do for people: decide about titles, start a sync."""
 
 import logging
 import threading
@@ -6,11 +6,10 @@ import threading
 from psycopg import OperationalError
 
 from wishlist_service.errors import Conflict, NotFound
-from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, wishes
 from wishlist_service.sync import claims
 from wishlist_service.sync.run import run_sync
-from wishlist_service.web.context import Context, context, read
+from wishlist_service.web.context import context, read
 from wishlist_service.write_back import watchlists
 from wishlist_service.write_back.watchlists import Outcome
 
@@ -24,20 +23,19 @@ def set_dismissed(uids: list[str], *, dismissed: bool) -> None:
         wishes.set_dismissed(conn, uids=uids, dismissed=dismissed)
 
 
-def take_off(uids: list[str], user_ids: list[int] | None, *, dry_run: bool) -> list[Outcome]:
-    """What becomes of taking the title off the watchlists of these people; None: of all who want it."""
+def take_off(uids: list[str], user_ids: list[int] | None, *, dry_run: bool) -> tuple[list[Outcome], bool]:
+    """Take the title off the watchlists of these people; None: of everyone who wants it.
+
+    Returns the outcome for each person, and whether it failed for all of them.
+    """
     shared = context()
     wishers = read(wishes.list_wishers, uids=uids, user_ids=user_ids)
-    return watchlists.take_off(shared.pool.connection, shared.plex, shared.cipher, wishers, dry_run=dry_run)
-
-
-def all_failed(outcomes: list[Outcome]) -> bool:
-    """Whether there was something to do, and none of it was done."""
-    return bool(outcomes) and all(outcome.outcome == "failed" for outcome in outcomes)
+    outcomes = watchlists.take_off(shared.pool.connection, shared.plex, shared.cipher, wishers, dry_run=dry_run)
+    return outcomes, bool(outcomes) and all(outcome.outcome == "failed" for outcome in outcomes)
 
 
 def end_kept_wish(uids: list[str], user_id: int) -> None:
-    """End a wish that is kept. Raises NotFound, and Conflict for one that is on the watchlist."""
+    """End a wish that is kept. Raises NotFound, and Conflict if the title is on the watchlist."""
     with context().pool.connection() as conn, conn.transaction():
         locks.lock_wishlist(conn)
         wish = wishes.find_wish(conn, uids=uids, user_id=user_id)
@@ -46,27 +44,28 @@ def end_kept_wish(uids: list[str], user_id: int) -> None:
         uid, kept, name = wish
         if not kept:
             raise Conflict(
-                f"The title is on the watchlist of {name}, so the next sync would bring the wish back. Take it off "
-                f"there, or have it taken off: DELETE /api/wishlist/{uid}/watchlists?user={user_id}"
+                f"The title is on the watchlist of {name}, so the next sync would bring the wish back. "
+                f"Take it off the watchlist instead: DELETE /api/wishlist/{uid}/watchlists?user={user_id}"
             )
         merging.remove_wishes(conn, user_id=user_id, uids=[uid])
 
 
 def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
-    """Begin a sync of everybody or one person: the run's id, and the thread that does it. Raises what claim() does."""
+    """Start a sync of everyone or one person. Returns the run's id and its thread. Raises what claim() raises."""
     shared = context()
-    plex = shared.plex  # before anybody is claimed: the first time it asks the database
+    plex = shared.plex  # before the claim: the first use reads the database
     claimed = claims.claim(shared.config, trigger="manual", user_id=user_id)
-    # no daemon: a worker that is told to end waits for the person being synced
-    thread = threading.Thread(target=_run, args=(claimed, plex, shared), name=f"sync-run-{claimed.run_id}")
+
+    def run() -> None:
+        try:
+            run_sync(claimed, plex, shared.cipher, stop=shared.stop)
+        except OperationalError as error:
+            reason = str(error).strip()
+            logger.error("sync run broke off, the database is away run=%s reason=%r", claimed.run_id, reason)
+        except Exception:
+            logger.exception("sync run broke off run=%s", claimed.run_id)
+
+    # Not a daemon: a worker that must stop waits for the person being synced.
+    thread = threading.Thread(target=run, name=f"sync-run-{claimed.run_id}")
     thread.start()
     return claimed.run_id, thread
-
-
-def _run(claimed: claims.Claim, plex: PlexClient, shared: Context) -> None:
-    try:
-        run_sync(claimed, plex, shared.cipher, stop=shared.stop)
-    except OperationalError as error:
-        logger.error("sync run broke off, the database is away run=%s reason=%r", claimed.run_id, str(error).strip())
-    except Exception:
-        logger.exception("sync run broke off run=%s", claimed.run_id)

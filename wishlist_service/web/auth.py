@@ -1,6 +1,6 @@
-"""Who may do what: API_KEY everything, READ_API_KEY reading; without a READ_API_KEY everybody reads.
+"""Who may do what: the API_KEY allows everything, the READ_API_KEY reading. Without a READ_API_KEY everyone may read.
 
-A browser sends a signed cookie instead of a key, on pages only. A view says what else it needs by a decorator.
+On pages, a browser sends a signed cookie instead of a key. Decorators mark the views that need less or more.
 """
 
 import hashlib
@@ -30,32 +30,31 @@ _admin_views: Final[set[Callable[..., Any]]] = set()
 
 
 def open_to_all(view: View) -> View:
-    """Mark a view that needs no key, because it tells nothing about the household."""
+    """Mark a view that needs no key, because it shows nothing about people and titles."""
     _open_views.add(view)
     return view
 
 
 def needs_admin(view: View) -> View:
-    """Mark a view that only the API_KEY may read; whatever changes something needs it anyway."""
+    """Mark a view that needs the API_KEY even for reading. Changes always need it."""
     _admin_views.add(view)
     return view
 
 
 def mark_page(*_: Any) -> None:
-    """To run before every view of a page."""
+    """Mark the request as one for a page. Runs before check_key."""
     g.is_page = True
 
 
 def is_page() -> bool:
-    """Whether the request is for a page. Pages speak HTML and know who is signed in; the API does neither."""
+    """Return whether the request is for a page. Pages are HTML and accept the cookie; the API does neither."""
     return "is_page" in g
 
 
 def check_key(shared: Context) -> None:
-    """Let the request in, or raise Unauthorized, Forbidden or TooManyRequests. To run before every view.
+    """Let the request in, or raise Unauthorized, Forbidden or TooManyRequests. Runs before every view.
 
-    g.names_shown says whether the reply may hold people's names. g.role says as what somebody is signed in: admin,
-    who may do everything, reader, or nothing. Only pages know that; the API takes a key with each request.
+    Sets g.names_shown: whether the reply may hold people's names. Sets g.role for pages: "admin", "reader" or "".
     """
     config = shared.config
     g.names_shown = config.names == "all"
@@ -76,32 +75,32 @@ def check_key(shared: Context) -> None:
         g.names_shown = True
         return
     if role and not reading:
-        raise Forbidden("This key may only read. Send the API_KEY.")
+        raise Forbidden("The READ_API_KEY may only read. Send the API_KEY.")
     if role or (reading and not sent and not config.read_api_key):
         return
     if sent:
         note_wrong_key(address, sent)
     raise Unauthorized(
-        "The key is wrong." if sent else "This needs a key, in the header X-API-Key.",
+        "The key is wrong." if sent else "This needs a key. Send it in the header X-API-Key.",
         www_authenticate=[WWWAuthenticate("ApiKey", {"header": "X-API-Key"}), WWWAuthenticate("Bearer")],
     )
 
 
 def role_of(config: Config, key: str) -> str:
-    """Return the role that this key gives: admin, reader, or nothing."""
+    """Return the role that this key gives: "admin", "reader" or ""."""
     if key and _equal(key, config.api_key):
         return "admin"
     return "reader" if key and config.read_api_key and _equal(key, config.read_api_key) else ""
 
 
 def note_wrong_key(address: str, key: str) -> None:
-    """Remember and log a wrong key."""
+    """Count and log a wrong key."""
     context().wrong_keys.add(address, key)
     logger.warning("wrong key address=%s method=%s path=%r", address, request.method, request.path)
 
 
 def sign_in(response: Response, config: Config, role: str) -> Response:
-    """Have the browser keep the role for 30 days, in a cookie that goes by TLS only if this request did."""
+    """Set the cookie that holds the role for 30 days. It is restricted to TLS if this request came over TLS."""
     response.set_cookie(
         COOKIE,
         _signer(config).sign(role).decode(),
@@ -115,7 +114,7 @@ def sign_in(response: Response, config: Config, role: str) -> Response:
 
 
 def sign_out(response: Response, config: Config) -> Response:
-    """Have the browser forget the role."""
+    """Delete the cookie."""
     response.delete_cookie(
         COOKIE, path=config.url_base or "/", secure=request.is_secure, httponly=True, samesite="Strict"
     )
@@ -133,7 +132,7 @@ def _signed_in_role(config: Config) -> str:
 
 
 def _signer(config: Config) -> TimestampSigner:
-    # Made of both keys: a new one signs everybody out.
+    # Both keys are in it, so a changed key signs everyone out.
     salt = f"role on pages\n{config.read_api_key}"
     return TimestampSigner(config.api_key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
@@ -144,11 +143,10 @@ def _sent_key(*, reading: bool) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    # Some programs know no headers and send it in the address. Never for a change, nor for a page: a browser keeps
-    # addresses.
+    # Some programs cannot send headers. Not for changes, and not for pages, because browsers keep addresses.
     return request.args.get("apikey", "") if reading and not is_page() else ""
 
 
 def _equal(sent: str, key: str) -> bool:
-    # Bytes: compare_digest takes no text beyond ASCII, and a header may hold any.
+    # As bytes: compare_digest refuses text beyond ASCII, and a header may hold any.
     return hmac.compare_digest(sent.encode(errors="replace"), key.encode())

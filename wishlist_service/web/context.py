@@ -32,7 +32,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Context:
-    """What the views of one web process share; `pool` is closed until the process has forked."""
+    """What the views of one web process share. `pool` is closed until the process has forked."""
 
     config: Config
     pool: db.Pool
@@ -44,7 +44,7 @@ class Context:
 
     @cached_property
     def plex(self) -> PlexClient:
-        """Made when first needed, for it shows Plex an identifier that the database holds."""
+        """Made at the first use, because the client identifier is read from the database."""
         identifier = db.read(self.pool, get_client_identifier)
         return PlexClient(self.config, client_identifier=identifier, stop=self.stop)
 
@@ -81,12 +81,12 @@ def read_for(
 
 
 def reply(make_body: Callable[[], str | Feed], *, content_type: str = "application/json") -> Response:
-    """Return the reply to a request about the wishlist: 304, the body kept, or what `make_body` returns.
+    """Return the reply to a request about the wishlist: 304, the cached body, or what `make_body` returns.
 
-    To be called once the request has been found valid: nothing else must get an ETag or a kept body.
+    Call it after the request was found valid, because an error must not get an ETag or a cached body.
     """
-    shared, key = context(), cache_key(request.environ, g.names_shown, g.role)
-    # Read for each request, so that a change shows in the next reply of every process.
+    shared, key = context(), _cache_key(request.environ)
+    # Read for each request, so that the next reply of every process shows a change.
     generation = db.read(shared.pool, get_generation)
     etag = f"{generation:x}-{zlib.crc32(key.encode()):x}"
     response = Response(content_type=content_type)
@@ -102,25 +102,25 @@ def reply(make_body: Callable[[], str | Feed], *, content_type: str = "applicati
 
 
 def reply_of_this_second(make_body: Callable[[], str]) -> Response:
-    """Return the same where the body also changes by the clock: it is kept for a second, the ETag is of the body."""
-    shared, key = context(), f"{int(time.time())} {cache_key(request.environ, g.names_shown, g.role)}"
+    """Return the same for a body that also changes with time. It is cached for a second; its ETag is of the body."""
+    shared, key = context(), f"{int(time.time())} {_cache_key(request.environ)}"
     generation = db.read(shared.pool, get_generation)
     return reply_with(shared.cache.get(generation, key, make_body).body)
 
 
 def reply_with(body: bytes) -> Response:
-    """Return the same where more than the wishlist changes the body: the ETag is of the body, nothing is kept."""
+    """Return the same for a body that more than the wishlist changes. It is not cached; its ETag is of the body."""
     response = Response(body, content_type="application/json")
     response.add_etag(weak=True)
     response.make_conditional(request)
     return response
 
 
-def cache_key(environ: dict[str, Any], names_shown: bool, role: str) -> str:
-    """Return what a reply depends on beside the wishlist: the request, who asks, and our version."""
+def _cache_key(environ: dict[str, Any]) -> str:
+    """Return what a reply depends on besides the wishlist: the request, who asks, and our version."""
     query = environ.get("QUERY_STRING", "")
-    if "apikey=" in query:  # an ETag is made of this, and must not help to guess a key
+    if "apikey=" in query:  # the ETag is made of this, and must not help to guess a key
         query = "&".join(part for part in query.split("&") if not part.startswith("apikey="))
-    # With the address we were reached under: feeds hold links, and those of an invented host are for nobody else.
+    # With the address, because feeds hold links: links with a forged host must not reach others.
     address = f"{environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ.get('SCRIPT_NAME')}"
-    return f"{__version__} {names_shown} {role} {address} {environ['PATH_INFO']}?{query}"
+    return f"{__version__} {g.names_shown} {g.role} {address} {environ['PATH_INFO']}?{query}"

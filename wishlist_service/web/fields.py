@@ -1,4 +1,4 @@
-"""Typed input: every fault is collected and reported at once."""
+"""Typed input: every error is collected, and all are reported at once."""
 
 import re
 import unicodedata
@@ -14,28 +14,27 @@ from wishlist_service.config import parse_choice, parse_flag, parse_integer, par
 from wishlist_service.errors import Fault, Invalid
 
 LARGEST_ID: Final = 2**31 - 1
-_DAY: Final = r"\d{4}-\d\d-\d\d"
-_MOMENT: Final = re.compile(rf"{_DAY}(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{{1,6}})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
 
 Value = TypeVar("Value")
 Default = TypeVar("Default")
 
 
 class Fields:
-    """Reads named values with typed readers; done() raises Invalid if anything was wrong.
+    """Named values with a reader for each type. A reader collects errors; done() raises Invalid if there are any.
 
-    Values come from a JSON object or, as texts, from a query string.
+    The values come from a JSON object, or as texts from a query string or a form.
     """
 
     def __init__(self, values: Mapping[str, object], *, texts: bool = False) -> None:
         self._values = values
         self._texts = texts
         self._read: set[str] = set()
-        self._faults: list[Fault] = []
+        self._errors: list[Fault] = []
 
     @classmethod
     def from_json(cls, request: Request) -> "Fields":
-        """The fields of a JSON body. Raises BadRequest if it is not a JSON object."""
+        """Return the fields of a JSON body. Raises BadRequest if it is not a JSON object."""
         if request.content_length is None and "Transfer-Encoding" in request.headers:
             raise LengthRequired("Send the body with its Content-Length, not in chunks.")
         try:
@@ -50,78 +49,78 @@ class Fields:
 
     @classmethod
     def from_query(cls, request: Request, *, repeatable: str = "") -> "Fields":
-        """The parameters of the query string; only the one named `repeatable` may come twice."""
-        # apikey is no parameter of a view: check_key has read it
+        """Return the parameters of the query string. Only the one named `repeatable` may come more than once."""
+        # check_key has read apikey.
         given = [(name, values) for name, values in request.args.lists() if name != "apikey"]
         fields = cls({name: values[0] for name, values in given}, texts=True)
         for name, values in given:
             if name == repeatable:
                 fields._values = {**fields._values, name: values}
             elif len(values) > 1:
-                fields.fault(name, "must be given once only.")
+                fields.error(name, "must be given only once.")
         return fields
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
-    def fault(self, name: str, detail: str) -> None:
-        """Note that something is wrong with a field."""
-        # the name may be anything a client made up, half surrogates included
-        self._faults.append(Fault(name[:100].encode(errors="replace").decode(), detail))
+    def error(self, name: str, detail: str) -> None:
+        """Collect an error: what is wrong with a field."""
+        # A client may send any name, even half surrogates.
+        self._errors.append(Fault(name[:100].encode(errors="replace").decode(), detail))
 
     def done(self) -> None:
-        """Raise Invalid with every fault so far and every field that nobody asked for."""
+        """Raise Invalid with every collected error and every unknown field."""
         for name in self._values:
             if name not in self._read:
                 known = ", ".join(sorted(self._read)) or "none"
-                self.fault(name, f"is unknown; known here: {known}.")
-        if self._faults:
-            raise Invalid(self._faults)
+                self.error(name, f"is unknown. Known here: {known}.")
+        if self._errors:
+            raise Invalid(self._errors)
 
     def text(self, name: str, *, maximum: int) -> str:
-        """A required text, as optional_text() reads it."""
+        """Return a required text, as optional_text() reads it."""
         if name not in self:
-            self.fault(name, "is missing.")
+            self.error(name, "is missing.")
         return self.optional_text(name, maximum=maximum) or ""
 
     def optional_text(self, name: str, *, maximum: int) -> str | None:
-        """A text of 1 to `maximum` characters on one line, in Unicode's composed form, without spaces around it."""
+        """Return a text of 1 to `maximum` characters on one line, in NFC, without spaces around it; None if absent."""
         if not self._has(name):
             return None
         value = self._values[name]
         if not isinstance(value, str):
-            self.fault(name, "must be a text.")
+            self.error(name, "must be a text.")
             return ""
         text = unicodedata.normalize("NFC", value).strip()
         if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text):
-            self.fault(name, "must not hold control characters or broken Unicode.")
+            self.error(name, "must not hold control characters or invalid Unicode.")
         elif text and all(unicodedata.category(character) == "Cf" for character in text):
-            self.fault(name, "must have something that can be seen.")
+            self.error(name, "must hold a visible character.")
         elif not 1 <= len(text) <= maximum:
-            self.fault(name, f"must have 1 to {maximum} characters.")
+            self.error(name, f"must have 1 to {maximum} characters.")
         return text
 
     def token(self, name: str) -> str:
-        """A required Plex token; it travels in a header, so only visible ASCII may be in it."""
+        """Return a required Plex token. It is sent in a header, so it may hold only visible ASCII characters."""
         token = self.text(name, maximum=2000)
         if not (token.isascii() and token.isprintable() and " " not in token):
-            self.fault(name, "must hold only visible ASCII characters, no spaces.")
+            self.error(name, "must hold only visible ASCII characters, without spaces.")
         return token
 
     def optional_token(self, name: str) -> str | None:
-        """A token, as token() reads it."""
+        """Return a token, as token() reads it; None if absent."""
         return self.token(name) if self._has(name) else None
 
     def choice(self, name: str, options: tuple[str, ...], *, default: str | None) -> str | None:
-        """One of the options."""
+        """Return one of the options; the default if absent."""
         return self._parsed(name, default, partial(parse_choice, options=options))
 
     def flag(self, name: str) -> bool | None:
-        """True or false, in a query string as a word; None if absent."""
+        """Return true or false, which a query string spells as a word; None if absent."""
         if self._texts:
             return self._parsed(name, None, parse_flag)
         if self._has(name) and not isinstance(self._values[name], bool):
-            self.fault(name, "must be true or false.")
+            self.error(name, "must be true or false.")
         return self._values.get(name) is True if name in self else None
 
     @overload
@@ -129,11 +128,11 @@ class Fields:
     @overload
     def integer(self, name: str, *, minimum: int, maximum: int, default: None = None) -> int | None: ...
     def integer(self, name: str, *, minimum: int, maximum: int, default: int | None = None) -> int | None:
-        """A whole number of the query string."""
+        """Return a whole number; the default if absent."""
         return self._parsed(name, default, partial(parse_integer, minimum=minimum, maximum=maximum))
 
     def integers(self, name: str, *, minimum: int, maximum: int) -> list[int] | None:
-        """The different whole numbers of a repeatable parameter; None if absent."""
+        """Return the different whole numbers of a repeatable parameter, sorted; None if absent."""
         if not self._has(name):
             return None
         values = self._values[name]
@@ -142,21 +141,19 @@ class Fields:
         return sorted({number for number in numbers if number is not None})
 
     def number(self, name: str, *, minimum: float, maximum: float, default: float) -> float:
-        """A number of the query string."""
+        """Return a number; the default if absent."""
         return self._parsed(name, default, partial(parse_number, minimum=minimum, maximum=maximum))
 
     def moment(self, name: str) -> datetime | None:
-        """A moment as RFC 3339 writes it, or the beginning of a day in UTC; None if absent."""
+        """Return a moment in RFC 3339, or the start of a day in UTC; None if absent."""
         if not self._has(name):
             return None
         text = str(self._values[name])
         try:
-            # fromisoformat() alone would take weeks, and moments of an unknown zone
-            moment = datetime.fromisoformat(text.upper()) if _MOMENT.fullmatch(text) else None
+            # fromisoformat() alone would accept weeks, and moments without a time zone.
+            moment = datetime.fromisoformat(text.upper() if _MOMENT.fullmatch(text) else "")
         except ValueError:
-            moment = None
-        if moment is None:
-            self.fault(name, "must be a day like 2026-11-24 or a moment like 2026-11-24T19:26:09Z.")
+            self.error(name, "must be a day like 2026-11-24 or a moment like 2026-11-24T19:26:09Z.")
             return None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -167,7 +164,7 @@ class Fields:
         try:
             return parse(str(value))
         except ValueError as error:
-            self.fault(name, f"{error}.")
+            self.error(name, f"{error}, not {str(value)[:100]!r}.")
             return default
 
     def _has(self, name: str) -> bool:

@@ -1,6 +1,6 @@
-"""What every reply gets before it is sent: headers for the browser, and a count of it for /metrics.
+"""What happens to every reply before it is sent: headers for browsers are added, and it is counted for /metrics.
 
-Requests are counted in files that the workers share (gunicorn.conf.py says where).
+Requests are counted in files that the workers share. gunicorn.conf.py says where.
 """
 
 from typing import Final
@@ -24,8 +24,8 @@ _requests: Final = Counter(
 
 
 def finish(response: Response) -> Response:
-    """To run after every view. A view may have set its own Content-Security-Policy."""
-    # A page that never tells where somebody comes from has its own forms sent with "Origin: null".
+    """Add the headers and count the reply. Runs after every view, which may have set its own policy."""
+    # With "no-referrer", browsers would send our own forms with "Origin: null".
     if response.mimetype == "text/html" and "Content-Security-Policy" not in response.headers:
         policy, referrer = _PAGE_POLICY, "same-origin"
     else:
@@ -35,7 +35,7 @@ def finish(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "private, no-cache")
 
-    # By route, not by path: a label for every path ever tried would fill the memory.
+    # By route and not by path, because each path ever tried would take memory.
     route = request.url_rule.rule if request.url_rule else "unknown"
     _requests.labels(request.method if request.method in _METHODS else "other", route, response.status_code).inc()
     return response

@@ -1,4 +1,4 @@
-"""Paths: any spelling of an item's uid, and the prefix a reverse proxy adds."""
+"""Paths: any spelling of an item's uid, and the prefix that a reverse proxy adds."""
 
 import re
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ _UID = re.compile(r"(?:plex:/*)?(?:(movie|show)/+)?([0-9a-f]{24})/*", re.IGNOREC
 
 
 def uids_meant(text: str) -> list[str] | None:
-    """The uids that a spelling may stand for; None if it is no spelling of a uid.
+    """Return the uids that a spelling may mean; None if it is not a spelling of a uid.
 
-    A proxy may decode %2F, collapse slashes or encode twice, and people type the short form:
-    plex://movie/<24 hex>, plex:/movie/<24 hex>, movie/<24 hex> and the bare hex digits all count.
+    A proxy may decode %2F, collapse slashes or encode twice, and people type the short form. So these all count:
+    plex://movie/<24 hex>, plex:/movie/<24 hex>, movie/<24 hex> and the bare hex digits.
     """
     match = _UID.fullmatch(unquote(unquote(text)).strip())
     if match is None:
@@ -30,7 +30,7 @@ class UidConverter(BaseConverter):
     regex = "(?ia:(?:plex(?::|%3A)(?:/|%2F)*)?(?:(?:movie|show)(?:/|%2F)+)?[0-9A-F]{24}(?:/|%2F)*)"
 
     def to_python(self, value: str) -> list[str]:
-        """Called by the router."""
+        """Return the uids. Raises ValidationError."""
         uids = uids_meant(value)
         if uids is None:
             raise ValidationError(value)
@@ -38,17 +38,17 @@ class UidConverter(BaseConverter):
 
 
 class IdConverter(BaseConverter):
-    """<id:name> in a rule: a number that fits a bigint; the router answers 405, not 404, to a refused <int(max=…)>."""
+    """<id:name> in a rule: a number that fits a bigint. With <int(max=…)>, 404 would become 405."""
 
     regex = "[0-9]{1,18}"
 
     def to_python(self, value: str) -> int:
-        """Called by the router."""
+        """Return the number."""
         return int(value)
 
 
 class UrlBase:
-    """WSGI middleware: accepts paths with and without the prefix, links carry it once."""
+    """WSGI middleware: accepts paths with and without the prefix. Links have it once."""
 
     def __init__(self, wsgi_app: Any, base: str) -> None:
         self._wsgi_app = wsgi_app

@@ -1,4 +1,4 @@
-"""Every error as application/problem+json (RFC 9457): the one table from exception to status."""
+"""Every error as application/problem+json (RFC 9457), and the one table from exception to status."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -16,31 +16,31 @@ from wishlist_service.errors import Conflict, FeedNotReady, Gone, Invalid, NotFo
 
 logger = logging.getLogger(__name__)
 
-# where Werkzeug's own sentence speaks to the visitor of a web page
+# Werkzeug's own sentences for these are written for visitors of web pages.
 _DETAILS = {
-    404: "There is nothing at this path. /docs lists what there is.",
-    405: "This path does not take this method. The Allow header lists those it takes.",
-    413: "The body is too large; 64 KiB is the most.",
+    404: "There is nothing at this path. /docs lists all paths.",
+    405: "This path does not accept this method. The Allow header lists those that it accepts.",
+    413: "The body is larger than 64 KiB, the maximum.",
     415: "Send JSON, with the header Content-Type: application/json.",
 }
 
+_BUSY = "Every database connection is busy, or the database is away. Try again in a moment."
 _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
-    (DiskFull, "The disk of the database is full. Nothing was changed; free some space there."),
-    (QueryCanceled, "This took the database too long and was stopped."),
-    (PoolTimeout, "Every database connection is busy, or the database is away. Try again in a moment."),
-    (TooManyRequests, "Every database connection is busy, or the database is away. Try again in a moment."),
+    (DiskFull, "The disk of the database is full, so nothing was changed. Free some space there."),
+    (QueryCanceled, "The database took too long, so the query was stopped. Try again in a moment."),
+    (PoolTimeout, _BUSY),
+    (TooManyRequests, _BUSY),
     (UndefinedTable, "The database lacks a table. Run: python -m wishlist_service.migrate"),
     (OperationalError, "The database does not answer. Try again in a moment."),
 )
 
-
-# Radarr shows its user what it finds in a member `errors`, in these four fields
+# Radarr shows its user the member `errors`, if it has these four fields.
 _READ_BY_RADARR = "feeds.list_radarr_movies"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a request. `more` are extension members; `headers` go with the reply."""
+    """What is wrong with a request. `more`: extension members. `headers`: those of the reply."""
 
     status: int
     detail: str
@@ -49,18 +49,18 @@ class Problem:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The members of the problem document."""
+        """Return the members of the problem document."""
         title = HTTP_STATUS_CODES[self.status]
         return {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail} | self.more
 
 
 def register_problems(app: Flask, show: Callable[[Problem], Response]) -> None:
-    """Make the app answer every error by what `show` makes of it."""
+    """Make the app answer every error with what `show` makes of its problem."""
     app.register_error_handler(Exception, lambda error: show(explain(error)))
 
 
 def explain(error: Exception) -> Problem:
-    """Return the problem that an exception stands for, and log what the household has to look at."""
+    """Return the problem that an exception means, and log those that are not the client's."""
     match error:
         case HTTPException():
             return _http_error(error)
@@ -84,11 +84,11 @@ def explain(error: Exception) -> Problem:
             return Problem(503, detail, headers=[("Retry-After", "5")])
         case _:
             logger.exception("unexpected error method=%s path=%r", request.method, request.path)
-            return Problem(500, "An unexpected error happened; the service's log has the details.")
+            return Problem(500, "An unexpected error happened. The service's log has the details.")
 
 
 def problem_document(problem: Problem) -> Response:
-    """Return the reply that says so to a program."""
+    """Return the problem as a reply for programs."""
     body = problem.document
     if request.endpoint == _READ_BY_RADARR:
         named = {name: body[name] for name in ("status", "title", "detail")}
@@ -102,7 +102,7 @@ def problem_document(problem: Problem) -> Response:
 
 def _invalid(error: Invalid) -> Problem:
     count = len(error.faults)
-    detail = "One thing is wrong with the request." if count == 1 else f"{count} things are wrong with the request."
+    detail = f"The request has {count} {'error' if count == 1 else 'errors'}."
     return Problem(422, detail, {"errors": [{"field": fault.field, "detail": fault.detail} for fault in error.faults]})
 
 

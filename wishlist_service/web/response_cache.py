@@ -1,4 +1,4 @@
-"""Bodies about the wishlist, kept to be sent again until the wishlist changes."""
+"""Bodies of replies about the wishlist, cached until the wishlist changes."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class CachedResponse:
 
 
 class ResponseCache:
-    """The bodies that one process made of the present generation. The oldest ones make room for new ones."""
+    """The bodies that one process made in the current generation. New bodies replace the oldest ones."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,7 +28,7 @@ class ResponseCache:
         self._bytes = 0
 
     def get(self, generation: int, key: str, make_body: Callable[[], str | Feed]) -> CachedResponse:
-        """Return what is kept for this key, or make it. `generation` was read for this very request."""
+        """Return what is cached for this key, or make it. `generation` must have been read for this request."""
         with self._lock:
             if generation != self._generation:
                 self._generation, self._responses, self._bytes = generation, {}, 0
@@ -39,7 +39,7 @@ class ResponseCache:
         body, skipped = (made.body, made.skipped) if isinstance(made, Feed) else (made, None)
         response = CachedResponse(body.encode(), skipped)
         with self._lock:
-            # Another request may have seen a newer generation meanwhile: then this body is not kept.
+            # If another request has seen a newer generation meanwhile, this body is not cached.
             if generation == self._generation and key not in self._responses:
                 self._responses[key] = response
                 self._bytes += len(response.body)

@@ -1,4 +1,4 @@
-"""gunicorn's worker, with an end to requests that are never finished."""
+"""gunicorn's worker. It also ends requests that are never completed."""
 
 import contextlib
 import json
@@ -22,19 +22,19 @@ REQUEST_SECONDS = 30
 
 
 class WebWorker(ThreadWorker):
-    """gunicorn's threads, with an end to requests that are never finished, and errors that quote nothing."""
+    """gunicorn's threads. This class also ends requests that are never completed, and its errors quote nothing."""
 
     def run(self) -> None:
-        """Called in the worker process."""
+        """Serve. Called in the worker process."""
         self.being_read: dict[TConn, float] = {}
         if not self.cfg.accesslog:
-            # gunicorn would make a line for each request that goes nowhere
+            # Otherwise gunicorn would make a line for each request, only to drop it.
             self.log.access = _no_line  # pyright: ignore[reportAttributeAccessIssue]
         threading.Thread(target=self._end_dripping_requests, daemon=True, name="request-watch").start()
         super().run()
 
     def handle(self, conn: TConn) -> bool:
-        """Called in a thread for each request, before it is read."""
+        """Handle a request. Called in a thread, before the request is read."""
         self.being_read[conn] = time.monotonic()
         try:
             return super().handle(conn)
@@ -42,12 +42,12 @@ class WebWorker(ThreadWorker):
             self.being_read.pop(conn, None)
 
     def handle_request(self, req: Request, conn: TConn) -> bool:
-        """Called once line and headers are there; from here on the application sets the limits."""
+        """Handle a request whose line and headers are there. From here on the application sets the limits."""
         self.being_read.pop(conn, None)
         try:
             return super().handle_request(req, conn)
         except BrokenTransfer:
-            # Reset, not closed: to a proxy that speaks HTTP/1.0 an ordinary end of the connection is that of the reply.
+            # Reset and not close: over HTTP/1.0, a proxy takes a closed connection for the end of the reply.
             with contextlib.suppress(OSError):
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 conn.sock.close()
@@ -62,15 +62,15 @@ class WebWorker(ThreadWorker):
                         conn.sock.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, req: Request | None, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer what is no HTTP. gunicorn's own answer and log line quote it, and a key may be in it."""
+        """Answer a request that is not HTTP. gunicorn would quote it in its answer and log, and it may hold a key."""
         if isinstance(exc, errors.ParseException):
             statuses: dict[type[Exception], int] = {errors.LimitRequestLine: 414, errors.LimitRequestHeaders: 431}
             status = HTTPStatus(statuses.get(type(exc), 400))
-            detail = "The request is not valid HTTP, or too long. Other characters than ASCII are percent-encoded."
-            self.log.warning("request refused address=%s status=%s fault=%s", addr[0], int(status), type(exc).__name__)
+            detail = "The request is not valid HTTP, or too long. Percent-encode characters that are not ASCII."
+            self.log.warning("request refused address=%s status=%s error=%s", addr[0], int(status), type(exc).__name__)
         else:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
-            detail = "An unexpected error happened; the service's log has the details."
+            detail = "An unexpected error happened. The service's log has the details."
             self.log.exception("unexpected error outside the application")
         body = json.dumps({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
         head = f"HTTP/1.1 {status} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json"
@@ -83,7 +83,7 @@ def _no_line(*_: object) -> None:
 
 
 def tell_slow_client_plainly(record: logging.LogRecord) -> bool:
-    """A logging filter: a client that was too slow is no error of ours."""
+    """Log a client that was too slow as information, because it is not our error. A logging filter."""
     if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
         record.levelno, record.levelname = logging.INFO, "INFO"
         record.msg, record.exc_info = f"client sent nothing for {SILENT_SECONDS} s in the middle of a request", None
