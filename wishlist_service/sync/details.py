@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 TIMES_A_RUN: Final = 20
 TITLES_A_LOOK: Final = 50
 ASKING_SECONDS: Final = 50  # then the scheduler's other jobs have their turn
-UNKNOWN_AGAIN_IN: Final = timedelta(days=3)  # Plex has no record of the title
 FAILED_AGAIN_IN: Final = timedelta(days=1)
 
 
@@ -99,7 +98,7 @@ class Details:
                 if not isinstance(failure, RateLimited):
                     told.append((question.item_id, None, FAILED_AGAIN_IN))
                 break
-            told.append((question.item_id, found, None if found else UNKNOWN_AGAIN_IN))
+            told.append((question.item_id, found, None))
         if told:
             # all at once: each write makes every reply that is kept be made anew
             with conn.transaction():
