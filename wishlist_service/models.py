@@ -1,4 +1,4 @@
-"""The values that travel between modules: frozen, without behaviour."""
+"""The values that modules exchange: frozen, without behaviour."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 class WatchlistEntry:
     """One title of a person's watchlist, as read from Plex. Unknown facts are None.
 
-    position: its place on the list, 0 for what the person added last.
+    position: its place on the watchlist, 0 for the title added last.
     """
 
     uid: str
@@ -47,12 +47,12 @@ class Miscount:
 
 @dataclass(frozen=True, kw_only=True)
 class Watchlist:
-    """A whole watchlist: `entries` sorted by uid, each once.
+    """A complete watchlist: `entries` sorted by uid, each once.
 
-    unreadable_keys: rating keys of rows that stand for a title but could not be read.
-    unidentified: how many rows did not even say which title they stand for.
+    etag: of page 1; None if the next read must be a full one.
+    unreadable_keys: rating keys of rows that could not be read.
+    unidentified: how many rows have no rating key.
     miscount: set if Plex shows more or fewer rows than it counts.
-    etag: of page 1; None when the next read must be a full one.
     """
 
     entries: Sequence[WatchlistEntry]
@@ -63,13 +63,13 @@ class Watchlist:
 
     @property
     def size(self) -> int:
-        """How many different titles the list holds, unreadable ones included."""
+        """How many titles the watchlist has, unreadable ones included."""
         return len(self.entries) + len(self.unreadable_keys) + self.unidentified
 
 
 @dataclass(frozen=True)
 class PlexAccount:
-    """Whose token it is."""
+    """The Plex account of a token."""
 
     uuid: str
     username: str
@@ -77,7 +77,7 @@ class PlexAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class SealedToken:
-    """A token as it is stored, and the account that it is of, if Plex said so."""
+    """A token as it is stored, and its account if Plex named it."""
 
     plex_token: str = field(repr=False)
     token_fingerprint: str
@@ -88,7 +88,7 @@ class SealedToken:
 
 @dataclass(frozen=True, kw_only=True)
 class PlexPin:
-    """A sign-in begun at Plex."""
+    """A sign-in started at Plex."""
 
     id: int
     code: str
@@ -98,10 +98,10 @@ class PlexPin:
 
 @dataclass(frozen=True, kw_only=True)
 class PlexLink:
-    """A sign-in by link; `client_identifier` is encrypted.
+    """A sign-in by link. `client_identifier` is encrypted.
 
-    name: of the person to be added; of whom a token is renewed it may be None.
-    user_id: whose token is renewed, or who was added.
+    name: of the person to add; may be None for one whose token is renewed.
+    user_id: of the person whose token is renewed, or who was added.
     """
 
     id: int
@@ -118,7 +118,7 @@ class PlexLink:
 
 @dataclass(frozen=True, kw_only=True)
 class PlexUser:
-    """A person as the API shows them."""
+    """A person as the API shows them: the columns of plex_user_reports."""
 
     id: int
     name: str
@@ -136,7 +136,7 @@ class PlexUser:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncUser:
-    """A person as the sync needs them: with the encrypted token."""
+    """A person for the sync, with the encrypted token."""
 
     id: int
     name: str
@@ -161,7 +161,7 @@ class SyncUser:
 
 @dataclass(frozen=True, kw_only=True)
 class Wisher:
-    """A person and a title: the encrypted token, and whether they want it at present."""
+    """A person, with the encrypted token, and whether they want the title at present."""
 
     id: int
     name: str
@@ -172,9 +172,9 @@ class Wisher:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What one complete read means for one person. `held` is the sentence why removals wait.
+    """What a complete read changes for one person. `held` is the sentence that says why removals wait.
 
-    missed: the titles that were not on the list while rows of it did not say which title they are.
+    missed: the titles that were missing while rows of the watchlist did not say which title they are.
     """
 
     add: frozenset[str]
@@ -191,7 +191,7 @@ class UserResult:
     user_id: int
     name: str
     outcome: str
-    """changed, unchanged, held or no_watchlist; for a failure its sync_state; skipped if changed meanwhile."""
+    """changed, unchanged, held, no_watchlist, or the sync_state of an error; skipped if changed meanwhile."""
     detail: str | None = None
     titles: int = 0
     added: int = 0
@@ -202,13 +202,13 @@ class UserResult:
 
     @property
     def failed(self) -> bool:
-        """True when the person's list could not be read; an account without a watchlist has none to read."""
+        """Whether the person's watchlist could not be read. An account without a watchlist has none to read."""
         return self.outcome not in ("changed", "unchanged", "held", "skipped", "no_watchlist")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRun:
-    """One pass over people."""
+    """A sync run as the API shows it: the columns of sync_run_reports."""
 
     id: int
     trigger: str
@@ -226,7 +226,7 @@ class SyncRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """The database server; `size` is that of the database, as a text."""
+    """The database server. `size` is that of the database, as text with its unit."""
 
     major_version: int
     version: str
@@ -238,7 +238,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Contents:
-    """How much a database holds, removed wishes' titles included."""
+    """How much a database holds, removed titles included."""
 
     people: int
     titles: int
@@ -247,7 +247,7 @@ class Contents:
 
 @dataclass(frozen=True, kw_only=True)
 class WishlistFilter:
-    """The filters of the wishlist; None does not filter."""
+    """The filters of the wishlist. None does not filter."""
 
     search: str | None = None
     year: int | None = None
@@ -261,14 +261,14 @@ class WishlistFilter:
     missing: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """What wishlist_matching() in sql/ is called with, by name: %, _ and the backslash are ordinary characters."""
+        """Return the arguments of wishlist_matching() in sql/ by name. Wildcards in the search are escaped."""
         text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
         return vars(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a sorted list: that of the item with this sort key, added_at and id."""
+    """A place in a sorted list: the item with this sort key, added_at and id."""
 
     key: datetime | date | str | int
     added_at: datetime
@@ -277,7 +277,7 @@ class Place:
 
 @dataclass(frozen=True)
 class EventPlace:
-    """A place in the history: that of the event with this id."""
+    """A place in the history: the event with this id."""
 
     happened_at: datetime
     id: int
@@ -285,7 +285,7 @@ class EventPlace:
 
 @dataclass(frozen=True)
 class EventPage:
-    """A page of events as JSON text, when its last one happened and that one's id, and whether there are more."""
+    """A page of events as JSON text, time and id of the last one, and whether there are more."""
 
     items_json: str
     last: list[Any] | None
@@ -296,8 +296,8 @@ class EventPage:
 class ItemPage:
     """A page of items as JSON text made by PostgreSQL, and how many match in all.
 
-    total_is_exact: False when there are more, which were not counted.
-    next: the last item's sort key, added_at and id, as JSON values; None at the end of the list.
+    total_is_exact: False if more match than were counted.
+    next: sort key, added_at and id of the last item, as JSON values; None at the end of the list.
     """
 
     total: int
@@ -308,7 +308,7 @@ class ItemPage:
 
 @dataclass(frozen=True)
 class Feed:
-    """A whole reply for another program, and how many of the titles asked for it cannot carry."""
+    """A complete feed for another program, and how many of the requested titles it cannot name."""
 
     body: str
     skipped: int
@@ -316,7 +316,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class FeedReadiness:
-    """Whether any active person's list was ever read, and the library looked through; which people give no list."""
+    """Whether any watchlist and the media server were ever read, and which people are paused or were never read."""
 
     of_lists: bool
     of_library: bool
@@ -326,7 +326,7 @@ class FeedReadiness:
 
 @dataclass(frozen=True, kw_only=True)
 class TitleDetails:
-    """What Plex tells of a single title beside what a list tells. Unknown facts are None."""
+    """What Plex says about a title beyond its watchlist entry. Unknown facts are None."""
 
     summary: str | None = None
     genres: Sequence[str] = ()
@@ -337,7 +337,7 @@ class TitleDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class TitleQuestion:
-    """A title to ask Plex about, and whose encrypted token to ask with."""
+    """A title to ask Plex about, and the person with whose encrypted token to ask."""
 
     item_id: int
     uid: str
@@ -347,7 +347,7 @@ class TitleQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class NewWish:
-    """Somebody wants a title since a short while."""
+    """A person newly wants a title."""
 
     name: str
     title: str
@@ -368,7 +368,7 @@ class ListError:
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """A link to renew a token."""
+    """A sign-in link that renews a token."""
 
     url: str = field(repr=False)
     expires_at: datetime
@@ -376,7 +376,7 @@ class SignIn:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """Up to which event and which change of state there is news, or somebody was told it."""
+    """Up to which event and change of state there is news, or an address was told."""
 
     event_id: int
     change_id: int
@@ -384,7 +384,7 @@ class Told:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What is sent. `urgent`: somebody has to do something."""
+    """A notification. `urgent` if a person must do something."""
 
     title: str
     body: str = field(repr=False)

@@ -194,7 +194,7 @@ def test_token_of_another_account_or_of_somebody_else_here(household: Household)
     same = examine(settings_for(household))
 
     assert_only_error(other, Error.OTHER_ACCOUNT, "Ann: This token is of the Plex account ann, but")
-    assert_only_error(same, Error.OTHER_ACCOUNT, "which Ben already stands for")
+    assert_only_error(same, Error.OTHER_ACCOUNT, "which already belongs to Ben")
 
 
 def test_account_told_in_another_way_is_a_fault_but_plex_in_trouble_is_not(household: Household) -> None:

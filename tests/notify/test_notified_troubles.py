@@ -190,7 +190,7 @@ def test_held_list_is_told_once(household: Household, webhook: Receiver, teller:
     teller.look()
 
     assert webhook.bodies == [
-        "Ann's watchlist is held. 10 of 12 titles vanished from the list at once. They are kept for now; "
+        "Ann's watchlist is held. 10 of 12 titles are missing from the watchlist at once. They are kept for now; "
         "if the next read shows the same, they are removed."
     ]
 

@@ -65,7 +65,7 @@ def _read_settings() -> tuple[Config, set[str], list[Result]]:
     try:
         return Config.from_env(env), set(), [Result("settings", "All settings are understood.")]
     except ConfigError as error:
-        texts = error.faults
+        texts = error.errors
     results = [Result("settings", text, Error.SETTINGS) for text in texts]
     wrong = {text.split()[0].removesuffix("_FILE") for text in texts}
     usable = {name: value for name, value in env.items() if name.removesuffix("_FILE") not in wrong}

@@ -1,4 +1,4 @@
-"""Which of the wanted titles the media server has."""
+"""Which wanted titles the media server has."""
 
 from datetime import timedelta
 
@@ -11,9 +11,9 @@ Wanted = tuple[int, str, list[str], bool]
 
 
 def claim_look(conn: Connection, *, interval: timedelta) -> bool:
-    """Whether it is time to look through the media server; of several who ask, one is told so in an interval.
+    """Return whether to read the media server now: True for one scheduler per interval.
 
-    Nobody is as long as there are no titles: the first ones shall not wait for the next interval.
+    Always False while there are no titles, so that the first ones do not wait for the next interval.
     """
     return bool(
         conn.execute("""
@@ -26,7 +26,7 @@ def claim_look(conn: Connection, *, interval: timedelta) -> bool:
 
 
 def list_wanted(conn: Connection) -> list[Wanted]:
-    """Id, media type and names of each wanted title, like plex://… and imdb://…, and whether it is dismissed."""
+    """Return id, media type and names of each wanted title, like plex://… and imdb://…, and whether it is dismissed."""
     return conn.execute("""
         SELECT id,
                media_type,
@@ -38,7 +38,7 @@ def list_wanted(conn: Connection) -> list[Wanted]:
 
 
 def store_available(conn: Connection, *, item_ids: list[int], available: list[bool], sure: list[bool]) -> int:
-    """Note for each of the titles whether it is there, and whether surely; returns of how many that is news."""
+    """Store whether the media server has each title, and whether surely; return for how many that changed."""
     return conn.execute("""
         UPDATE wishlist_items AS item
            SET available = looked.available,
@@ -54,9 +54,9 @@ def store_available(conn: Connection, *, item_ids: list[int], available: list[bo
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:
-    """Who has wanted titles, that have surely been there, for longer than `grace`, and has a token that is accepted.
+    """Return the wishes for titles that both are surely available and wanted for longer than `grace`.
 
-    uid: of this title only; None does not filter.
+    People without a working token are left out. `uid`: for this title only; None does not filter.
     """
     return rows(conn, Wisher, """
         SELECT person.id, person.name, person.plex_token, item.uid, true AS wants

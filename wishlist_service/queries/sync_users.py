@@ -1,4 +1,4 @@
-"""People as the sync sees them: who is due and claimed by which scheduler, and how their reads ended."""
+"""People as the sync sees them: who is due, which scheduler claims them, and how their reads ended."""
 
 from datetime import datetime, timedelta
 
@@ -10,14 +10,8 @@ from wishlist_service.models import Change, PlexAccount, SyncUser, UserResult
 
 
 def is_anybody_due(conn: Connection) -> bool:
-    """Whether there is a list to read now."""
-    return value(conn, """
-        SELECT EXISTS (
-                   SELECT
-                     FROM plex_users
-                    WHERE active
-                      AND next_sync_at <= now())
-        """)
+    """Return whether a watchlist is due."""
+    return value(conn, "SELECT EXISTS (SELECT FROM plex_users WHERE active AND next_sync_at <= now())")
 
 
 def get_language(conn: Connection) -> str:
@@ -48,7 +42,7 @@ def change_language(conn: Connection, *, language: str) -> None:
 
 
 def bring_forward(conn: Connection, *, interval: timedelta) -> int:
-    """Have those be due earlier whom a longer interval, or a clock that ran ahead, put off; returns how many."""
+    """Make people due earlier whose due time comes from a longer interval or a wrong clock; return how many."""
     return conn.execute("""
         UPDATE plex_users
            SET next_sync_at = greatest(now(), last_attempt_at + %(interval)s)
@@ -60,10 +54,10 @@ def bring_forward(conn: Connection, *, interval: timedelta) -> int:
 
 
 def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[int], lock_class: int) -> int | None:
-    """Lock the first person who is due, or will be within `ahead`, and whom no other connection has locked.
+    """Lock the first person who is due within `ahead` and not locked by another connection; return their id.
 
-    claimed_ids: whom this connection has locked, which PostgreSQL would let it lock again. The person may have been
-    read between the look and the lock: see find_due_user().
+    claimed_ids: people locked by this connection, which PostgreSQL would let it lock again. Another connection may
+    have read the person before the lock was taken, so check with find_due_user().
     """
     return row(conn, int, """
         SELECT id
@@ -74,14 +68,14 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[i
                    AND (sync_state <> 'token_rejected' OR next_sync_at <= now())
                    AND id <> ALL (%(claimed_ids)s::integer[])
               ORDER BY next_sync_at, id
-                 LIMIT 100) AS candidate   -- the limit keeps the condition below from being tried on others first
+                 LIMIT 100) AS candidate   -- the limit makes PostgreSQL try locks in this order
          WHERE pg_try_advisory_lock(%(lock_class)s, id)
          LIMIT 1
         """, {"ahead": ahead, "claimed_ids": claimed_ids, "lock_class": lock_class})
 
 
 def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUser | None:
-    """The person, if they are still due within `ahead`."""
+    """Return the person if they are still due within `ahead`."""
     return row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
@@ -95,7 +89,7 @@ def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUs
 
 
 def list_active_users(conn: Connection) -> list[SyncUser]:
-    """Everybody whose list is to be read, in the order they came."""
+    """Return the active people in the order they were added."""
     return rows(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
@@ -107,7 +101,7 @@ def list_active_users(conn: Connection) -> list[SyncUser]:
 
 
 def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
-    """One person, active or not. Raises NotFound."""
+    """Return the person, active or not. Raises NotFound."""
     user = row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
@@ -116,14 +110,14 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
          WHERE id = %(user_id)s
         """, {"user_id": user_id})
     if user is None:
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(f"No user has id {user_id}.")
     return user
 
 
 def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
-    """Lock the person's row for this transaction; False if what was read of them is out of date.
+    """Lock the person's row for this transaction; return False if the read is out of date.
 
-    That is if they left, paused or changed the token meanwhile, or if this service changed their list.
+    It is if the person was erased, paused or given another token meanwhile, or if this service changed their watchlist.
     """
     cur = conn.execute("""
         SELECT id
@@ -149,9 +143,9 @@ def record_read(
     change: Change,
     due_again_in: timedelta,
 ) -> None:
-    """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at.
+    """Record a complete read. A held one does not move last_success_at: more is kept than it shows.
 
-    list_note: what there is to say of the list, held or not.
+    list_note: what there is to say of the watchlist, held or not.
     """
     conn.execute("""
         UPDATE plex_users
@@ -171,21 +165,14 @@ def record_read(
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """, {
-        "user_id": user_id,
-        "list_etag": list_etag,
-        "list_size": list_size,
-        "list_note": list_note,
-        "odd_rows_since": odd_rows_since,
-        "missed": sorted(change.missed),
-        "miscount": miscount,
-        "held": change.held,
-        "held_removals": change.held_removals,
-        "due_again_in": due_again_in,
+        "user_id": user_id, "list_etag": list_etag, "list_size": list_size, "due_again_in": due_again_in,
+        "list_note": list_note, "odd_rows_since": odd_rows_since, "miscount": miscount,
+        "held": change.held, "held_removals": change.held_removals, "missed": sorted(change.missed),
     })
 
 
 def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedelta) -> None:
-    """Plex confirmed that the list is still the one last read."""
+    """Record that Plex confirmed the watchlist as last read."""
     conn.execute("""
         UPDATE plex_users
            SET sync_state = 'ok',
@@ -201,12 +188,11 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
 def record_failure(
     conn: Connection, *, user: SyncUser, result: UserResult, miscount: str | None, due_again_in: timedelta
 ) -> None:
-    """The list could not be read with this token; what is known stays.
-
-    miscount: what the next read shall know of this one if Plex counted other rows than it showed.
+    """Record that the watchlist was not read with this token.
 
     A refused token is tried again 10 minutes after the first refusal, and then once a day. An account without
     a watchlist is asked again once a day.
+    miscount: what the next read needs to know if Plex counted other rows than it showed.
     """
     conn.execute("""
         UPDATE plex_users
@@ -236,7 +222,7 @@ def record_failure(
 
 
 def record_list_change(conn: Connection, *, user_id: int) -> None:
-    """Note that this service changed the person's list at Plex: what is being read of it now must not be stored."""
+    """Record that this service changed the watchlist at Plex, so that a read that is under way is not stored."""
     conn.execute("""
         UPDATE plex_users
            SET list_changes = list_changes + 1,
@@ -246,16 +232,12 @@ def record_list_change(conn: Connection, *, user_id: int) -> None:
 
 
 def make_due(conn: Connection, *, user_id: int) -> None:
-    """Have the person's list be read soon."""
-    conn.execute("""
-        UPDATE plex_users
-           SET next_sync_at = now()
-         WHERE id = %(user_id)s
-        """, {"user_id": user_id})
+    """Make the person's watchlist due now."""
+    conn.execute("UPDATE plex_users SET next_sync_at = now() WHERE id = %(user_id)s", {"user_id": user_id})
 
 
 def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> None:
-    """Plex has said whose the person's present token is."""
+    """Store the Plex account of the person's present token."""
     conn.execute("""
         UPDATE plex_users
            SET plex_uuid = %(uuid)s,
@@ -267,9 +249,9 @@ def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> N
 
 
 def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
-    """Id, name and encrypted token of somebody whose token was not pinged for a day; from now on it counts as pinged.
+    """Return id, name and encrypted token of a person not pinged for a day, and mark them as pinged now.
 
-    Of several callers each gets another person.
+    Each of several callers gets another person.
     """
     return conn.execute("""
         UPDATE plex_users
@@ -288,8 +270,5 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
 
 
 def get_client_identifier(conn: Connection) -> str:
-    """The X-Plex-Client-Identifier of this installation."""
-    return value(conn, """
-        SELECT client_identifier
-          FROM sync_state
-        """)
+    """Return the X-Plex-Client-Identifier of this installation."""
+    return value(conn, "SELECT client_identifier FROM sync_state")
