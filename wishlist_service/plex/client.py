@@ -65,8 +65,8 @@ class PlexClient:
         found = read.miscount if read else None
         if found and miscount not in (found.gap, f"{found.gap} {found.rows}"):
             raise Miscounted(
-                f"The list did not hold still while it was read, twice ({found}). "
-                "It is kept as it was. If the next read shows the same rows, the new ones are taken.",
+                f"The watchlist changed during two reads ({found}). "
+                "Nothing was changed. If the next read shows the same, new titles are added.",
                 memory=f"{found.gap} {found.rows}",
             )
         return read
