@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.fake_plex import row
 from tests.support.household import PASSPHRASE, Household
 from tests.support.processes import environment, free_port, gunicorn, program
-from wishlist_service.errors import SyncFailure, TokenUnreadable
+from wishlist_service.errors import SyncError, TokenUnreadable
 from wishlist_service.models import SyncUser
 from wishlist_service.tokens import TokenCipher, mask
 
@@ -87,7 +87,7 @@ def test_wrong_passphrase_fails_with_a_sentence_that_names_the_setting(old: Toke
 
     assert "TOKEN_ENCRYPTION_KEY is not the one it was saved with" in str(caught.value)
     assert "Nothing is lost" in str(caught.value)
-    assert isinstance(caught.value, SyncFailure)
+    assert isinstance(caught.value, SyncError)
     assert caught.value.state == "token_unreadable"
 
 

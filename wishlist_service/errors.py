@@ -55,7 +55,7 @@ class SyncRunning(Conflict):
 
 
 @dataclass(frozen=True)
-class Fault:
+class FieldError:
     """An error in one field of an input."""
 
     field: str
@@ -65,30 +65,30 @@ class Fault:
 class Invalid(WishlistError):
     """The input has errors, which are all listed."""
 
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(" ".join(f"{fault.field}: {fault.detail}" for fault in faults))
-        self.faults = faults
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(" ".join(f"{error.field}: {error.detail}" for error in errors))
+        self.errors = errors
 
 
-class SyncFailure(WishlistError):
+class SyncError(WishlistError):
     """One person's watchlist could not be read. `state` becomes their sync_state."""
 
     state = "error"
 
 
-class TokenUnreadable(SyncFailure):
+class TokenUnreadable(SyncError):
     """The stored token cannot be decrypted with TOKEN_ENCRYPTION_KEY."""
 
     state = "token_unreadable"
 
 
-class OtherAccount(SyncFailure):
+class OtherAccount(SyncError):
     """The token is of another Plex account than this person's, or of one that belongs to another person."""
 
     state = "other_account"
 
 
-class PlexError(SyncFailure):
+class PlexError(SyncError):
     """Plex did not send a complete answer."""
 
 

@@ -64,7 +64,7 @@ def test_token_that_plex_refuses_is_not_stored(api: FlaskClient) -> None:
     reply = add(api, token="nobody's-token-0123456789")
 
     assert reply.status_code == 422
-    assert reply.json["errors"] == [{"field": "token", "detail": "Plex does not accept this token."}]
+    assert reply.json["errors"] == [{"field": "token", "detail": "Plex does not accept this token. Get a new one."}]
     assert api.get("/api/users").json["total"] == 0
 
 

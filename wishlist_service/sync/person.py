@@ -10,7 +10,7 @@ from typing import Final
 from psycopg import Connection, OperationalError
 from psycopg.errors import DiskFull
 
-from wishlist_service.errors import Miscounted, OtherAccount, PlexError, SyncFailure
+from wishlist_service.errors import Miscounted, OtherAccount, PlexError, SyncError
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, sync_runs, sync_users, users
@@ -36,7 +36,7 @@ class Read:
 
 
 def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, on_page: OnPage) -> Read:
-    """Read one person's watchlist from Plex, without the database. Raises a SyncFailure."""
+    """Read one person's watchlist from Plex, without the database. Raises a SyncError."""
     token = cipher.decrypt(user.plex_token, owner=user.id)
     now = datetime.now(UTC)
     full_read_due = user.list_read_at is None or now - user.list_read_at >= FULL_READ_EVERY
@@ -70,17 +70,15 @@ def store_user(
         result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
     except Miscounted as error:
         result = fail(error.state, str(error), miscount=error.memory)
-    except SyncFailure as error:
+    except SyncError as error:
         result = fail(error.state, str(error))
     except DiskFull:
-        result = fail(
-            SyncFailure.state, "The disk of the database is full. Nothing was changed; free some space there."
-        )
+        result = fail(SyncError.state, "The disk of the database is full. Nothing was changed; free some space there.")
     except Exception as error:
         if isinstance(error, OperationalError) and conn.broken:
             raise  # the database cannot be reached, which is no error of this person
         logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
-        result = fail(SyncFailure.state, "An unexpected error, see the log. Nothing was changed.")
+        result = fail(SyncError.state, "An unexpected error, see the log. Nothing was changed.")
     if result.failed:
         logger.warning(
             'user not synced run=%s user=%s name="%s" state=%s detail="%s"',
