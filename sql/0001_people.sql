@@ -8,6 +8,7 @@ CREATE TABLE sync_state (
     client_identifier text NOT NULL DEFAULT gen_random_uuid()::text,
     generation        bigint NOT NULL DEFAULT 0,
     library_due_at    timestamptz NOT NULL DEFAULT now(),
+    language          text NOT NULL DEFAULT 'en',
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
 );
@@ -20,6 +21,8 @@ COMMENT ON COLUMN sync_state.generation IS
     'Grows with every change of what the wishlist shows. Microseconds since 1970, so that a database restored from '
     'a backup never gets a number that it already had with other contents.';
 COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
+
+COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';
 
 INSERT INTO sync_state DEFAULT VALUES;
 
@@ -73,6 +76,7 @@ CREATE TABLE plex_users (
     plex_uuid         text,
     plex_username     text,
     account_checked   boolean NOT NULL DEFAULT false,
+    account_read_at   timestamptz NOT NULL DEFAULT now(),
     sync_state        text NOT NULL DEFAULT 'never',
     sync_detail       text,
     last_attempt_at   timestamptz,
@@ -83,6 +87,11 @@ CREATE TABLE plex_users (
     list_size         integer NOT NULL DEFAULT 0,
     list_changes      integer NOT NULL DEFAULT 0,
     held_removals     text,
+    token_refused_at  timestamptz,
+    list_note         text,
+    miscount          text,
+    odd_rows_since    timestamptz,
+    missed            text[] NOT NULL DEFAULT '{}',
     wishlist_size     bigint NOT NULL DEFAULT 0,
     pinged_at         timestamptz,
     created_at        timestamptz NOT NULL DEFAULT now(),
@@ -92,7 +101,7 @@ CREATE TABLE plex_users (
     CONSTRAINT plex_users_account_key UNIQUE (plex_uuid),
     CONSTRAINT plex_users_name_check CHECK (name <> ''),
     CONSTRAINT plex_users_state_check CHECK (sync_state IN (
-        'never', 'ok', 'held', 'token_rejected', 'token_unreadable', 'other_account',
+        'never', 'ok', 'held', 'no_watchlist', 'token_rejected', 'token_unreadable', 'other_account',
         'rate_limited', 'unreachable', 'plex_changed', 'error'))
 );
 
@@ -112,6 +121,7 @@ COMMENT ON COLUMN plex_users.active IS
 COMMENT ON COLUMN plex_users.plex_uuid IS 'The id of the Plex account. Null until Plex has told it.';
 COMMENT ON COLUMN plex_users.plex_username IS 'The name of the Plex account. Null until Plex has told it.';
 COMMENT ON COLUMN plex_users.account_checked IS 'Whether Plex has confirmed the account of the present token.';
+COMMENT ON COLUMN plex_users.account_read_at IS 'When the name of the account was last read, once a day.';
 COMMENT ON COLUMN plex_users.sync_state IS
     'How the last attempt to read the watchlist ended: ok, or what went wrong; never before the first attempt with '
     'the present token.';
@@ -128,6 +138,17 @@ COMMENT ON COLUMN plex_users.list_changes IS
     'How often this service has changed the watchlist. A read that began before such a change is not stored.';
 COMMENT ON COLUMN plex_users.held_removals IS
     'A digest of the removals that wait for a second read to confirm them. Null if none wait.';
+COMMENT ON COLUMN plex_users.token_refused_at IS
+    'When Plex first refused the present token. Null while Plex accepts it.';
+COMMENT ON COLUMN plex_users.list_note IS
+    'What there is to say of the list that was last read, though nothing waits for it. Null if nothing.';
+COMMENT ON COLUMN plex_users.miscount IS
+    'By how much Plex counts more rows than it shows, in total and in the sizes of pages. With a digest of the rows '
+    'until a second read has shown the same. Null if they agree.';
+COMMENT ON COLUMN plex_users.odd_rows_since IS
+    'Since when the watchlist has rows that do not say which title they are. Null if it has none.';
+COMMENT ON COLUMN plex_users.missed IS
+    'The titles that the last full read missed while the watchlist had such rows. A second read removes them.';
 COMMENT ON COLUMN plex_users.wishlist_size IS 'How many titles the person wants at present. Kept by triggers.';
 COMMENT ON COLUMN plex_users.pinged_at IS
     'When the token was last used only to keep it alive, which happens once a day.';

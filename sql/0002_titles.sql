@@ -6,6 +6,18 @@ CREATE FUNCTION lower_all(texts text[]) RETURNS text[]
 
 COMMENT ON FUNCTION lower_all(text[]) IS 'The texts in lower case. Makes the search for a genre ignore case.';
 
+CREATE FUNCTION next_question_at(first_asked_at timestamptz) RETURNS timestamptz
+    LANGUAGE sql STABLE
+    RETURN coalesce(
+        (SELECT min(first_asked_at + days * interval '1 day')
+           FROM unnest(ARRAY[1, 3, 7, 14, 30]) AS days
+          WHERE first_asked_at + days * interval '1 day' > now()),
+        now() + interval '30 days');
+
+COMMENT ON FUNCTION next_question_at(timestamptz) IS
+    'When to ask Plex again about a title of which something is missing: 1, 3, 7, 14 and 30 days after the first '
+    'question, then every 30 days.';
+
 CREATE TABLE wishlist_items (
     id              bigint GENERATED ALWAYS AS IDENTITY,
     uid             text NOT NULL,
@@ -23,8 +35,10 @@ CREATE TABLE wishlist_items (
     summary         text,
     genres          text[] NOT NULL DEFAULT '{}',
     details_due_at  timestamptz DEFAULT now(),
+    first_asked_at  timestamptz,
     available       boolean,
     available_since timestamptz,
+    available_sure  boolean NOT NULL DEFAULT false,
     added_at        timestamptz NOT NULL DEFAULT now(),
     dismissed_at    timestamptz,
     wanted_count    integer NOT NULL DEFAULT 0,
@@ -56,9 +70,14 @@ COMMENT ON COLUMN wishlist_items.summary IS 'What the title is about. Null until
 COMMENT ON COLUMN wishlist_items.genres IS 'The genres as Plex writes them. Empty until Plex was asked.';
 COMMENT ON COLUMN wishlist_items.details_due_at IS
     'When to ask Plex for what a watchlist does not tell, like summary and genres. Null once nothing is left to ask.';
+COMMENT ON COLUMN wishlist_items.first_asked_at IS
+    'When Plex was first asked for what a watchlist does not tell. Null before.';
 COMMENT ON COLUMN wishlist_items.available IS 'Whether the media server has the title. Null until it was read.';
 COMMENT ON COLUMN wishlist_items.available_since IS
     'When the media server was first seen to have the title. Null while it is not seen there.';
+COMMENT ON COLUMN wishlist_items.available_sure IS
+    'Whether the media server has this very title: by Plex''s guid, by two ids, or by the only id that is known. '
+    'REMOVE_WHEN_AVAILABLE takes no other off a watchlist.';
 COMMENT ON COLUMN wishlist_items.added_at IS 'When the title was first stored here.';
 COMMENT ON COLUMN wishlist_items.dismissed_at IS
     'When the title was dismissed: it stays off the wishlist, whatever the watchlists say. Null if it is not.';

@@ -8,7 +8,7 @@ CREATE TABLE sync_state_changes (
     happened_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT sync_state_changes_pkey PRIMARY KEY (id),
     CONSTRAINT sync_state_changes_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE,
-    CONSTRAINT sync_state_changes_state_check CHECK (sync_state IN ('ok', 'held', 'token_rejected'))
+    CONSTRAINT sync_state_changes_state_check CHECK (sync_state IN ('ok', 'held', 'token_rejected', 'unread', 'read_again'))
 );
 
 CREATE INDEX sync_state_changes_user_idx ON sync_state_changes (user_id, id);
@@ -18,7 +18,7 @@ COMMENT ON TABLE sync_state_changes IS
     'other sync_state may pass by itself. A person without a row is ok.';
 COMMENT ON COLUMN sync_state_changes.id IS 'A number that grows with each change. Rows become visible in its order.';
 COMMENT ON COLUMN sync_state_changes.user_id IS 'The person, as plex_users.id.';
-COMMENT ON COLUMN sync_state_changes.sync_state IS 'ok, held or token_rejected, from then on.';
+COMMENT ON COLUMN sync_state_changes.sync_state IS 'From then on: ok, held, token_rejected, unread for a day, or read_again after a day or more.';
 COMMENT ON COLUMN sync_state_changes.sync_detail IS 'As plex_users.sync_detail at that moment.';
 COMMENT ON COLUMN sync_state_changes.happened_at IS 'When it changed.';
 
@@ -26,11 +26,23 @@ CREATE FUNCTION sync_state_changed() RETURNS trigger
     LANGUAGE plpgsql
 AS $$
 DECLARE
-    -- a new token is a new beginning
-    state CONSTANT text := CASE WHEN new.sync_state = 'never' THEN 'ok' ELSE new.sync_state END;
-    known CONSTANT text := (SELECT sync_state FROM sync_state_changes WHERE user_id = new.id ORDER BY id DESC LIMIT 1);
+    known CONSTANT text := coalesce(
+        (SELECT sync_state FROM sync_state_changes WHERE user_id = new.id ORDER BY id DESC LIMIT 1), 'ok');
+    was_well CONSTANT boolean := known IN ('ok', 'read_again');
+    lasting CONSTANT boolean := coalesce(old.last_success_at, new.created_at) <= now() - interval '1 day';
+    state CONSTANT text := CASE
+        WHEN new.sync_state = 'held' THEN 'held'
+        -- an incident at Plex refuses tokens, too: only a second refusal, 10 minutes after the first, is told
+        WHEN new.sync_state = 'token_rejected'
+         AND coalesce(new.token_refused_at <= now() - interval '10 minutes', true) THEN 'token_rejected'
+        WHEN new.sync_state = 'ok' AND (known = 'unread' OR lasting AND NOT was_well) THEN 'read_again'
+        -- a new token is a new beginning, and an account without a watchlist needs no notice
+        WHEN new.sync_state IN ('ok', 'no_watchlist') OR new.sync_state = 'never' AND known <> 'unread' THEN 'ok'
+        WHEN new.sync_state NOT IN ('never', 'token_rejected') AND lasting AND was_well THEN 'unread'
+        ELSE known
+    END;
 BEGIN
-    IF state <> coalesce(known, 'ok') THEN
+    IF state <> known AND NOT (state = 'ok' AND was_well) THEN
         -- The last advisory lock that any transaction takes. It makes ids become visible in their order, so a reader
         -- that has read up to one id has missed none before it.
         PERFORM pg_advisory_xact_lock(1464421200, 6);
@@ -45,7 +57,7 @@ COMMENT ON FUNCTION sync_state_changed() IS 'Trigger of plex_users: writes sync_
 
 CREATE TRIGGER sync_state_changed AFTER UPDATE OF sync_state ON plex_users
     FOR EACH ROW
-    WHEN (new.sync_state IN ('never', 'ok', 'held', 'token_rejected') AND new.sync_state <> old.sync_state)
+    WHEN (new.sync_state <> old.sync_state OR new.sync_state NOT IN ('never', 'ok', 'no_watchlist'))
     EXECUTE FUNCTION sync_state_changed();
 
 CREATE TABLE news_addresses (

@@ -38,6 +38,7 @@ def test_every_setting_is_read() -> None:
     found = config(**OPTIONAL)
 
     assert (found.sync_interval_hours, found.page_pause_seconds, found.plex_timeout_seconds) == (0.5, 0, 2.5)
+    assert found.plex_language == "pt-BR"
     assert (found.log_level, found.url_base, found.trusted_proxies) == ("DEBUG", "/wishes", 1)
     assert (found.plex_discover_url, found.plex_tv_url) == ("http://127.0.0.1:1234", "http://127.0.0.1:5678")
     assert (found.read_api_key, found.names) == ("read-key-0123456789", "hidden")
@@ -46,6 +47,16 @@ def test_every_setting_is_read() -> None:
     assert found.notify_urls == ("json://example.org/x", "ntfy://topic")
     assert (found.port, found.web_threads, found.web_workers) == (80, 8, 2)
     assert found.backup_dir == Path("/srv/wish list")
+
+
+@pytest.mark.parametrize("text", ["de", "en", "pt-BR", "zh-TW"])
+def test_language_may_have_a_country(text: str) -> None:
+    assert config(PLEX_LANGUAGE=text).plex_language == text
+
+
+@pytest.mark.parametrize("text", ["german", "DE", "de_DE", "de-de", "de-", "d", "de, en", "de;q=0.5", "12"])
+def test_anything_else_is_no_language(text: str) -> None:
+    assert faults(PLEX_LANGUAGE=text) == [f"PLEX_LANGUAGE must be a language like de or pt-BR, not {text!r}"]
 
 
 def test_every_fault_is_told_at_once_with_its_cure() -> None:
@@ -64,6 +75,7 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         ("PLEX_TV_URL", "ftp://x"): "must be an address like https://plex.tv",
         ("PLEX_PAGE_PAUSE_SECONDS", "-1"): "must be a number from 0 to 60, not '-1'",
         ("PLEX_TIMEOUT_SECONDS", "0"): "must be a number from 1 to 300, not '0'",
+        ("PLEX_LANGUAGE", "German"): "must be a language like de or pt-BR, not 'German'",
         ("PLEX_SERVER_URL", "nas"): "must be an address like http://192.168.1.10:32400",
         ("PLEX_SERVER_TOKEN", "a b"): "must have visible ASCII characters only",
         ("PLEX_COLLECTION", "a\nb"): "must be one line of at most 100 characters, not 'a\\nb'",

@@ -113,6 +113,12 @@ def _foreign_secret(text: str) -> str:
     return text
 
 
+def _language(text: str) -> str:
+    if not re.fullmatch("[a-z]{2}(-[A-Z]{2})?", text):
+        raise ValueError("must be a language like de or pt-BR")
+    return text
+
+
 def _line(text: str) -> str:
     if not text.isprintable() or len(text) > 100:
         raise ValueError("must be one line of at most 100 characters")
@@ -289,6 +295,12 @@ class Config:
     )
     plex_timeout_seconds: float = _setting(
         "PLEX_TIMEOUT_SECONDS", "How many seconds Plex may take to answer.", _number(1, 300), 20
+    )
+    plex_language: str = _setting(
+        "PLEX_LANGUAGE",
+        "The language of titles and summaries, like `de` or `pt-BR`. After a change all of them are read again.",
+        _language,
+        "en",
     )
     plex_server_url: str = _setting(
         "PLEX_SERVER_URL",

@@ -98,6 +98,12 @@ class TokenRejected(PlexError):
     state = "token_rejected"
 
 
+class NoWatchlist(PlexError):
+    """Plex accepts the token, but the account has no watchlist (403 of the list)."""
+
+    state = "no_watchlist"
+
+
 class RateLimited(PlexError):
     """Plex answered 429, or the cooldown after one is not over."""
 
@@ -114,6 +120,14 @@ class PlexChanged(PlexError):
     """Plex sent a reply that this version does not understand."""
 
     state = "plex_changed"
+
+
+class Miscounted(PlexChanged):
+    """Plex shows more or fewer rows than it counts. `memory` tells the next read that it did so before."""
+
+    def __init__(self, text: str, *, memory: str) -> None:
+        super().__init__(text)
+        self.memory = memory
 
 
 class TitleUnknown(PlexChanged):

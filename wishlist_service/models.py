@@ -29,18 +29,37 @@ class WatchlistEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Miscount:
+    """How many rows Plex counts and how many it shows, where these differ.
+
+    gap: both differences, to the total and to the sizes of the pages.
+    rows: a digest of the rows.
+    """
+
+    counted: int
+    shown: int
+    gap: str
+    rows: str
+
+    def __str__(self) -> str:
+        return f"Plex counts {self.counted} {'title' if self.counted == 1 else 'titles'} but shows {self.shown}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Watchlist:
     """A complete watchlist: `entries` sorted by uid, each once.
 
     etag: of page 1; None if the next read must be a full one.
     unreadable_keys: rating keys of rows that could not be read.
     unidentified: how many rows have no rating key.
+    miscount: set if Plex shows more or fewer rows than it counts.
     """
 
     entries: Sequence[WatchlistEntry]
     etag: str | None = None
     unreadable_keys: frozenset[str] = frozenset()
     unidentified: int = 0
+    miscount: Miscount | None = None
 
     @property
     def size(self) -> int:
@@ -126,6 +145,7 @@ class SyncUser:
     plex_uuid: str | None
     plex_username: str | None
     account_checked: bool
+    account_read_at: datetime
     sync_state: str
     sync_detail: str | None
     last_attempt_at: datetime | None
@@ -134,6 +154,9 @@ class SyncUser:
     list_size: int
     held_removals: str | None
     list_changes: int
+    miscount: str | None
+    odd_rows_since: datetime | None
+    missed: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,12 +172,16 @@ class Wisher:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What a complete read changes for one person. `held` is the sentence that says why removals wait."""
+    """What a complete read changes for one person. `held` is the sentence that says why removals wait.
+
+    missed: the titles that were missing while rows of the watchlist did not say which title they are.
+    """
 
     add: frozenset[str]
     remove: frozenset[str]
     held: str | None = None
     held_removals: str | None = None
+    missed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +191,7 @@ class UserResult:
     user_id: int
     name: str
     outcome: str
-    """changed, unchanged, held, or the sync_state of an error; skipped if the person was changed meanwhile."""
+    """changed, unchanged, held, no_watchlist, or the sync_state of an error; skipped if changed meanwhile."""
     detail: str | None = None
     titles: int = 0
     added: int = 0
@@ -175,8 +202,8 @@ class UserResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the person's watchlist was not read."""
-        return self.outcome not in ("changed", "unchanged", "held", "skipped")
+        """Whether the person's watchlist could not be read. An account without a watchlist has none to read."""
+        return self.outcome not in ("changed", "unchanged", "held", "skipped", "no_watchlist")
 
 
 @dataclass(frozen=True, kw_only=True)

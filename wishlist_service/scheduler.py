@@ -141,6 +141,8 @@ class Sidecar:
         """Use each token that was not used for a day, so that it does not expire."""
         until = time.monotonic() + PINGING_SECONDS
         while not self._stop.is_set() and time.monotonic() < until:
+            if db.ask(self._url, sync_users.is_anybody_due):  # reads come first
+                return
             claimed = db.ask(self._url, sync_users.claim_ping)
             if claimed is None:
                 return

@@ -41,6 +41,26 @@ def test_a_fresh_installation_has_no_faults_and_what_is_not_there_yet_is_noted(h
     assert [subject for mark, subject in marks(output) if mark == "note"] == ["token", "scheduler", "api"]
 
 
+def test_watchlist_that_was_not_read_for_a_day_is_an_error_and_none_at_all_is_a_note(household: Household) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+    household.add("Ben")
+    household.sync()
+    household.conn.execute(
+        "UPDATE plex_users SET sync_state = 'unreachable', sync_detail = 'Plex did not answer.' WHERE name = 'Ann'"
+    )
+    household.conn.execute(
+        "UPDATE plex_users SET sync_state = 'no_watchlist', sync_detail = 'It has none.', "
+        "last_success_at = now() - interval '9 days' WHERE name = 'Ben'"
+    )
+
+    fine = examine(settings_for(household))
+    household.conn.execute("UPDATE plex_users SET last_success_at = now() - interval '25 hours' WHERE name = 'Ann'")
+    late = examine(settings_for(household))
+
+    assert (fine[0], ("note", "list") in marks(fine[1])) == (0, True)
+    assert_only_error(late, Error.LIST_UNREAD, "Ann: unreachable. Plex did not answer.")
+
+
 def test_missing_settings_are_named_and_the_rest_is_still_checked(plex: FakePlex) -> None:
     status, output = examine(environment("", plex.url, API_KEY="short", TOKEN_ENCRYPTION_KEY=""))
 

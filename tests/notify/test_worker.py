@@ -204,12 +204,14 @@ def test_address_is_stored_nowhere_and_known_again_under_another_key(household: 
     assert SECRET not in str(stored)
 
 
-def refuse(household: Household, name: str) -> None:
-    """Plex no longer accepts the person's token, and a sync finds out."""
+def refuse(household: Household, name: str, *, times: int = 2) -> None:
+    """Plex no longer accepts the person's token, and so many syncs, 10 minutes apart, find out."""
     token = f"token-of-{name.lower()}-0123456789"
     household.plex.people[token].account_status = 401
     household.plex.people[token].always = status(401)
-    household.sync(user_id=household.user(name)["id"])
+    for _ in range(times):
+        household.conn.execute("UPDATE plex_users SET token_refused_at = token_refused_at - interval '10 minutes'")
+        household.sync(user_id=household.user(name)["id"])
 
 
 def accept(household: Household, name: str) -> None:
@@ -358,3 +360,114 @@ def test_what_is_so_before_an_upgrade_or_is_erased_is_not_told(
 
     assert webhook.messages == []
     assert household.conn.execute("SELECT FROM sync_state_changes").rowcount == 0
+
+
+def test_one_refusal_or_two_close_together_are_not_told(
+    household: Household, webhook: Receiver, teller: Teller
+) -> None:
+    household.add("Ann")
+    household.sync()
+    refuse(household, "Ann", times=1)
+    household.sync()
+    teller.look()
+    assert household.user("Ann")["sync_state"] == "token_rejected"
+    assert webhook.messages == []
+
+    accept(household, "Ann")
+    refuse(household, "Ann", times=1)
+    teller.look()
+    assert webhook.messages == []
+
+    refuse(household, "Ann", times=1)
+    teller.look()
+    assert [message["title"] for message in webhook.messages] == ["Ann's token is refused"]
+
+
+def a_day_passes(household: Household) -> None:
+    household.conn.execute("UPDATE plex_users SET last_success_at = last_success_at - interval '25 hours'")
+
+
+def fail(household: Household, name: str, code: int) -> None:
+    """A sync meets this status of the person's list."""
+    household.plex.people[f"token-of-{name.lower()}-0123456789"].always = status(code)
+    household.sync()
+
+
+@pytest.mark.parametrize("code", [500, 404])
+def test_list_that_could_not_be_read_for_a_day_is_told_once_and_once_more_when_that_is_over(
+    household: Household, webhook: Receiver, teller: Teller, code: int
+) -> None:
+    household.add("Ann", MANY)
+    household.sync()
+    fail(household, "Ann", code)
+    teller.look()
+    assert webhook.messages == []
+
+    a_day_passes(household)
+    for _ in range(2):
+        fail(household, "Ann", code)
+        teller.look()
+    fail(household, "Ann", 502)
+    teller.look()
+    assert [message["title"] for message in webhook.messages] == ["Ann's watchlist could not be read for a day"]
+    assert webhook.messages[0]["type"] == "warning"
+    assert f"HTTP {code}" in webhook.bodies[0]
+
+    accept(household, "Ann")
+    household.sync()
+    teller.look()
+    teller.look()
+    assert [message["title"] for message in webhook.messages[1:]] == ["Ann's watchlist is read again"]
+    assert (webhook.bodies[1], webhook.messages[1]["type"]) == ("Ann's watchlist is read again.", "info")
+
+
+def test_what_was_over_before_it_was_told_is_not_told(household: Household, webhook: Receiver, teller: Teller) -> None:
+    household.add("Ann", MANY)
+    household.sync()
+    a_day_passes(household)
+    fail(household, "Ann", 500)
+    accept(household, "Ann")
+
+    teller.look()
+
+    assert webhook.messages == []
+
+
+def test_refused_token_that_was_told_counts_as_told(household: Household, webhook: Receiver, teller: Teller) -> None:
+    household.add("Ann", MANY)
+    household.sync()
+    refuse(household, "Ann")
+    teller.look()
+    a_day_passes(household)
+    refuse(household, "Ann")
+    fail(household, "Ann", 500)
+    teller.look()
+    assert [message["title"] for message in webhook.messages] == ["Ann's token is refused"]
+
+    accept(household, "Ann")
+    teller.look()
+    assert [message["title"] for message in webhook.messages[1:]] == ["Ann's watchlist is read again"]
+
+
+def test_person_who_was_never_read_is_told_of_a_day_after_they_were_added(
+    household: Household, webhook: Receiver, teller: Teller
+) -> None:
+    household.add("Ann", MANY)
+    household.conn.execute("UPDATE plex_users SET created_at = now() - interval '25 hours'")
+    fail(household, "Ann", 500)
+
+    teller.look()
+
+    assert [message["title"] for message in webhook.messages] == ["Ann's watchlist could not be read for a day"]
+
+
+def test_account_without_a_watchlist_is_never_told(household: Household, webhook: Receiver, teller: Teller) -> None:
+    household.add("Ann", MANY)
+    household.sync()
+    a_day_passes(household)
+    fail(household, "Ann", 403)
+
+    teller.look()
+
+    assert household.user("Ann")["sync_state"] == "no_watchlist"
+    assert webhook.messages == []

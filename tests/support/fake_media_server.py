@@ -35,6 +35,8 @@ class Library:
     title: str
     rows: list[Row] = field(default_factory=list[Row])
     collections: dict[str, Collection] = field(default_factory=dict[str, Collection])
+    miscount: int = 0
+    """How much the total that pages claim is more than the truth."""
 
 
 class FakeMediaServer(FakePlex):
@@ -108,7 +110,8 @@ class FakeMediaServer(FakePlex):
         self.before_page(int(handler.asked.query.get("X-Plex-Container-Start", 0)))
         shown = handler.asked.query.get("includeGuids") == "1"
         rows = self.libraries[section].rows
-        _list(handler, [{name: value for name, value in row.items() if name != "Guid" or shown} for row in rows])
+        page = [{name: value for name, value in row.items() if name != "Guid" or shown} for row in rows]
+        _list(handler, page, miscount=self.libraries[section].miscount)
 
     def _collections(self, handler: Handler, section: str) -> None:
         found = self.libraries[section].collections.items()
@@ -149,13 +152,13 @@ def _keys(uri: str) -> list[str]:
     return uri.removeprefix(URI).split(",")
 
 
-def _list(handler: Handler, rows: list[dict[str, Any]]) -> None:
+def _list(handler: Handler, rows: list[dict[str, Any]], *, miscount: int = 0) -> None:
     query = handler.asked.query
     if "X-Plex-Container-Start" not in query or not 0 < int(query.get("X-Plex-Container-Size", 0)) <= 1000:
         return _page(handler, 400, "Bad Request")
     start = int(query["X-Plex-Container-Start"])
     page = rows[start : start + int(query["X-Plex-Container-Size"])]
-    container: Row = {"size": len(page), "totalSize": len(rows), "offset": start}
+    container: Row = {"size": len(page), "totalSize": len(rows) + miscount, "offset": start}
     return handler.send_json(200, {"MediaContainer": container | ({"Metadata": page} if page else {})})
 
 

@@ -51,6 +51,20 @@ def cut_off(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def unfinished(body: bytes, *, kind: str = "application/json", **headers: str) -> Callable[[Handler], None]:
+    """This is all of an answer that does not tell its length, as a server of HTTP/1.0 gives it."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n")
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        for name, value in {"Content-Type": kind, **named}.items():
+            handler.wfile.write(f"{name}: {value}\r\n".encode())
+        handler.wfile.write(b"\r\n" + body)
+        handler.close_connection = True
+
+    return answer
+
+
 def dripping(handler: Handler, code: int = 200, location: str = "") -> None:
     """The answer comes byte by byte, each well within the time-out, and never ends."""
     handler.send_response(code)

@@ -34,6 +34,7 @@ OPTIONAL = {
     "PLEX_TV_URL": "http://127.0.0.1:5678",
     "PLEX_PAGE_PAUSE_SECONDS": "0",
     "PLEX_TIMEOUT_SECONDS": "2.5",
+    "PLEX_LANGUAGE": "pt-BR",
     "PLEX_SERVER_URL": "http://192.168.1.10:32400/",
     "PLEX_SERVER_TOKEN": "short-token",
     "PLEX_COLLECTION": " Films ",

@@ -100,7 +100,91 @@ def test_odd_record_gives_what_makes_sense(household: Household, titles: Titles)
 
     assert (item(household, "Alpha")["summary"], item(household, "Alpha")["genres"]) == ("ok", ["Real"])
     assert (item(household, "Beta")["summary"], item(household, "Beta")["genres"]) == (None, [])
-    assert item(household, "Beta")["details_due_at"] is None
+    assert due_in(household, "Beta") < timedelta(days=1)
+
+
+COMPLETE = {"summary": "Told.", "genres": ("Drama",), "Guid": [{"id": "tmdb://22"}, {"id": "tvdb://33"}]}
+
+
+def days_pass(household: Household, days: int) -> None:
+    household.conn.execute(
+        "UPDATE wishlist_items SET first_asked_at = first_asked_at - %(days)s * interval '1 day', "
+        "details_due_at = details_due_at - %(days)s * interval '1 day'",
+        {"days": days},
+    )
+
+
+def test_title_of_which_everything_is_known_is_asked_about_no_more(household: Household, titles: Titles) -> None:
+    show = row("d", "Delta", media_type="show", Guid=[])
+    household.add("Ann", [ALPHA, show])
+    titles.tell(ALPHA, **COMPLETE)
+    titles.tell(show, **COMPLETE)
+    household.sync()
+
+    look(household)
+
+    assert item(household, "Alpha")["details_due_at"] is item(household, "Delta")["details_due_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("lacks", "media_type"),
+    [
+        ({"summary": None}, "movie"),
+        ({"genres": ()}, "movie"),
+        ({"originallyAvailableAt": None}, "movie"),
+        ({"Guid": [{"id": "imdb://tt1"}, {"id": "tvdb://33"}]}, "movie"),
+        ({"Guid": [{"id": "imdb://tt1"}, {"id": "tmdb://22"}]}, "show"),
+    ],
+    ids=["summary", "genres", "date", "tmdb", "tvdb"],
+)
+def test_title_of_which_something_is_missing_is_asked_about_after_1_3_7_14_and_30_days_then_monthly(
+    household: Household, titles: Titles, lacks: dict[str, Any], media_type: str
+) -> None:
+    late = row("e", "Late", media_type=media_type, Guid=[]) | {
+        name: None for name in lacks if name == "originallyAvailableAt"
+    }
+    household.add("Ann", [late])
+    titles.tell(late, **COMPLETE | {name: value for name, value in lacks.items() if name != "originallyAvailableAt"})
+    household.sync()
+    look(household)
+
+    waits: list[int] = []
+    for _ in range(8):
+        wait = round(due_in(household, "Late") / timedelta(days=1))
+        waits.append(wait)
+        days_pass(household, wait)
+        look(household)
+
+    assert waits == [1, 2, 4, 7, 16, 30, 30, 30]
+    assert len(titles.asked()) == 9
+
+
+def test_what_plex_knows_later_is_told_later(household: Household, titles: Titles) -> None:
+    household.add("Ann", [ALPHA])
+    titles.tell(ALPHA)
+    household.sync()
+    look(household)
+    titles.tell(ALPHA, **COMPLETE)
+    days_pass(household, 1)
+
+    look(household)
+
+    assert item(household, "Alpha")["summary"] == "Told."
+    assert item(household, "Alpha")["details_due_at"] is None
+
+
+def test_title_that_nobody_wants_any_more_is_asked_about_no_more(household: Household, titles: Titles) -> None:
+    ann = household.add("Ann", [ALPHA])
+    titles.tell(ALPHA)
+    household.sync()
+    look(household)
+    ann.rows = []
+    household.sync()
+    days_pass(household, 40)
+
+    look(household)
+
+    assert len(titles.asked()) == 1
 
 
 def test_title_that_plex_does_not_know_is_asked_about_again_days_later(household: Household, titles: Titles) -> None:
@@ -110,10 +194,10 @@ def test_title_that_plex_does_not_know_is_asked_about_again_days_later(household
 
     look(household, times=2)
 
-    assert timedelta(days=2.9) < due_in(household, "Alpha") < timedelta(days=3)
+    assert timedelta(hours=23) < due_in(household, "Alpha") < timedelta(days=1)
     assert item(household, "Beta")["summary"] == "Told."
     titles.tell(ALPHA, summary="At last.")
-    household.conn.execute("UPDATE wishlist_items SET details_due_at = details_due_at - interval '3 days'")
+    household.conn.execute("UPDATE wishlist_items SET details_due_at = now() WHERE title = 'Alpha'")
     look(household)
     assert item(household, "Alpha")["summary"] == "At last."
     assert len(titles.asked()) == 3

@@ -1,5 +1,6 @@
 """A failed read says why, disturbs nobody else and loses nothing; a list that shrinks too much is held."""
 
+import gzip
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +11,14 @@ import pytest
 
 from tests.support.fake_plex import Handler, row
 from tests.support.household import Household, make_plex_client
-from tests.support.plex_faults import cut_off, dripping, reset, retry_at, silent, status
+from tests.support.plex_faults import cut_off, dripping, reset, retry_at, silent, status, unfinished
+from wishlist_service.queries import sync_users
+from wishlist_service.sync import claims
 from wishlist_service.tokens import TokenCipher
 
 Fault = Callable[[Handler], None]
+
+PACKED = gzip.compress(b'{"MediaContainer": {"totalSize": 0, "size": 0, "title": "A list of nothing at all"}}')
 
 TITLES = [row(f"{n:x}", f"Film {n:02}") for n in range(1, 8)]
 
@@ -32,7 +37,20 @@ def a_synced_person(household: Household) -> Any:
         (status(503), "unreachable", "HTTP 503"),
         (status(520), "unreachable", "HTTP 520"),
         (reset, "unreachable", "connection failed"),
-        (cut_off, "unreachable", "connection failed"),
+        (cut_off, "unreachable", "cut short"),
+        (unfinished(b'{"MediaContainer": {"totalSize": 0, "title": "{}}}'), "unreachable", "cut short"),
+        (unfinished(b'{"MediaContainer": {"totalSize": 0, "size": 0}'), "unreachable", "cut short"),
+        (unfinished(b""), "unreachable", "cut short"),
+        (unfinished(b'<MediaContainer totalSize="0" siz', kind="application/xml"), "unreachable", "cut short"),
+        (unfinished(b'<MediaContainer totalSize="0">', kind="application/xml"), "unreachable", "cut short"),
+        (unfinished(PACKED[: len(PACKED) // 2], Content_Encoding="gzip"), "unreachable", "cut short"),
+        (
+            status(200, body=PACKED[: len(PACKED) // 2], kind="application/json", Content_Encoding="gzip"),
+            "unreachable",
+            "cut short",
+        ),
+        (unfinished(b"<html>Please log", kind="text/html"), "plex_changed", "not JSON"),
+        (unfinished(b"Please log in"), "plex_changed", "not JSON"),
         (status(404, body=b'{"Error": {}}', kind="application/json"), "plex_changed", "HTTP 404"),
         (status(400), "plex_changed", "HTTP 400"),
         (status(302, Location="https://example.test/"), "plex_changed", "HTTP 302"),
@@ -61,7 +79,9 @@ def a_synced_person(household: Household) -> Any:
             "totalSize",
         ),
         (status(401, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
-        (status(403, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
+        (status(402, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
+        (status(422, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
+        (status(498, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
     ],
 )
 def test_failed_read_removes_nothing_and_says_why(household: Household, fault: Fault, state: str, words: str) -> None:
@@ -125,27 +145,131 @@ def test_person_whose_merge_fails_unexpectedly_disturbs_nobody_else(household: H
     assert (household.titles("Ann"), household.titles("Ben")) == ([], ["Beta"])
 
 
-def test_dead_token_is_rejected_then_left_alone_for_a_day_unless_asked_for(household: Household) -> None:
-    ann = a_synced_person(household)
-    dead = household.plex.people.pop(next(iter(household.plex.people)))
-    household.sync()
-    assert household.user("Ann")["sync_state"] == "token_rejected"
-    household.plex.asked.clear()
-    attempt_at = household.user("Ann")["last_attempt_at"]
+@pytest.mark.parametrize("fault", [cut_off, unfinished(b'{"MediaContainer": {')], ids=["length", "no length"])
+def test_answer_that_was_cut_short_is_asked_for_again(household: Household, fault: Fault) -> None:
+    household.add("Ann", TITLES).list_faults.extend([fault] * 2)
 
-    again = household.sync()
-
-    assert household.plex.asked == []
-    assert household.user("Ann")["last_attempt_at"] == attempt_at
-    assert [error["state"] for error in again.errors] == ["token_rejected"]
-    household.sync(user_id=household.user("Ann")["id"])
-    assert household.plex.asked
-    household.plex.asked.clear()
-    household.conn.execute("UPDATE plex_users SET last_attempt_at = now() - interval '1 day'")
-    household.sync()
-    assert household.plex.asked
+    assert household.sync().status == "succeeded"
     assert len(household.titles("Ann")) == 7
-    assert ann is dead
+
+
+@pytest.mark.parametrize("account", [401, 498])
+@pytest.mark.parametrize("refusal", [400, 401, 402, 403, 422, 498])
+def test_refused_list_is_a_refused_token_if_the_account_is_refused_too(
+    household: Household, refusal: int, account: int
+) -> None:
+    ann = a_synced_person(household)
+    ann.always = status(refusal, body=b'{"errors": [{"code": 1111, "message": "No", "status": 0}]}')
+    ann.account_status = account
+
+    run = household.sync()
+
+    assert (run.status, household.user("Ann")["sync_state"]) == ("failed", "token_rejected")
+    assert "no longer accepts this token" in household.user("Ann")["sync_detail"]
+    assert len(household.titles("Ann")) == 7
+
+
+def a_person_without_a_watchlist(household: Household) -> Any:
+    ann = a_synced_person(household)
+    ann.always = status(403, body=b"{}", kind="application/json")
+    household.conn.execute("UPDATE plex_users SET list_etag = NULL")
+    return ann
+
+
+def test_account_without_a_watchlist_fails_no_run(household: Household) -> None:
+    a_person_without_a_watchlist(household)
+
+    run = household.sync()
+
+    user = household.user("Ann")
+    assert (run.status, run.errors, user["sync_state"]) == ("succeeded", [], "no_watchlist")
+    assert user["sync_detail"] == ("This account has no watchlist: Discover is turned off, as for managed profiles.")
+    assert len(household.titles("Ann")) == 7
+    summary = household.conn.execute("SELECT count(*) AS n FROM sync_state_changes").fetchone()
+    assert summary == {"n": 0}
+
+
+def test_account_without_a_watchlist_is_asked_again_at_the_next_full_read(household: Household) -> None:
+    ann = a_person_without_a_watchlist(household)
+
+    household.sync()
+
+    user = household.user("Ann")
+    assert user["next_sync_at"] - user["last_attempt_at"] == timedelta(days=1)
+    ann.always, ann.rows = None, TITLES[:6]
+    household.sync()
+    assert (household.user("Ann")["sync_state"], len(household.titles("Ann"))) == ("ok", 6)
+
+
+def due_in(household: Household) -> timedelta:
+    user = household.user("Ann")
+    return user["next_sync_at"] - user["last_attempt_at"]
+
+
+def later(household: Household, minutes: int) -> None:
+    household.conn.execute(
+        "UPDATE plex_users SET token_refused_at = token_refused_at - %s * interval '1 minute'", [minutes]
+    )
+
+
+@pytest.mark.parametrize("hours", [0.01, 6, 8760])
+def test_refused_token_is_tried_after_10_minutes_and_then_once_a_day(household: Household, hours: float) -> None:
+    household.config = replace(household.config, sync_interval_hours=hours)
+    ann = a_synced_person(household)
+    ann.always, ann.account_status = status(401), 401
+
+    household.sync()
+    assert (household.user("Ann")["sync_state"], due_in(household)) == ("token_rejected", timedelta(minutes=10))
+    later(household, minutes=4)
+    household.sync()
+    user = household.user("Ann")
+    assert user["next_sync_at"] - user["token_refused_at"] == timedelta(minutes=10)
+    for _ in range(2):
+        later(household, minutes=10)
+        household.sync()
+        assert due_in(household) == timedelta(days=1)
+    assert len(household.titles("Ann")) == 7
+
+    ann.always, ann.account_status, ann.rows = None, 200, TITLES
+    assert household.sync().status == "succeeded"
+    assert household.user("Ann")["token_refused_at"] is None
+
+
+def test_sync_that_is_started_by_hand_always_asks(household: Household) -> None:
+    ann = a_synced_person(household)
+    ann.always, ann.account_status = status(401), 401
+
+    for _ in range(3):
+        household.plex.asked.clear()
+        assert household.sync().errors[0]["state"] == "token_rejected"
+        assert household.plex.asked
+
+
+def test_scheduled_run_takes_no_refused_token_along_that_is_due_a_little_later(household: Household) -> None:
+    ann = a_synced_person(household)
+    household.add("Ben", TITLES)
+    ann.always, ann.account_status = status(401), 401
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET next_sync_at = now() WHERE name = 'Ben'")
+    household.conn.execute("UPDATE plex_users SET next_sync_at = now() + interval '1 minute' WHERE name = 'Ann'")
+
+    claimed = claims.claim_due(household.config)
+
+    assert claimed is not None
+    with claimed.conn:
+        assert [user.name for user in claimed.people] == ["Ben"]
+
+
+def test_longer_waits_of_refused_tokens_are_not_brought_forward(household: Household) -> None:
+    ann = a_synced_person(household)
+    ann.always, ann.account_status = status(401), 401
+    household.sync()
+    later(household, minutes=10)
+    household.sync()
+
+    moved = sync_users.bring_forward(household.conn, interval=timedelta(hours=6))
+
+    assert (moved, due_in(household)) == (0, timedelta(days=1))
 
 
 def test_refused_list_is_not_taken_for_a_dead_token_while_the_account_cannot_be_asked(household: Household) -> None:

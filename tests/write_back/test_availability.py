@@ -16,6 +16,7 @@ from tests.support.fake_plex import Handler, row
 from tests.support.household import Household
 from tests.support.media_servers import (
     ABSENT,
+    ELSEWHERE,
     EVERYTHING_BUT,
     PLAIN,
     SHOW,
@@ -56,6 +57,125 @@ def test_titles_are_found_by_guid_and_by_external_ids_of_their_type(
     look(wishful, server)
 
     assert available(wishful) == EVERYTHING_BUT
+
+
+AGENTS = [
+    ("movie", "imdb://tt0700001", "imdb://tt0700001"),
+    ("movie", "themoviedb://700002", "tmdb://700002"),
+    ("movie", "themoviedb://tt0700003", "imdb://tt0700003"),
+    ("movie", "xbmcnfo://700004", "tmdb://700004"),
+    ("movie", "xbmcnfo://tt0700005", "imdb://tt0700005"),
+    ("movie", "hama://tmdb-700006", "tmdb://700006"),
+    ("movie", "hama://imdb-tt0700007", "imdb://tt0700007"),
+    ("movie", "hama://tt0700008", "imdb://tt0700008"),
+    ("show", "thetvdb://700009", "tvdb://700009"),
+    ("show", "thetvdbdvdorder://700010", "tvdb://700010"),
+    ("show", "hama://tvdb-700011", "tvdb://700011"),
+    ("show", "xbmcnfotv://700012", "tvdb://700012"),
+    ("show", "xbmcnfotv://tt0700013", "imdb://tt0700013"),
+]
+
+
+@pytest.mark.parametrize("query", ["", "?lang=en"])
+def test_guids_of_the_usual_agents_are_understood(household: Household, query: str) -> None:
+    wanted = [
+        row(f"{number:x}", f"Title {number:02}", media_type=media_type, Guid=[{"id": known}])
+        for number, (media_type, _, known) in enumerate(AGENTS, start=1)
+    ]
+    household.add("Ann", wanted)
+    household.sync()
+    with running() as server:
+        libraries = {"movie": server.library("movie", "Films"), "show": server.library("show", "Shows")}
+        for media_type, guid, _ in AGENTS:
+            server.add_title(libraries[media_type], f"com.plexapp.agents.{guid}{query}")
+
+        look(household, server)
+
+    assert available(household) == {title["title"]: True for title in wanted}
+
+
+@pytest.mark.parametrize(
+    "guid", ["hama://700001", "hama://anidb-700001", "imdb://700001", "localmedia://700001", "thetvdb://tmdb-700001"]
+)
+def test_number_that_an_agent_does_not_name_is_no_id(household: Household, guid: str) -> None:
+    household.add("Ann", [row("1", "Alpha", Guid=[{"id": "tmdb://700001"}, {"id": "tvdb://700001"}])])
+    household.sync()
+    with running() as server:
+        server.add_title(server.library("movie", "Films"), f"com.plexapp.agents.{guid}")
+
+        look(household, server)
+
+    assert available(household) == {"Alpha": False}
+
+
+OWN = "plex://movie/000000000000000000000001"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "is_available", "leaves"),
+    [
+        # the same plex:// decides, whatever the others say
+        (["imdb://tt0700001", "tmdb://700001"], [OWN, "imdb://tt0700002", "tmdb://700002"], True, True),
+        ([], [OWN], True, True),
+        # an id that differs outweighs one that agrees
+        (["imdb://tt0700001", "tmdb://700001"], [ELSEWHERE, "imdb://tt0700001", "tmdb://700002"], False, False),
+        (["imdb://tt0700001", "tmdb://700001"], ["local://3", "imdb://tt0700009", "tmdb://700001"], False, False),
+        # a different plex:// alone does not
+        (["imdb://tt0700001", "tmdb://700001"], [ELSEWHERE, "imdb://tt0700001", "tmdb://700001"], True, True),
+        # one agreeing id is enough to show it, and to take it off only if the title has no other
+        (["imdb://tt0700001", "tmdb://700001"], [ELSEWHERE, "imdb://tt0700001"], True, False),
+        (["imdb://tt0700001"], [ELSEWHERE, "imdb://tt0700001", "tmdb://700001", "tvdb://7"], True, True),
+        (["imdb://tt0700001"], [ELSEWHERE], False, False),
+    ],
+)
+def test_one_id_tells_that_it_is_there_and_more_that_it_may_leave_the_watchlist(
+    household: Household, wanted: list[str], there: list[str], is_available: bool, leaves: bool
+) -> None:
+    actions = Actions(household.plex)
+    household.add("Ann", [row("1", "Alpha", Guid=[{"id": known} for known in wanted])])
+    household.sync()
+    with running() as server:
+        server.add_title(server.library("movie", "Films"), there[0], *there[1:])
+        look(household, server)
+        days_pass(household)
+
+        look(household, server, remove_when_available=True)
+
+    assert available(household) == {"Alpha": is_available}
+    assert bool(actions.done) == leaves
+
+
+@pytest.mark.parametrize(("titles", "miscount"), [(121, 1), (121, -1), (100, -1), (0, 1), (40, -1)])
+def test_library_whose_total_is_wrong_by_a_row_is_read(household: Household, titles: int, miscount: int) -> None:
+    household.add("Ann", [row("1", "Alpha", Guid=[])])
+    household.sync()
+    with running() as server:
+        films = server.library("movie", "Films")
+        for number in range(titles):
+            server.add_title(films, f"local://{number}")
+        server.add_title(films, OWN)
+        films.miscount = miscount
+
+        look(household, server)
+
+    assert available(household) == {"Alpha": True}
+
+
+def test_library_whose_rows_differ_between_two_reads_of_a_wrong_total_changes_nothing(
+    wishful: Household, server: FakeMediaServer
+) -> None:
+    films = server.libraries["1"]
+    films.miscount = 1
+
+    def swap(start: int) -> None:
+        if start == 0:
+            films.rows.append(films.rows.pop(0))
+
+    server.before_page = swap
+
+    look(wishful, server)
+
+    assert set(available(wishful).values()) == {None}
 
 
 def test_list_shows_and_filters_what_is_there(api: FlaskClient, wishful: Household, server: FakeMediaServer) -> None:

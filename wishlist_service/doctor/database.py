@@ -1,5 +1,6 @@
 """The doctor's checks of the database: the server, the migrations, and the syncs that are due."""
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -9,14 +10,17 @@ from psycopg import OperationalError
 from wishlist_service import db
 from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import DatabaseRefused
-from wishlist_service.models import Server
+from wishlist_service.models import PlexUser, Server, SyncRun
 from wishlist_service.process.deadline import within
-from wishlist_service.queries import server, sync_runs
+from wishlist_service.queries import server, sync_runs, users
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 
 OLDEST_VERSION: Final = 15
 _ANSWER_SECONDS: Final = 15
 _LATE: Final = timedelta(minutes=10)
+_LASTING: Final = timedelta(days=1)
+_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account")
+"""Read, not tried yet, or what check_tokens() tells."""
 
 
 def check_server(database_url: str, *, oldest: int = OLDEST_VERSION) -> list[Result]:
@@ -59,16 +63,31 @@ def check_migrations(database_url: str, *, directory: Path = SQL_DIRECTORY) -> l
 
 
 def check_scheduler(database_url: str) -> list[Result]:
-    """Check that no sync is overdue."""
+    """Check that no sync is overdue, and that each person's watchlist was read within a day."""
     with db.connect(database_url, role="doctor") as conn:
         due = sync_runs.find_next_run(conn)
         running = sync_runs.find_running_run(conn)
+        people = users.list_users(conn, active=True, limit=1_000_000, offset=0)
+    return [_check_due(due, running), *_check_lists(people)]
+
+
+def _check_due(due: datetime | None, running: SyncRun | None) -> Result:
     if running:
-        return [Result("scheduler", f"Sync {running.id} is running.")]
+        return Result("scheduler", f"Sync {running.id} is running.")
     if due is None:
-        return [Result("scheduler", "There are no people to sync yet.", mark="note")]
+        return Result("scheduler", "There are no people to sync yet.", mark="note")
     left = due - datetime.now(UTC)
     if left < -_LATE:
-        return [Result("scheduler", f"The sync due at {due:%Y-%m-%d %H:%M} UTC did not start.", Error.SCHEDULER)]
+        return Result("scheduler", f"The sync due at {due:%Y-%m-%d %H:%M} UTC did not start.", Error.SCHEDULER)
     minutes = max(0, round(left.total_seconds() / 60))
-    return [Result("scheduler", f"The next sync is due in {minutes // 60} h {minutes % 60} min.")]
+    return Result("scheduler", f"The next sync is due in {minutes // 60} h {minutes % 60} min.")
+
+
+def _check_lists(people: Sequence[PlexUser]) -> Iterator[Result]:
+    for person in people:
+        text = f"{person.name}: {person.sync_state}. {person.sync_detail}"
+        read_at = person.last_success_at or person.created_at
+        if person.sync_state == "no_watchlist":
+            yield Result("list", text, mark="note")
+        elif person.sync_state not in _NOT_ABOUT_LISTS and datetime.now(UTC) - read_at >= _LASTING:
+            yield Result("list", text, Error.LIST_UNREAD)

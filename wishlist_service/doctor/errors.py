@@ -56,6 +56,10 @@ class Error(Enum):
         "The scheduler is not running",
         "Start it: python -m wishlist_service.scheduler, or docker compose up -d scheduler.",
     )
+    LIST_UNREAD = (
+        "A watchlist was not read for a day",
+        "Look up the state that the line names; most states pass by themselves, others say what to do.",
+    )
     DISK = ("The disk is nearly full", "Make room: PostgreSQL stops writing when its disk is full.")
     BROKEN_OFF = ("A check broke off", "If the page named here does not help, report it with these lines.")
 

@@ -11,6 +11,14 @@ MAXIMUM_TITLES: Final = 20  # shared by all people; with more people than that, 
 MAXIMUM_LENGTH: Final = 80  # of a title
 
 
+_TITLES: Final = {
+    "token_rejected": "token is refused",
+    "held": "watchlist is held",
+    "unread": "watchlist could not be read for a day",
+    "read_again": "watchlist is read again",
+}
+
+
 def compose(
     wishes: Sequence[NewWish], errors: Sequence[ListError], sign_ins: Mapping[int, SignIn], total: int
 ) -> Message:
@@ -22,15 +30,18 @@ def compose(
     parts = [_error(error, sign_ins.get(error.change_id)) for error in errors]
     if wishes:
         parts.append(_digest(wishes, total))
-    return Message(title=_title(wishes, errors), body="\n\n".join(parts), urgent=bool(errors))
+    return Message(
+        title=_title(wishes, errors),
+        body="\n\n".join(parts),
+        urgent=any(error.sync_state != "read_again" for error in errors),
+    )
 
 
 def _title(wishes: Sequence[NewWish], errors: Sequence[ListError]) -> str:
     if len(errors) > 1:
         return f"{len(errors)} Plex watchlists need attention"
     if errors:
-        what = "token is refused" if errors[0].sync_state == "token_rejected" else "watchlist is held"
-        return f"{errors[0].name}'s {what}"
+        return f"{errors[0].name}'s {_TITLES[errors[0].sync_state]}"
     return "1 new wish" if len(wishes) == 1 else f"{len(wishes)} new wishes"
 
 
@@ -59,6 +70,10 @@ def _named(wish: NewWish) -> str:
 def _error(error: ListError, sign_in: SignIn | None) -> str:
     if error.sync_state == "held":
         return f"{error.name}'s watchlist is held. {error.sync_detail or ''}".rstrip()
+    if error.sync_state == "unread":
+        return f"{error.name}'s watchlist could not be read for a day. {error.sync_detail or ''}".rstrip()
+    if error.sync_state == "read_again":
+        return f"{error.name}'s watchlist is read again."
     refused = f"Plex no longer accepts {error.name}'s token, so their watchlist is not read. Their wishes stay."
     new_link = f"POST /api/users/{error.user_id}/link (docs/api.md, 'Renew a token by link')."
     if sign_in is None:

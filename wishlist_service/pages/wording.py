@@ -32,8 +32,14 @@ STATES: Final = {
     ),
     "held": State(
         "Waiting for a second read",
-        "Many titles vanished from their list at once, so nothing was removed here yet. If they meant to remove them, "
-        "do nothing: the next read confirms it. Otherwise check the list on plex.tv.",
+        "Titles vanished from their list in a way that is not certain yet, so they stay here. If they meant to remove "
+        "them, do nothing: they go within a day. Otherwise check the list on plex.tv.",
+        "waiting",
+    ),
+    "no_watchlist": State(
+        "No watchlist",
+        "This account has no watchlist: Discover is turned off at Plex, as for managed profiles. If it is turned on, "
+        "the list is read within a day.",
         "waiting",
     ),
     "rate_limited": State(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wishlist_service.config import Config
-from wishlist_service.errors import PlexChanged, TitleUnknown, TokenRejected, Unreachable
+from wishlist_service.errors import Miscounted, NoWatchlist, PlexChanged, TitleUnknown, TokenRejected, Unreachable
 from wishlist_service.models import PlexAccount, Watchlist
 from wishlist_service.plex.http import TRIES, PlexHttp, Reply
 from wishlist_service.plex.rows import clean_text
@@ -23,6 +23,7 @@ PAGE_SIZE: Final = 100  # for more Plex answers 400
 LIST_PATH: Final = "/library/sections/watchlist/all"
 REMOVE_PATH: Final = "/actions/removeFromWatchlist"
 USER_PATH: Final = "/api/v2/user"
+_REFUSALS: Final = (400, 401, 402, 403, 422, 498)  # by any of these Plex may mean the token
 
 Progress = Callable[[int, int], None]
 
@@ -41,9 +42,13 @@ class PlexClient:
         self._stop = stop
         self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, retry_seconds=retry_seconds)
 
-    def watchlist(self, token: str, *, etag: str | None = None, progress: Progress | None = None) -> Watchlist | None:
+    def watchlist(
+        self, token: str, *, etag: str | None = None, miscount: str | None = None, progress: Progress | None = None
+    ) -> Watchlist | None:
         """Return the person's whole watchlist; None if it is still that of `etag`. Raises a PlexError.
 
+        miscount: what the read before left: the `memory` of Miscounted, or the gap of the list that was returned.
+        A list of which Plex shows more or fewer rows than it counts is returned only if the read before was the same.
         progress: called with (rows read, rows in all) after each page.
         """
         try:
@@ -52,11 +57,19 @@ class PlexClient:
             logger.info("watchlist changed while it was read, reading again reason=%s", change)
             known_twice = change.twice
         try:
-            return self._read_list(token, etag=None, progress=progress, known_twice=known_twice)
+            read = self._read_list(token, etag=None, progress=progress, known_twice=known_twice, miscounting=True)
         except ListChanged as change:
             raise PlexChanged(
                 f"The watchlist changed during two reads ({change}). Nothing was changed; the next sync tries again."
             ) from change
+        found = read.miscount if read else None
+        if found and miscount not in (found.gap, f"{found.gap} {found.rows}"):
+            raise Miscounted(
+                f"The watchlist changed during two reads ({found}). "
+                "Nothing was changed. If the next read shows the same, new titles are added.",
+                memory=f"{found.gap} {found.rows}",
+            )
+        return read
 
     def account(self, token: str, *, tries: int = TRIES) -> PlexAccount:
         """Return the account of the token. Raises TokenRejected if Plex says it is invalid, or another PlexError."""
@@ -77,11 +90,11 @@ class PlexClient:
         """Remove the title from the person's watchlist, if it is there. Raises a PlexError."""
         query = {"ratingKey": uid.rpartition("/")[2]}
         reply = self._http.ask("PUT", self._remove_url, headers={"X-Plex-Token": token}, query=query, tries=tries)
-        if reply.status in (401, 403):
-            self._explain_refusal(token, reply.status, tries=tries)
         # any other 404 is about the path, for example because Plex moved its watchlists
         if reply.status == 404 and b"MetadataItem" in reply.body:
             raise TitleUnknown("Plex no longer knows this title, so it cannot be taken off the watchlist.")
+        if reply.status in _REFUSALS:
+            self._explain_refusal(token, reply.status, tries=tries)
         # decoded, since the login page of a network answers 200, too
         _expect_ok(reply, "confirming the removal").decoded()
 
@@ -94,9 +107,15 @@ class PlexClient:
         return self._http.counts()
 
     def _read_list(
-        self, token: str, *, etag: str | None, progress: Progress | None, known_twice: frozenset[str]
+        self,
+        token: str,
+        *,
+        etag: str | None,
+        progress: Progress | None,
+        known_twice: frozenset[str],
+        miscounting: bool = False,
     ) -> Watchlist | None:
-        reader = PageReader()
+        reader = PageReader(miscounting=miscounting)
         while not reader.complete:
             if reader.received:
                 self._stop.wait(self._page_pause_seconds)
@@ -116,7 +135,7 @@ class PlexClient:
             "X-Plex-Container-Size": str(PAGE_SIZE),
         }
         reply = self._http.get(self._list_url, token, query=query, etag=etag)
-        if reply.status in (401, 403):
+        if reply.status in _REFUSALS:
             self._explain_refusal(token, reply.status)
         return reply
 
@@ -129,6 +148,8 @@ class PlexClient:
                 f"Plex refused the watchlist (HTTP {status}) and did not say whether the token is valid. "
                 "Nothing was changed; the next sync tries again."
             ) from error
+        if status == 403:
+            raise NoWatchlist("This account has no watchlist: Discover is turned off, as for managed profiles.")
         raise PlexChanged(
             f"Plex accepts the token but refuses the watchlist (HTTP {status}). "
             "Nothing was changed; look for a newer version of this service."

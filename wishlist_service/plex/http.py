@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -39,6 +39,10 @@ _SESSIONS_OF_A_THREAD: Final = 4
 _LONGEST_COOLDOWN_SECONDS: Final = 3600.0
 _COOLDOWN_WITHOUT_HEADER_SECONDS: Final = 60.0
 _WAITED_OUT_SECONDS: Final = 10.0
+_CUT_SHORT: Final = "cut short"
+_JSON_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*\\?"?', re.DOTALL)  # or what there is of it
+# expat's codes for: no element found, unclosed token, partial character, unclosed CDATA section
+_XML_ENDED_EARLY: Final = (3, 5, 6, 20)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,24 @@ class Reply:
 
     def decoded(self) -> Any:
         """Return the body from JSON, or from XML in the same shape. Raises PlexChanged if it is neither."""
+        return self._decoded
+
+    def ends_early(self) -> bool:
+        """Return whether the body is only the beginning of JSON or XML."""
+        if "html" in self.content_type:
+            return False
+        try:
+            self.decoded()
+        except PlexChanged as error:
+            if isinstance(error.__cause__, ElementTree.ParseError):
+                return error.__cause__.code in _XML_ENDED_EARLY
+            text = _JSON_STRING.sub(b"", self.body.strip())
+            unclosed = text.count(b"{") + text.count(b"[") - text.count(b"}") - text.count(b"]")
+            return not text or (text[:1] in b"{[" and unclosed > 0)
+        return False
+
+    @cached_property
+    def _decoded(self) -> Any:
         try:
             if "html" in self.content_type:
                 raise ValueError("an HTML page")
@@ -65,6 +87,10 @@ class Reply:
                 f"Plex sent a reply that is not JSON ({what}, {len(self.body)} bytes). Nothing was changed. "
                 "Look for a login page of this network, or for a newer version of this service."
             ) from error
+
+
+class _CutShort(requests.ConnectionError):
+    """The body ended before it was complete."""
 
 
 class _Session(requests.Session):
@@ -138,6 +164,8 @@ class PlexHttp:
             "User-Agent": f"PlexWishlistService/{__version__}",
             "X-Plex-Product": PRODUCT,
             "X-Plex-Client-Identifier": client_identifier,
+            "X-Plex-Language": config.plex_language,
+            "Accept-Language": config.plex_language,
         }
         self._stop = stop
         self._retry_seconds = retry_seconds
@@ -198,6 +226,11 @@ class PlexHttp:
         kept = "Nothing was changed; the next sync tries again."
         if reason.startswith("HTTP"):
             raise Unreachable(f"Plex has an error ({reason}). {kept}")
+        if reason == _CUT_SHORT:
+            raise Unreachable(
+                f"The answer of Plex was cut short. {kept} "
+                "If this lasts, check the proxies and filters between this machine and Plex."
+            )
         raise Unreachable(
             f"Plex did not answer ({reason}). {kept} "
             "If it happens again, check the internet connection and the name resolution of this machine."
@@ -226,18 +259,27 @@ class PlexHttp:
             stream=True,
         ) as response:
             body = bytearray()
-            # iter_content() would wait until a piece is full, even if it arrives slowly
-            while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
-                body += piece
-                if time.monotonic() > deadline or len(body) > _MOST_BYTES:
-                    raise requests.Timeout("The body is too slow or too long.")
-            return Reply(
+            try:
+                # iter_content() would wait until a piece is full, however slowly it comes
+                while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+                    body += piece
+                    if time.monotonic() > deadline or len(body) > _MOST_BYTES:
+                        raise requests.Timeout("The body is too slow or too long.")
+            except body_errors.ProtocolError as error:
+                raise _CutShort from error
+            reply = Reply(
                 status=response.status_code,
                 etag=response.headers.get("ETag"),
                 retry_after=response.headers.get("Retry-After"),
                 content_type=response.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
                 body=bytes(body),
             )
+            # urllib3 checks the length, but not every reply tells it, and it does not cover the packed contents
+            length_told = response.headers.keys() & {"Content-Length", "Transfer-Encoding"}
+            length_checked = length_told and "Content-Encoding" not in response.headers
+            if reply.status in (200, 201) and not length_checked and reply.ends_early():
+                raise _CutShort
+            return reply
 
     def _cool_down(self, seconds: float) -> None:
         logger.warning("plex asks to slow down cooldown_seconds=%.0f", seconds)
@@ -297,6 +339,8 @@ def _describe(error: Exception) -> str:
     # never the error's own text, which holds the address
     if isinstance(error, requests.Timeout | body_errors.TimeoutError):
         return "timed out"
+    if isinstance(error, _CutShort):
+        return _CUT_SHORT
     if isinstance(error, requests.exceptions.SSLError | body_errors.SSLError):
         return "no secure connection"
     if not isinstance(error, requests.RequestException | body_errors.HTTPError):

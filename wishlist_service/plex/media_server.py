@@ -3,6 +3,7 @@
 Every call returns a complete answer or raises a MediaServerError, whose sentence says how to fix it.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,25 @@ from wishlist_service.errors import MediaServerError, PlexChanged, RateLimited, 
 from wishlist_service.plex.http import TRIES, PlexHttp, Reply
 from wishlist_service.plex.watchlist_pages import Page
 
+logger = logging.getLogger(__name__)
+
 PAGE_SIZE: Final = 100
 _TYPES: Final = {"movie": "1", "show": "2"}
-# of titles that were matched before Plex had its own guids
-_LEGACY_GUID: Final = re.compile(r"com\.plexapp\.agents\.(imdb|themoviedb|thetvdb)://(tt\d{1,12}|\d{1,10})(\?.*)?")
-_LEGACY_NAMES: Final = {"imdb": "imdb", "themoviedb": "tmdb", "thetvdb": "tvdb"}
+# titles that were matched by agents that are older than Plex's guids, or that do not know them
+_AGENT_GUID: Final = re.compile(
+    r"com\.plexapp\.agents\.([a-z]+)://(?:(imdb|tmdb|tvdb)-)?(tt\d{1,12}|\d{1,10})(?:\?.*)?", re.ASCII
+)
+_AGENT_NUMBERS: Final = {
+    "imdb": None,
+    "themoviedb": "tmdb",
+    "xbmcnfo": "tmdb",
+    "thetvdb": "tvdb",
+    "thetvdbdvdorder": "tvdb",
+    "xbmcnfotv": "tvdb",
+    "hama": None,
+}
+"""Whose numbers each agent's guids hold, if they do not say it themselves."""
+_LARGEST_MISCOUNT: Final = 5
 
 
 @dataclass(frozen=True)
@@ -103,25 +118,44 @@ class MediaServer:
         return identifier
 
     def _rows(self, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
-        received, total = 0, None
-        while total is None or received < total:
+        """The rows of all pages. A total that is wrong by a few is no matter if the same rows come twice."""
+        keys: list[str] = []
+        total = 0
+        for page in self._pages(path, query):
+            total = page.total
+            keys += (str(row.get("ratingKey")) for row in page.rows)
+            yield from page.rows
+        if len(keys) == total:
+            return
+        wrong = abs(total - len(keys)) > _LARGEST_MISCOUNT
+        if wrong or keys != [str(row.get("ratingKey")) for page in self._pages(path, query) for row in page.rows]:
+            raise MediaServerError(f"The media server sent only a part of {path}. The next try is in an hour.")
+        logger.info("media server miscounts path=%s total=%s rows=%s", path, total, len(keys))
+
+    def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Page]:
+        received, total, size = 0, None, PAGE_SIZE
+        # a full page may hide one more row than the total says
+        while total is None or (received < total and size) or size == PAGE_SIZE:
             bounds = {"X-Plex-Container-Start": str(received), "X-Plex-Container-Size": str(PAGE_SIZE)}
-            container = self._container(path, query | bounds)
+            container = self._container(path, {**query, **bounds})
             if "totalSize" not in container and len(container.get("Metadata") or []) < PAGE_SIZE:
                 container = {**container, "totalSize": received + len(container.get("Metadata") or [])}
             try:
                 page = Page.from_reply({"MediaContainer": container})
             except PlexChanged as error:
                 raise _not_understood(path) from error
-            wrong_end = (not page.rows and received < page.total) or received + len(page.rows) > page.total
-            if page.size != len(page.rows) or page.offset not in (None, received) or wrong_end:
+            if page.size != len(page.rows) or page.offset not in (None, received):
                 raise MediaServerError(f"The media server sent only a part of {path}. The next try is in an hour.")
+            if received + len(page.rows) > page.total + _LARGEST_MISCOUNT:
+                raise MediaServerError(
+                    f"The media server sent more of {path} than it counts. The next try is in an hour."
+                )
             if total not in (None, page.total):
                 raise MediaServerError(f"{path} changed while it was read. The next try is in an hour.")
             if not all(isinstance(row, Mapping) for row in page.rows):
                 raise _not_understood(path)
-            yield from page.rows
-            received, total = received + len(page.rows), page.total
+            yield page
+            received, total, size = received + len(page.rows), page.total, len(page.rows)
 
     def _container(self, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         try:
@@ -169,8 +203,14 @@ def _is_key(text: str) -> bool:
 
 
 def _modern(guid: str) -> str:
-    legacy = _LEGACY_GUID.fullmatch(guid)
-    return f"{_LEGACY_NAMES[legacy[1]]}://{legacy[2]}" if legacy else guid
+    """The guid of an agent as the id that it stands for; others as they are."""
+    found = _AGENT_GUID.fullmatch(guid)
+    if not found or found[1] not in _AGENT_NUMBERS or (found[2] and found[1] != "hama"):
+        return guid
+    if found[3].startswith("tt"):
+        return f"imdb://{found[3]}"
+    kind = found[2] if found[1] == "hama" else _AGENT_NUMBERS[found[1]]
+    return f"{kind}://{int(found[3])}" if kind in ("tmdb", "tvdb") else guid
 
 
 def _not_understood(path: str) -> MediaServerError:

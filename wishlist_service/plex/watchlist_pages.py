@@ -5,12 +5,13 @@ requested. An empty page has no `Metadata`. XML replies have `Video` and `Direct
 between two pages; only the counts show it.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wishlist_service.errors import PlexChanged
-from wishlist_service.models import Watchlist, WatchlistEntry
+from wishlist_service.models import Miscount, Watchlist, WatchlistEntry
 from wishlist_service.plex.rows import parse_entry, rating_key
 
 MOST_TITLES: Final = 50_000
@@ -57,9 +58,14 @@ class Page:
 
 
 class PageReader:
-    """Joins pages. Returns a watchlist only if its pages match and are complete."""
+    """Joins pages. Returns a watchlist only if its pages match and are complete.
 
-    def __init__(self) -> None:
+    miscounting: whether to read on, to the first empty page, if Plex shows more or fewer rows than it counts.
+    """
+
+    def __init__(self, *, miscounting: bool = False) -> None:
+        self._miscounting = miscounting
+        self._size_gap = 0
         self.received = 0
         self.total = 0
         self.complete = False
@@ -72,16 +78,17 @@ class PageReader:
     def add(self, page: Page, *, etag: str | None) -> None:
         """Add the next page. Raises ListChanged if it contradicts itself or an earlier page."""
         first = not self.received
-        if page.size != len(page.rows):
+        if page.size != len(page.rows) and not self._miscounting:
             raise ListChanged(f"a page of {page.size} rows held {len(page.rows)}")
         if page.offset not in (None, self.received):
             raise ListChanged(f"asked for row {self.received}, got row {page.offset}")
         if not first and page.total != self.total:
             raise ListChanged(f"its length went from {self.total} to {page.total}")
-        if not page.rows and self.received < page.total:
-            raise ListChanged(f"it ended after {self.received} of {page.total} rows")
-        if self.received + len(page.rows) > page.total:
-            raise ListChanged(f"it has more than its {page.total} rows")
+        if not page.rows and self.received < page.total and not self._miscounting:
+            reason = f"it ended after {self.received} of {page.total} rows"
+            raise ListChanged(reason, twice=frozenset(self._twice))
+        if self.received + len(page.rows) > (MOST_TITLES if self._miscounting else page.total):
+            raise ListChanged(f"it has more than its {page.total} rows", twice=frozenset(self._twice))
         if not first and page.rows and all(self._knows(_key(row)) for row in page.rows):
             raise ListChanged("a page had nothing new")
 
@@ -90,7 +97,8 @@ class PageReader:
         for position, row in enumerate(page.rows, start=self.received):
             self._add_row(row, position)
         self.received += len(page.rows)
-        self.complete = self.received == self.total
+        self._size_gap += page.size - len(page.rows)
+        self.complete = self.received == self.total or not page.rows
 
     def watchlist(self, *, known_twice: frozenset[str] = frozenset()) -> Watchlist:
         """Return the complete watchlist. Raises ListChanged if a row came twice that is not in `known_twice`.
@@ -100,11 +108,25 @@ class PageReader:
         """
         if not self._twice <= known_twice:
             raise ListChanged("a row came twice", twice=frozenset(self._twice))
+        miscount = self._miscount()
         return Watchlist(
             entries=sorted(self._entries.values(), key=lambda entry: entry.uid),
-            etag=None if self._twice else self._etag,
+            etag=None if self._twice or miscount else self._etag,
             unreadable_keys=frozenset(self._unreadable - self._entries.keys()),
             unidentified=self._unidentified,
+            miscount=miscount,
+        )
+
+    def _miscount(self) -> Miscount | None:
+        total_gap = self.total - self.received
+        if not (total_gap or self._size_gap):
+            return None
+        rows = sorted([*self._entries.keys() | self._unreadable, *("?" for _ in range(self._unidentified))])
+        return Miscount(
+            counted=self.received + (total_gap or self._size_gap),
+            shown=self.received,
+            gap=f"{total_gap:+}/{self._size_gap:+}",
+            rows=hashlib.sha256("\n".join(rows).encode()).hexdigest(),
         )
 
     def _knows(self, key: str | None) -> bool:

@@ -98,7 +98,10 @@ def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
 
 
 def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | None, timedelta | None]]) -> None:
-    """Store the details of each item (id, details, when to ask again). External ids from a watchlist stay."""
+    """Store the details of each item (id, details, when to ask again). External ids from a watchlist stay.
+
+    What is still missing is asked about again later, see next_question_at().
+    """
     conn.execute("""
         UPDATE wishlist_items AS item
            SET summary = coalesce(told.summary, item.summary),
@@ -106,7 +109,17 @@ def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | 
                imdb_id = coalesce(item.imdb_id, told.imdb_id),
                tmdb_id = coalesce(item.tmdb_id, told.tmdb_id),
                tvdb_id = coalesce(item.tvdb_id, told.tvdb_id),
-               details_due_at = now() + told.again_seconds * interval '1 second'
+               first_asked_at = coalesce(item.first_asked_at, now()),
+               details_due_at = CASE
+                   WHEN told.again_seconds IS NOT NULL THEN now() + told.again_seconds * interval '1 second'
+                   WHEN coalesce(told.summary, item.summary) IS NULL
+                     OR cardinality(coalesce(told.genres, item.genres)) = 0
+                     OR item.released_on IS NULL
+                     OR CASE item.media_type WHEN 'movie' THEN coalesce(item.tmdb_id, told.tmdb_id)
+                                             ELSE coalesce(item.tvdb_id, told.tvdb_id)
+                        END IS NULL
+                   THEN next_question_at(coalesce(item.first_asked_at, now()))
+               END
           FROM jsonb_to_recordset(%(told)s) AS told (
                id bigint, summary text, genres text[], imdb_id text, tmdb_id integer, tvdb_id integer,
                again_seconds double precision)

@@ -7,7 +7,7 @@ from psycopg import Connection
 from wishlist_service.db import rows
 from wishlist_service.models import Wisher
 
-Wanted = tuple[int, str, str, str | None, int | None, int | None, bool]
+Wanted = tuple[int, str, list[str], bool]
 
 
 def claim_look(conn: Connection, *, interval: timedelta) -> bool:
@@ -26,28 +26,35 @@ def claim_look(conn: Connection, *, interval: timedelta) -> bool:
 
 
 def list_wanted(conn: Connection) -> list[Wanted]:
-    """Return id, uid, media type, imdb, tmdb and tvdb id of each wanted title, and whether it is dismissed."""
+    """Return id, media type and names of each wanted title, like plex://… and imdb://…, and whether it is dismissed."""
     return conn.execute("""
-        SELECT id, uid, media_type, imdb_id, tmdb_id, tvdb_id, dismissed_at IS NOT NULL
+        SELECT id,
+               media_type,
+               array_remove(ARRAY[uid, 'imdb://' || imdb_id, 'tmdb://' || tmdb_id, 'tvdb://' || tvdb_id], NULL),
+               dismissed_at IS NOT NULL
           FROM wishlist_items
          WHERE wanted_count > 0
         """).fetchall()
 
 
-def store_available(conn: Connection, *, item_ids: list[int], available: list[bool]) -> int:
-    """Store whether the media server has each title; return for how many that changed."""
+def store_available(conn: Connection, *, item_ids: list[int], available: list[bool], sure: list[bool]) -> int:
+    """Store whether the media server has each title, and whether surely; return for how many that changed."""
     return conn.execute("""
         UPDATE wishlist_items AS item
            SET available = looked.available,
-               available_since = CASE WHEN looked.available THEN now() END
-          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[]) AS looked (id, available)
+               available_since = CASE WHEN item.available AND looked.available THEN item.available_since
+                                      WHEN looked.available THEN now()
+                                  END,
+               available_sure = looked.sure
+          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[], %(sure)s::boolean[])
+               AS looked (id, available, sure)
          WHERE item.id = looked.id
-           AND item.available IS DISTINCT FROM looked.available
-        """, {"item_ids": item_ids, "available": available}).rowcount
+           AND (item.available IS DISTINCT FROM looked.available OR item.available_sure <> looked.sure)
+        """, {"item_ids": item_ids, "available": available, "sure": sure}).rowcount
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:
-    """Return the wishes for titles that both are available and wanted for longer than `grace`.
+    """Return the wishes for titles that both are surely available and wanted for longer than `grace`.
 
     People without a working token are left out. `uid`: for this title only; None does not filter.
     """
@@ -57,6 +64,7 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
           JOIN wishlist_item_sources AS source ON source.item_id = item.id
           JOIN plex_users AS person ON person.id = source.user_id
          WHERE item.available
+           AND item.available_sure
            AND (%(uid)s::text IS NULL OR item.uid = %(uid)s)
            AND item.available_since <= now() - %(grace)s
            AND item.wanted_count > 0
@@ -70,6 +78,6 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
                       AND event.kind = 'came_back'
                       AND event.happened_at > now() - %(grace)s)
            AND person.active
-           AND person.sync_state NOT IN ('token_rejected', 'token_unreadable')
+           AND person.sync_state NOT IN ('token_rejected', 'token_unreadable', 'no_watchlist')
       ORDER BY item.id, person.id
         """, {"uid": uid, "grace": grace})

@@ -32,12 +32,13 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                                   json_agg(json_build_object(
                                                'id', id,
                                                'name', name,
-                                               'seconds', extract(epoch FROM now() - last_success_at))
+                                               'seconds',
+                                               extract(epoch FROM now() - coalesce(last_success_at, created_at)))
                                            ORDER BY id),
                                   '[]')
                          FROM plex_user_reports
                         WHERE active
-                          AND last_success_at IS NOT NULL),
+                          AND sync_state <> 'no_watchlist'),
                    'runs', (
                        SELECT coalesce(json_agg(row_to_json(ended)), '[]')
                          FROM (SELECT status,

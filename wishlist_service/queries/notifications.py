@@ -89,7 +89,10 @@ def list_new_wishes(conn: Connection, *, after: int, upto: int) -> list[NewWish]
 
 
 def list_errors(conn: Connection, *, after: int, upto: int) -> list[ListError]:
-    """Return the errors after the one change and up to the other that no later change has fixed."""
+    """Return the errors after the one change and up to the other that no later change has fixed.
+
+    And the ends of errors that were told before.
+    """
     return rows(conn, ListError, """
         SELECT change.id AS change_id, change.user_id, person.name, person.plex_username,
                change.sync_state, change.sync_detail
@@ -98,6 +101,11 @@ def list_errors(conn: Connection, *, after: int, upto: int) -> list[ListError]:
          WHERE change.id > %(after)s
            AND change.id <= %(upto)s
            AND change.sync_state <> 'ok'
+           AND (change.sync_state <> 'read_again'
+                OR (SELECT max(earlier.id)
+                      FROM sync_state_changes AS earlier
+                     WHERE earlier.user_id = change.user_id
+                       AND earlier.id < change.id) <= %(after)s)
            AND person.active
            AND NOT EXISTS (
                    SELECT

@@ -1,6 +1,6 @@
 """People as the sync sees them: who is due, which scheduler claims them, and how their reads ended."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from psycopg import Connection
 
@@ -14,12 +14,42 @@ def is_anybody_due(conn: Connection) -> bool:
     return value(conn, "SELECT EXISTS (SELECT FROM plex_users WHERE active AND next_sync_at <= now())")
 
 
+def get_language(conn: Connection) -> str:
+    """The language in which titles and details were read."""
+    return value(conn, """
+        SELECT language
+          FROM sync_state
+        """)
+
+
+def change_language(conn: Connection, *, language: str) -> None:
+    """Have all titles and details be read again, in this language."""
+    conn.execute("""
+        UPDATE sync_state
+           SET language = %(language)s
+        """, {"language": language})
+    conn.execute("""
+        UPDATE plex_users
+           SET list_etag = NULL,
+               next_sync_at = CASE WHEN sync_state IN ('no_watchlist', 'token_rejected') THEN next_sync_at
+                                   ELSE now()
+                              END
+        """)
+    conn.execute("""
+        UPDATE wishlist_items
+           SET details_due_at = now()
+        """)
+
+
 def bring_forward(conn: Connection, *, interval: timedelta) -> int:
     """Make people due earlier whose due time comes from a longer interval or a wrong clock; return how many."""
     return conn.execute("""
         UPDATE plex_users
            SET next_sync_at = greatest(now(), last_attempt_at + %(interval)s)
-         WHERE next_sync_at > now() + %(interval)s * 1.1
+         WHERE next_sync_at > now() + 1.1 * CASE
+                   WHEN sync_state IN ('no_watchlist', 'token_rejected') THEN greatest(%(interval)s, interval '1 day')
+                   ELSE %(interval)s
+               END
         """, {"interval": interval}).rowcount
 
 
@@ -35,6 +65,7 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[i
                   FROM plex_users
                  WHERE active
                    AND next_sync_at <= now() + %(ahead)s
+                   AND (sync_state <> 'token_rejected' OR next_sync_at <= now())
                    AND id <> ALL (%(claimed_ids)s::integer[])
               ORDER BY next_sync_at, id
                  LIMIT 100) AS candidate   -- the limit makes PostgreSQL try locks in this order
@@ -47,12 +78,13 @@ def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUs
     """Return the person if they are still due within `ahead`."""
     return row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-               list_changes
+               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
+               held_removals, list_changes, miscount, odd_rows_since, missed
           FROM plex_users
          WHERE id = %(user_id)s
            AND active
            AND next_sync_at <= now() + %(ahead)s
+           AND (sync_state <> 'token_rejected' OR next_sync_at <= now())
         """, {"user_id": user_id, "ahead": ahead})
 
 
@@ -60,8 +92,8 @@ def list_active_users(conn: Connection) -> list[SyncUser]:
     """Return the active people in the order they were added."""
     return rows(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-               list_changes
+               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
+               held_removals, list_changes, miscount, odd_rows_since, missed
           FROM plex_users
          WHERE active
       ORDER BY id
@@ -72,8 +104,8 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
     """Return the person, active or not. Raises NotFound."""
     user = row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
-               list_changes
+               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
+               held_removals, list_changes, miscount, odd_rows_since, missed
           FROM plex_users
          WHERE id = %(user_id)s
         """, {"user_id": user_id})
@@ -100,24 +132,42 @@ def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
 
 
 def record_read(
-    conn: Connection, *, user_id: int, list_etag: str | None, list_size: int, change: Change, due_again_in: timedelta
+    conn: Connection,
+    *,
+    user_id: int,
+    list_etag: str | None,
+    list_size: int,
+    list_note: str | None,
+    odd_rows_since: datetime | None,
+    miscount: str | None,
+    change: Change,
+    due_again_in: timedelta,
 ) -> None:
-    """Record a complete read. A held one does not move last_success_at: more is kept than it shows."""
+    """Record a complete read. A held one does not move last_success_at: more is kept than it shows.
+
+    list_note: what there is to say of the watchlist, held or not.
+    """
     conn.execute("""
         UPDATE plex_users
            SET sync_state = CASE WHEN %(held)s::text IS NULL THEN 'ok' ELSE 'held' END,
-               sync_detail = %(held)s,
+               sync_detail = coalesce(%(held)s, %(list_note)s),
                last_attempt_at = now(),
                last_success_at = CASE WHEN %(held)s::text IS NULL THEN now() ELSE last_success_at END,
                list_read_at = now(),
                list_etag = %(list_etag)s,
                list_size = %(list_size)s,
+               list_note = %(list_note)s,
+               odd_rows_since = %(odd_rows_since)s,
+               missed = %(missed)s,
+               miscount = %(miscount)s,
                held_removals = %(held_removals)s,
+               token_refused_at = NULL,
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """, {
         "user_id": user_id, "list_etag": list_etag, "list_size": list_size, "due_again_in": due_again_in,
-        "held": change.held, "held_removals": change.held_removals,
+        "list_note": list_note, "odd_rows_since": odd_rows_since, "miscount": miscount,
+        "held": change.held, "held_removals": change.held_removals, "missed": sorted(change.missed),
     })
 
 
@@ -126,27 +176,49 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
     conn.execute("""
         UPDATE plex_users
            SET sync_state = 'ok',
-               sync_detail = NULL,
+               sync_detail = list_note,
                last_attempt_at = now(),
                last_success_at = now(),
+               token_refused_at = NULL,
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """, {"user_id": user_id, "due_again_in": due_again_in})
 
 
 def record_failure(
-    conn: Connection, *, user: SyncUser, result: UserResult, tried: bool, due_again_in: timedelta
+    conn: Connection, *, user: SyncUser, result: UserResult, miscount: str | None, due_again_in: timedelta
 ) -> None:
-    """Record that the watchlist was not read with this token, or (`tried` False) that it was not asked for."""
+    """Record that the watchlist was not read with this token.
+
+    A refused token is tried again 10 minutes after the first refusal, and then once a day. An account without
+    a watchlist is asked again once a day.
+    miscount: what the next read needs to know if Plex counted other rows than it showed.
+    """
     conn.execute("""
         UPDATE plex_users
-           SET sync_state = CASE WHEN %(tried)s THEN %(outcome)s ELSE sync_state END,
-               sync_detail = CASE WHEN %(tried)s THEN %(detail)s ELSE sync_detail END,
-               last_attempt_at = CASE WHEN %(tried)s THEN now() ELSE last_attempt_at END,
-               next_sync_at = now() + %(due_again_in)s
+           SET sync_state = %(outcome)s,
+               sync_detail = %(detail)s,
+               last_attempt_at = now(),
+               miscount = CASE WHEN %(outcome)s = 'plex_changed' THEN %(miscount)s ELSE miscount END,
+               token_refused_at = CASE
+                   WHEN %(outcome)s = 'token_rejected' THEN least(token_refused_at, now())
+                   WHEN %(outcome)s IN ('no_watchlist', 'other_account') THEN NULL      -- Plex accepts the token
+                   ELSE token_refused_at
+               END,
+               next_sync_at = CASE
+                   WHEN %(outcome)s = 'token_rejected' AND token_refused_at <= now() - interval '10 minutes'
+                   THEN now() + interval '1 day'
+                   WHEN %(outcome)s = 'token_rejected' THEN least(token_refused_at, now()) + interval '10 minutes'
+                   WHEN %(outcome)s = 'no_watchlist' THEN now() + greatest(%(due_again_in)s, interval '1 day')
+                   ELSE now() + %(due_again_in)s
+               END
          WHERE id = %(user_id)s
            AND plex_token = %(plex_token)s
-        """, vars(result) | {"plex_token": user.plex_token, "tried": tried, "due_again_in": due_again_in})
+        """, vars(result) | {
+            "plex_token": user.plex_token,
+            "miscount": miscount,
+            "due_again_in": due_again_in,
+        })
 
 
 def record_list_change(conn: Connection, *, user_id: int) -> None:
@@ -170,7 +242,8 @@ def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> N
         UPDATE plex_users
            SET plex_uuid = %(uuid)s,
                plex_username = %(username)s,
-               account_checked = true
+               account_checked = true,
+               account_read_at = now()
          WHERE id = %(user_id)s
         """, {"user_id": user_id, "uuid": account.uuid, "username": account.username})
 

@@ -133,10 +133,15 @@ def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
                    plex_uuid = coalesce(%(uuid)s, plex_uuid),
                    plex_username = coalesce(%(username)s, plex_username),
                    account_checked = %(uuid)s::text IS NOT NULL,
+                   account_read_at = now(),
                    sync_state = 'never',
                    sync_detail = NULL,
                    list_etag = NULL,
                    held_removals = NULL,
+                   miscount = NULL,
+                   odd_rows_since = NULL,
+                   missed = '{}',
+                   token_refused_at = NULL,
                    next_sync_at = now(),
                    updated_at = now()
              WHERE id = %(user_id)s

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _line(result: UserResult) -> str:
-    if result.failed:
+    if result.failed or result.outcome == "no_watchlist":
         return f"{result.name}: {result.outcome}. {result.detail}"
     if result.outcome == "skipped":
         return f"{result.name}: skipped, changed while the watchlist was read"

@@ -37,8 +37,6 @@ class Claim:
     """Claims each person when it yields them."""
     due_again_in: timedelta
     """The same for all people of the run: a few people stay together, groups of many spread."""
-    asked_for: bool
-    """True if the sync of one person was requested."""
     claimed_ids: set[int] = field(default_factory=set[int])
     """The people locked by a scheduled run."""
 
@@ -52,6 +50,7 @@ def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
     conn = db.connect(config.database_url, role="sync")
     try:
         _exclude_others(conn)
+        _note_language(conn, config)
         if user_id is None:
             users = sync_users.list_active_users(conn)
         else:
@@ -62,7 +61,7 @@ def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
     except BaseException:
         conn.close()
         raise
-    return Claim(conn, run_id, trigger, iter(users), _draw_due_again(config), asked_for=user_id is not None)
+    return Claim(conn, run_id, trigger, iter(users), _draw_due_again(config))
 
 
 def claim_due(config: Config) -> Claim | None:
@@ -76,6 +75,7 @@ def claim_due(config: Config) -> Claim | None:
     conn = db.connect(config.database_url, role="sync")
     try:
         first = None
+        _note_language(conn, config)
         if sync_users.is_anybody_due(conn):
             _exclude_others(conn, scheduled=True)
             first = _claim_person(conn, ahead=timedelta(0), claimed_ids=claimed_ids)
@@ -87,7 +87,7 @@ def claim_due(config: Config) -> Claim | None:
         conn.close()
         raise
     people = _claim_people(conn, first, ahead=ahead, claimed_ids=claimed_ids)
-    return Claim(conn, run_id, "scheduled", people, _draw_due_again(config), asked_for=False, claimed_ids=claimed_ids)
+    return Claim(conn, run_id, "scheduled", people, _draw_due_again(config), claimed_ids=claimed_ids)
 
 
 def release(claimed: Claim, user: SyncUser) -> None:
@@ -107,6 +107,15 @@ def _exclude_others(conn: Connection, *, scheduled: bool = False) -> None:
             raise SyncRunning(running.id)
         time.sleep(0.02)
     raise SyncRunning(None)
+
+
+def _note_language(conn: Connection, config: Config) -> None:
+    if sync_users.get_language(conn) == config.plex_language:
+        return
+    with conn.transaction():
+        locks.lock_wishlist(conn)
+        sync_users.change_language(conn, language=config.plex_language)
+    logger.info("language changed, titles and details are read again language=%s", config.plex_language)
 
 
 def _open_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:

@@ -12,12 +12,17 @@ def decide(
     *,
     held_removals: str | None,
     kept: Collection[str] = frozenset[str](),
+    missed_before: Collection[str] = frozenset[str](),
+    odd_rows_block: bool = True,
 ) -> Change:
     """Return what to add to and remove from the `present` uids to match the read.
 
     If a read removes too much, its removals are held until the next complete read removes exactly the same.
     held_removals: the digest of the removals that the last read left held.
     kept: present uids that stay, since this service took them off the watchlist.
+    missed_before: what the last read missed while rows did not say which title they are.
+    odd_rows_block: whether such rows still hold all removals; after that, what was missed before is removed.
+    Nothing is removed while Plex counts other titles than it shows.
     """
     wanted = {entry.uid for entry in read.entries}
     add = frozenset(wanted - set(present))
@@ -26,14 +31,32 @@ def decide(
         uid for uid in listed if uid not in wanted and uid.rpartition("/")[2] not in read.unreadable_keys
     )
 
+    if read.miscount:
+        return Change(add=add, remove=frozenset())
     if missing and read.unidentified:
-        return Change(add=add, remove=frozenset(), held=_unidentified_sentence(read.unidentified, len(missing)))
+        remove = frozenset() if odd_rows_block else missing & frozenset(missed_before)
+        waiting = len(missing - remove)
+        held = _unidentified_sentence(read.unidentified, waiting) if waiting else None
+        return Change(add=add, remove=remove, held=held, missed=missing - remove)
     if not _takes_too_much(len(listed), len(missing), nothing_read=not read.entries):
         return Change(add=add, remove=missing)
     digest = hashlib.sha256("\n".join(sorted(missing)).encode()).hexdigest()
     if digest == held_removals:
         return Change(add=add, remove=missing)
     return Change(add=add, remove=frozenset(), held=_held_sentence(len(listed), len(missing)), held_removals=digest)
+
+
+def describe(read: Watchlist) -> str | None:
+    """What there is to say of a list that was read, though nothing waits for it."""
+    sentences: list[str] = []
+    if read.miscount:
+        sentences.append(f"{read.miscount}. Removals wait until they agree.")
+    odd = len(read.unreadable_keys) + read.unidentified
+    if odd == 1:
+        sentences.append("1 row of the list is not a movie or show that can be read. It is left out.")
+    elif odd:
+        sentences.append(f"{odd} rows of the list are not movies or shows that can be read. They are left out.")
+    return " ".join(sentences) or None
 
 
 def _takes_too_much(present: int, missing: int, *, nothing_read: bool) -> bool:

@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 TIMES_A_RUN: Final = 20
 TITLES_A_LOOK: Final = 50
 ASKING_SECONDS: Final = 50  # then the scheduler runs its other jobs
-UNKNOWN_AGAIN_IN: Final = timedelta(days=3)  # Plex does not know the title
 FAILED_AGAIN_IN: Final = timedelta(days=1)
 
 
@@ -99,7 +98,7 @@ class Details:
                 if not isinstance(error, RateLimited):
                     told.append((question.item_id, None, FAILED_AGAIN_IN))
                 break
-            told.append((question.item_id, found, None if found else UNKNOWN_AGAIN_IN))
+            told.append((question.item_id, found, None))
         if told:
             # in one write, since each write voids all cached replies
             with conn.transaction():

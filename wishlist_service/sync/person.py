@@ -10,17 +10,18 @@ from typing import Final
 from psycopg import Connection, OperationalError
 from psycopg.errors import DiskFull
 
-from wishlist_service.errors import OtherAccount, PlexError, SyncError
+from wishlist_service.errors import Miscounted, OtherAccount, PlexError, SyncError
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, sync_runs, sync_users, users
-from wishlist_service.sync.decide import decide
+from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
 
 FULL_READ_EVERY: Final = timedelta(days=1)
-REJECTED_TRIED_EVERY: Final = timedelta(days=1)
+ODD_ROWS_BLOCK_FOR: Final = timedelta(days=1)
+ACCOUNT_READ_EVERY: Final = timedelta(days=1)
 ROWS_AT_A_TIME: Final = 500  # in one statement, since several copies of its text are in memory
 
 OnPage = Callable[[str, int, int], None]
@@ -34,27 +35,19 @@ class Read:
     account: PlexAccount | None
 
 
-class _NotTried(SyncError):
-    """The token was refused less than a day ago, so it was not tried. The state stays the same."""
-
-    state = "token_rejected"
-
-
-def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_for: bool, on_page: OnPage) -> Read:
+def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, on_page: OnPage) -> Read:
     """Read one person's watchlist from Plex, without the database. Raises a SyncError."""
-    now = datetime.now(UTC)
-    rejected_lately = user.last_attempt_at and now - user.last_attempt_at < REJECTED_TRIED_EVERY
-    if user.sync_state == "token_rejected" and rejected_lately and not asked_for:
-        raise _NotTried(user.sync_detail or "Plex no longer accepts this token.")
-
     token = cipher.decrypt(user.plex_token, owner=user.id)
+    now = datetime.now(UTC)
     full_read_due = user.list_read_at is None or now - user.list_read_at >= FULL_READ_EVERY
     watchlist_read = plex.watchlist(
         token,
         etag=None if full_read_due else user.list_etag,
+        miscount=user.miscount,
         progress=lambda rows, total: on_page(user.name, rows, total),
     )
-    return Read(watchlist_read, None if user.account_checked else _ask_account(user, plex, token))
+    account_due = not user.account_checked or now - user.account_read_at >= ACCOUNT_READ_EVERY
+    return Read(watchlist_read, _ask_account(user, plex, token) if account_due else None)
 
 
 def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | None:
@@ -63,7 +56,7 @@ def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | 
         return plex.account(token)
     except PlexError:
         # A new token: if it is of another account, its watchlist would replace this person's.
-        if user.plex_uuid is not None:
+        if user.plex_uuid is not None and not user.account_checked:
             raise
         return None
 
@@ -75,8 +68,10 @@ def store_user(
     fail = partial(_fail, conn, user, run_id=run_id, due_again_in=due_again_in)
     try:
         result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
+    except Miscounted as error:
+        result = fail(error.state, str(error), miscount=error.memory)
     except SyncError as error:
-        result = fail(error.state, str(error), tried=not isinstance(error, _NotTried))
+        result = fail(error.state, str(error))
     except DiskFull:
         result = fail(SyncError.state, "The disk of the database is full. Nothing was changed; free some space there.")
     except Exception as error:
@@ -91,7 +86,7 @@ def store_user(
         )  # fmt: skip
     else:
         logger.log(
-            logging.WARNING if result.detail else logging.INFO,
+            logging.WARNING if result.outcome == "held" else logging.INFO,
             'user synced run=%s user=%s name="%s" outcome=%s titles=%s added=%s removed=%s%s',
             run_id, user.id, user.name, result.outcome, result.titles, result.added, result.removed,
             f' detail="{result.detail}"' if result.detail else "",
@@ -107,11 +102,11 @@ def _fail(
     *,
     run_id: int,
     due_again_in: timedelta,
-    tried: bool = True,
+    miscount: str | None = None,
 ) -> UserResult:
     result = UserResult(user_id=user.id, name=user.name, outcome=state, detail=detail)
     with conn.transaction():
-        sync_users.record_failure(conn, user=user, result=result, tried=tried, due_again_in=due_again_in)
+        sync_users.record_failure(conn, user=user, result=result, miscount=miscount, due_again_in=due_again_in)
         sync_runs.add_result(conn, run_id=run_id, result=result)
     return result
 
@@ -153,7 +148,16 @@ def refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount)
 def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_in: timedelta) -> UserResult:
     wishes = merging.list_present_wishes(conn, user_id=user.id)
     kept = frozenset(uid for uid, is_kept in wishes if is_kept)
-    change = decide([uid for uid, _ in wishes], read, kept=kept, held_removals=user.held_removals)
+    odd_rows_since = user.odd_rows_since or datetime.now(UTC)
+    change = decide(
+        [uid for uid, _ in wishes],
+        read,
+        kept=kept,
+        held_removals=user.held_removals,
+        missed_before=user.missed,
+        odd_rows_block=datetime.now(UTC) - odd_rows_since < ODD_ROWS_BLOCK_FOR,
+    )
+    note = describe(read)
 
     updated = sum(
         merging.upsert_items(conn, entries=read.entries[start : start + ROWS_AT_A_TIME])
@@ -167,16 +171,22 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
     etag = None if change.held or listed_again else read.etag
     sync_users.record_read(
-        conn, user_id=user.id, list_etag=etag, list_size=read.size, change=change, due_again_in=due_again_in
+        conn,
+        user_id=user.id,
+        list_etag=etag,
+        list_size=read.size,
+        list_note=note,
+        odd_rows_since=odd_rows_since if read.unidentified else None,
+        miscount=read.miscount.gap if read.miscount else None,
+        change=change,
+        due_again_in=due_again_in,
     )
-    if skipped := len(read.unreadable_keys) + read.unidentified:
-        logger.warning("rows of a watchlist skipped, invalid user=%s rows=%s", user.id, skipped)
     changed = change.add or change.remove or updated
     return UserResult(
         user_id=user.id,
         name=user.name,
         outcome="held" if change.held else "changed" if changed else "unchanged",
-        detail=change.held,
+        detail=change.held or note,
         titles=read.size,
         added=len(change.add),
         removed=len(change.remove),

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from wishlist_service import db
@@ -17,6 +17,8 @@ class Found(NamedTuple):
     """What the media server has of the wanted titles."""
 
     item_ids: set[int]
+    sure: set[int]
+    """Those of which it is certain that they are the wanted titles."""
     shown: dict[Section, set[str]]
     """The keys of the titles in each library, without dismissed titles."""
 
@@ -30,9 +32,10 @@ def check(database_url: str, server: MediaServer) -> Found:
     found = _find(server, wanted)
     item_ids = [item[0] for item in wanted]
     available = [item_id in found.item_ids for item_id in item_ids]
+    sure = [item_id in found.sure for item_id in item_ids]
     with db.connect(database_url, role="library") as conn, conn.transaction():
         locks.lock_wishlist(conn)
-        changed = media_server.store_available(conn, item_ids=item_ids, available=available)
+        changed = media_server.store_available(conn, item_ids=item_ids, available=available, sure=sure)
     logger.info(
         "media server read libraries=%s wanted=%s available=%s changed=%s",
         len(found.shown), len(item_ids), len(found.item_ids), changed,
@@ -42,19 +45,46 @@ def check(database_url: str, server: MediaServer) -> Found:
 
 def _find(server: MediaServer, wanted: Iterable[Wanted]) -> Found:
     """Read all libraries. Memory grows with the wanted titles only. Raises MediaServerError."""
-    known: dict[str, dict[str, list[tuple[int, bool]]]] = {"movie": defaultdict(list), "show": defaultdict(list)}
-    for item_id, uid, media_type, imdb_id, tmdb_id, tvdb_id, dismissed in wanted:
-        external = (("imdb", imdb_id), ("tmdb", tmdb_id), ("tvdb", tvdb_id))
-        for name in (uid, *(f"{kind}://{number}" for kind, number in external if number)):
-            known[media_type][name].append((item_id, dismissed))
+    known: dict[str, dict[str, list[tuple[int, frozenset[str], bool]]]] = {
+        "movie": defaultdict(list),
+        "show": defaultdict(list),
+    }
+    for item_id, media_type, names, dismissed in wanted:
+        title = (item_id, frozenset(names), dismissed)
+        for name in names:
+            known[media_type][name].append(title)
 
-    found = Found(set(), {})
+    found = Found(set(), set(), {})
     for section in server.sections():
         keys = found.shown[section] = set()
         of_this_type = known[section.media_type]
-        for key, names in server.titles(section):
-            for item_id, dismissed in (item for name in names for item in of_this_type.get(name, ())):
+        for key, there in server.titles(section):
+            for item_id, names, dismissed in {title for name in there for title in of_this_type.get(name, ())}:
+                if _contradicts(names, there):
+                    continue
                 found.item_ids.add(item_id)
+                if _is_sure(names, there):
+                    found.sure.add(item_id)
                 if not dismissed:
                     keys.add(key)
     return found
+
+
+def _contradicts(names: Set[str], there: Set[str]) -> bool:
+    """Return whether external ids of one kind differ: both sides have some and share none. plex:// outweighs that.
+
+    names: of the wanted title. there: of a title in a library.
+    """
+    agreeing = _kinds(names & there)
+    return "plex" not in agreeing and bool((_kinds(names) & _kinds(there)) - agreeing - {"plex"})
+
+
+def _is_sure(names: Set[str], there: Set[str]) -> bool:
+    """Return whether plex:// agrees, or two external ids, or the only one of the wanted title."""
+    common = names & there
+    external = [name for name in names if not name.startswith("plex://")]
+    return "plex" in _kinds(common) or len(common) >= 2 or (len(common) == 1 and len(external) == 1)
+
+
+def _kinds(names: Set[str]) -> set[str]:
+    return {name.partition("://")[0] for name in names}
