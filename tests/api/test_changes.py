@@ -341,7 +341,7 @@ def test_cursor_from_before_a_restore_is_refused_for_ever(
     assert restore(filled.config.database_url, dump, "--replace")[0] == 0
 
     for cursor in lost:
-        assert "restored from an older backup. Start over, without after." in refusal(client, cursor)
+        assert "restored from an older backup. Start over without `after`." in refusal(client, cursor)
     assert ask(client, of_the_backup)["items"] == []
 
     filled.sync()  # the same ids again, for what is not the same any more

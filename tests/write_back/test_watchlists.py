@@ -213,7 +213,7 @@ def test_dead_token_and_unknown_title_are_told_apart(api: FlaskClient, filled: H
     assert reply.json["items"][0]["outcome"] == "not_on_list"
     filled.plex.add("token-of-ann-0123456789")
     [unknown] = api.delete(PATH).json["items"]
-    assert (unknown["state"], "does not know this title" in unknown["detail"]) == ("plex_changed", True)
+    assert (unknown["state"], "no longer knows this title" in unknown["detail"]) == ("plex_changed", True)
 
 
 def test_token_of_another_key_is_told_without_asking_plex(
