@@ -22,17 +22,17 @@ from wishlist_service.postgres.embedded import EmbeddedPostgres
 class Look:
     """Looks into a database that may go away in between: each statement on a connection of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, row_factory: Any = dict_row) -> None:
         self._url = url
+        self._row_factory = row_factory
 
-    def execute(self, statement: str, parameters: Any = None) -> Cursor[dict[str, Any]]:
-        with connect(self._url, autocommit=True, row_factory=dict_row) as conn:
-            return conn.execute(statement, parameters)
+    def execute(self, statement: str, parameters: Any = None, *, prepare: bool | None = None) -> Cursor[Any]:
+        with connect(self._url, autocommit=True, row_factory=self._row_factory) as conn:
+            return conn.execute(statement, parameters, prepare=prepare)
 
-    @contextmanager
-    def cursor(self, **options: Any) -> Iterator[Cursor[Any]]:
-        with connect(self._url, autocommit=True) as conn, conn.cursor(**options) as cursor:
-            yield cursor
+    def cursor(self, *, row_factory: Any) -> "Look":
+        """The same, with rows of another kind."""
+        return Look(self._url, row_factory)
 
 
 class OwnServer:
