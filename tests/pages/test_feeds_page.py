@@ -84,7 +84,7 @@ def test_radarrs_clean_up_is_warned_of_as_in_the_recipes(client: FlaskClient) ->
         "Disabled",
         "Log Only",
         "Remove and Delete",
-        "a wishlist is not a copy of your library",
+        "wishlist is not a copy of your library",
     ):
         assert words in warning
         assert words in PAGES["docs/recipes.md"]
@@ -103,7 +103,7 @@ def test_it_says_what_the_recipes_say(client: FlaskClient, words: str) -> None:
     [
         ({}, "any word"),
         ({"read_api_key": READ_KEY}, "the READ_API_KEY"),
-        ({"names": "hidden"}, "a READ_API_KEY, which has to be set first, since names are hidden"),
+        ({"names": "hidden"}, "a READ_API_KEY (set one first, because names are hidden)"),
     ],
 )
 def test_what_to_enter_as_key_is_what_the_settings_ask_for(
@@ -112,7 +112,7 @@ def test_what_to_enter_as_key_is_what_the_settings_ask_for(
     with keeping(filled, **settings) as client:
         said = [item.text for item in browse(client, "/feeds").all("li") if "as API Key" in item.text]
 
-    assert said == [f"Enter the address as Full URL, and as API Key {key}."] * 2
+    assert said == [f"Enter the address as Full URL, and {key} as API Key."] * 2
 
 
 def test_who_may_look_sees_the_page_and_who_has_no_key_does_not(filled: Household) -> None:

@@ -175,7 +175,7 @@ def test_person_is_erased_once_asked_about(ann: Household, keeper: FlaskClient) 
     asked = browse(keeper, "/people/1/erase")
 
     assert asked.one("h1").text == "Erase Ann?"
-    assert "every wish of theirs, 2 titles now" in asked.one("main").text
+    assert "all their current and past wishes (2 titles now)" in asked.one("main").text
     assert browse(keeper, "/").titles == ["Alpha", "Beta"]
     page = follow(keeper, keeper.post(asked.all("form")[-1]["action"]))
     assert [heading.text for heading in page.all("h2")] == ["Add a person", "Ben"]

@@ -69,7 +69,7 @@ def test_taking_off_shows_first_what_would_happen_and_then_what_did(
         f"{name} will no longer have it on their watchlist in Plex, and no longer wants it here. Only {name}"
         for name in ("Ann", "Ben")
     ]
-    assert "Nothing has been done yet" in asked.one("main").text
+    assert "Nothing has changed yet" in asked.one("main").text
     assert (actions.done, events(filled)) == ([], [])
 
     done = press(keeper, asked, "Take it off for Ann and Ben")
