@@ -1,9 +1,9 @@
-# One image for every role; the command chooses it.
+# One image for all programs. The command says which one runs.
 
-# pg_dump and pg_restore of the very version that docker-compose.yml runs: older ones refuse its databases
+# pg_dump and pg_restore of the version in docker-compose.yml, because older ones refuse its databases
 FROM postgres:18 AS postgres
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-# the C library stays out: that of the final image is to serve them
+# without the C library: they use that of the final image
 RUN mkdir -p /client/bin /client/lib \
  && cp /usr/lib/postgresql/*/bin/pg_dump /usr/lib/postgresql/*/bin/pg_restore /client/bin/ \
  && ldd /client/bin/* | awk '$3 ~ "^/" {print $3}' | sort -u \
@@ -11,19 +11,19 @@ RUN mkdir -p /client/bin /client/lib \
 
 FROM python:3.13-slim
 
-# glibc by itself keeps an arena for each thread, and what one large reply once took
+# without these, glibc keeps an arena for each thread and returns little memory
 ENV PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=131072
 WORKDIR /app
 
 COPY --from=postgres /client /opt/postgresql
-# wrappers: Python must not find these libraries
+# wrappers, so that Python does not find these libraries
 RUN for name in pg_dump pg_restore; do \
         printf '#!/bin/sh\nLD_LIBRARY_PATH=/opt/postgresql/lib exec /opt/postgresql/bin/%s "$@"\n' "$name" \
             >"/usr/local/bin/$name" && chmod 755 "/usr/local/bin/$name" && "$name" --version || exit 1; \
     done
 
 COPY requirements.txt requirements-notify.txt ./
-# 1777 as of /tmp: compose chooses who runs this, and new volumes take their rights from here
+# 1777 like /tmp: compose sets the user, and new volumes get these rights
 RUN pip install --no-cache-dir -r requirements-notify.txt \
  && useradd --system --uid 1026 --gid users --no-create-home wishlist \
  && mkdir -m 1777 /keys /backup

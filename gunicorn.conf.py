@@ -1,4 +1,4 @@
-"""How gunicorn serves the API. Read before the application; wrong settings end it here."""
+"""The settings of gunicorn. It reads them before the application, so invalid settings end it here."""
 
 import atexit
 import gc
@@ -18,8 +18,8 @@ from wishlist_service.web.worker import SILENT_SECONDS, WebWorker, tell_slow_cli
 
 settings = load_config()
 
-# Where the workers count requests for /metrics; prometheus-client looks for it when it is imported.
-# It is there already when this file is read again after a SIGHUP.
+# Here the workers count requests for /metrics. prometheus-client reads the variable when it is imported.
+# After a SIGHUP this file is read again, and the directory exists already.
 if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: PTH112
     counts = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="wishlist-metrics-")
     master = os.getpid()
@@ -27,24 +27,23 @@ if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: P
 
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_workers
-# two more than database connections: while all of those are stuck, somebody is left to say so
+# two more than database connections, to answer when all of those are stuck
 threads = settings.web_threads + 2
-# The workers import the application, this file does not: the first process never serves, and its copy would take
-# memory for nothing.
+# Only the workers import the application: the first process never serves, and its copy would waste memory.
 worker_class = WebWorker
-# heartbeat files on a disk could block a worker
+# in memory, because a slow disk would block a worker
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
-# writes into the home directory, which a container has read-only
+# it would write into the home directory, which is read-only in a container
 control_socket_disable = True
-# TRUSTED_PROXIES alone says whom to believe. Left to itself, gunicorn believes callers on this
-# machine: a forged X-Forwarded-Proto, and a SCRIPT_NAME, which ended in a 500.
+# Only TRUSTED_PROXIES says which proxies to trust. By default gunicorn would trust every program on this machine:
+# a forged X-Forwarded-Proto, and a SCRIPT_NAME, which ended in a 500.
 forwarded_allow_ips = ""
-# Docker kills 10 s after it asked to stop, unless told otherwise
+# Docker kills 10 s after it asked to stop
 graceful_timeout = 8
 timeout = 60
-# longer than a proxy keeps an unused connection: one that we close first may just be bringing a request
+# longer than a proxy keeps an unused connection, so that we never close one that brings a request
 keepalive = 75
-# its own lines look like all others
+# so that gunicorn's lines look like all others
 logconfig_dict = {
     "formatters": {"generic": {"()": "wishlist_service.process.logs.LineFormatter"}},
     "loggers": {"gunicorn.error": {"level": settings.log_level, "handlers": [], "propagate": True}},
@@ -52,16 +51,16 @@ logconfig_dict = {
 
 
 def when_ready(server):
-    """Called before the first worker is forked."""
-    # a client that stops sending in the middle of a request must not keep a thread for ever
+    """Prepare before the first worker is forked."""
+    # a client that stops sending in the middle of a request must not block a thread for ever
     logging.getLogger("gunicorn.error").addFilter(tell_slow_client_plainly)
     for listener in server.LISTENERS:
         listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
-    gc.freeze()  # the collector of a worker would write to the pages that it shares with this process
+    gc.freeze()  # so that a worker's garbage collector does not copy pages that it shares with this process
 
 
 def get_to_know_tokens(worker):
-    """After the first requests: have the keys before they are needed, for they take 16 MB, and warn in one worker."""
+    """Derive the keys before they are needed, because that takes 16 MB for a moment. One worker logs bad tokens."""
     from wishlist_service.app import context_of
     from wishlist_service.tokens import warn_of_unreadable
 
@@ -73,7 +72,7 @@ def get_to_know_tokens(worker):
 
 
 def post_worker_init(worker):
-    """Open the pool in the worker, one opened before the fork would be shared; at SIGTERM end a running sync early."""
+    """Open the pool after the fork, so that workers do not share it. Make SIGTERM stop a running sync."""
     from wishlist_service.app import context_of, open_app
 
     open_app(worker.wsgi)
@@ -82,7 +81,7 @@ def post_worker_init(worker):
     finish_requests = signal.getsignal(signal.SIGTERM)
 
     def stop(number, frame):
-        # from another thread: the main one may be holding the event's lock
+        # from another thread, because the main one may hold the event's lock
         threading.Thread(target=context_of(worker.wsgi).stop.set).start()
         finish_requests(number, frame)
 
@@ -90,7 +89,7 @@ def post_worker_init(worker):
 
 
 def worker_exit(server, worker):
-    """Wait for the sync that runs in this worker, if any."""
+    """Wait for the end of a sync in this worker, if any."""
     from wishlist_service.app import close_app
 
     if hasattr(worker, "wsgi"):  # not if the application could not be loaded

@@ -1,4 +1,4 @@
-"""python -m bench: measures, prints the tables, and exits with 1 where a goal is missed."""
+"""python -m bench: measure, print the tables, and exit with status 1 if a goal is missed."""
 
 import argparse
 import os
@@ -36,7 +36,7 @@ PARTS: dict[str, Callable[[Bench], list[Figure | Table]]] = {
 
 
 def main() -> None:
-    """Measure what is asked for."""
+    """Measure the parts named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", metavar="PART,…", default=",".join(PARTS), help=f"of: {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="little data, one round: only to see that it runs")
@@ -44,7 +44,7 @@ def main() -> None:
     chosen = arguments.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
-    # so that everything is stopped and removed as after a Ctrl-C
+    # so that SIGTERM stops and removes everything, like Ctrl-C
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         missed = measure(chosen, quick=arguments.quick)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def measure(chosen: list[str], *, quick: bool) -> bool:
-    """Measure these parts and print what they gave; True if a goal was missed."""
+    """Measure these parts and print the results. Return True if a goal was missed."""
     started, load_before = time.monotonic(), os.getloadavg()
     found: list[Figure | Table] = []
     with (
@@ -91,7 +91,7 @@ def measure(chosen: list[str], *, quick: bool) -> bool:
 
 
 def describe(server: Postgres) -> str:
-    """When, with what, and on which machine."""
+    """Return date, versions and machine."""
     model = next(
         (
             line.partition(":")[2].strip()

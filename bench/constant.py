@@ -1,4 +1,4 @@
-"""The least a Flask application can do: the ceiling that our replies are held against."""
+"""The smallest Flask application, as the upper limit for our replies."""
 
 from flask import Flask, Response
 
@@ -9,5 +9,5 @@ BODY = '{"status":"ok","database":"ok","version":"1.0.0","last_success_at":null}
 
 @app.get("/health")
 def constant() -> Response:
-    """The same reply every time."""
+    """Return the same reply every time."""
     return Response(BODY, content_type="application/json")

@@ -1,4 +1,4 @@
-"""gunicorn as in gunicorn.conf.py, but for the hooks that know our application."""
+"""The settings of gunicorn.conf.py without the hooks for our application."""
 
 import gc
 import runpy
@@ -10,5 +10,5 @@ for hook in ("post_worker_init", "worker_exit"):
 
 
 def when_ready(server):
-    """Keep the garbage collector from writing to shared pages, as ours does."""
+    """Keep the garbage collector from writing to shared pages, as gunicorn.conf.py does."""
     gc.freeze()

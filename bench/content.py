@@ -1,4 +1,4 @@
-"""Content made in the database itself: people, titles, and who wants what, in any size within minutes."""
+"""Content for the database in any size: people, titles and wishes, made by SQL within minutes."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from bench.programs import PASSPHRASE
 from wishlist_service.queries import users
 from wishlist_service.tokens import TokenCipher
 
-# A title has a shape, an adjective and a noun, the first of which come in one title of fifty and the last in one
-# of thousands, and a name that is rare. The moments of adding go up with the ids, over five years.
+# A title has a shape, an adjective, a noun and a rare name. The first adjectives and nouns are in one title of
+# fifty, the last ones in one of thousands. The times of adding rise with the ids, over five years.
 ITEMS = """
 INSERT INTO wishlist_items (
        uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
@@ -51,7 +51,7 @@ SELECT 'plex://' || kind || '/' || key,
           FROM generate_series(1, %(items)s) AS number) AS made
 """
 
-# Two different people for each title; one wish in twenty has been removed since.
+# Two different people want each title. One wish in twenty is removed.
 SOURCES = """
 INSERT INTO wishlist_item_sources (item_id, user_id, first_added_at, removed_at, last_seen_at)
 SELECT item_id,
@@ -69,10 +69,10 @@ SELECT item_id,
 
 
 def fill(url: str, *, items: int, people: int) -> None:
-    """Fill our tables with so many items, each wanted by two of so many people."""
+    """Fill our tables with so many items. Two of so many people want each."""
     with open_database(url) as conn:
         conn.execute("SELECT setseed(0.5)")
-        conn.execute("SET session_replication_role = replica")  # what is inserted is right: nothing to check
+        conn.execute("SET session_replication_role = replica")  # no checks or triggers: the rows are right
         conn.execute("SET maintenance_work_mem = '256MB'")
         ids = add_people(conn, count=people, list_length=0)
         indexes = _drop_indexes(conn)
@@ -90,7 +90,7 @@ def fill(url: str, *, items: int, people: int) -> None:
         )
         conn.execute(SOURCES, {"people": ids, "people_count": len(ids)})
         conn.execute("SET session_replication_role = origin")
-        conn.execute("ANALYZE")  # without it the counting is planned for a few rows and takes for ever
+        conn.execute("ANALYZE")  # otherwise PostgreSQL plans the counting for a few rows, which takes very long
         recount(conn)
         for definition in indexes:
             conn.execute(definition)
@@ -99,7 +99,7 @@ def fill(url: str, *, items: int, people: int) -> None:
 
 
 def add_people(conn: Connection[Any], *, count: int, list_length: int) -> list[int]:
-    """Add people with lists of that length straight to the table, as if checked with Plex; their ids."""
+    """Add people with lists of that length to the table, as if Plex had accepted their tokens. Return their ids."""
     cipher = TokenCipher([PASSPHRASE])
     ids: list[int] = []
     with conn.transaction():
@@ -118,12 +118,12 @@ def add_people(conn: Connection[Any], *, count: int, list_length: int) -> list[i
 
 
 def recount(conn: Connection[Any]) -> None:
-    """Have the schema bring what it derives from these tables up to date."""
+    """Recount what the schema derives from these tables."""
     conn.execute("SELECT recount_items(NULL), recount_people(NULL)")
 
 
 def _drop_indexes(conn: Connection[Any]) -> list[str]:
-    """Drop what is quicker built than kept, and return how to build it."""
+    """Drop indexes, which are faster to build later than to maintain. Return the SQL that builds them."""
     found = conn.execute(
         """
         SELECT index.indexrelid::regclass::text, pg_get_indexdef(index.indexrelid)
@@ -139,7 +139,7 @@ def _drop_indexes(conn: Connection[Any]) -> list[str]:
 
 
 def copy_to_reference(ours: str, reference: str) -> None:
-    """Give the reference the people, items and wishes of our database."""
+    """Copy the people, items and wishes of our database to the reference."""
     copies = {
         "plex_users (id, name, plex_token, active, created_at, updated_at)": (
             "SELECT id, name, plex_token, active, created_at, updated_at FROM plex_users"

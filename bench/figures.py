@@ -1,4 +1,4 @@
-"""Rows of the result: what was measured, against which goal, and whether it is met."""
+"""The rows of the result: what was measured, its goal, and whether that is met."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ NOTHING = ""
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table; `met` None: there is no goal, the figure is only told."""
+    """One row of the table. `met` is None if there is no goal."""
 
     what: str
     ours: str
@@ -21,7 +21,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Further figures of one measurement, below the table of goals."""
+    """More figures of one measurement, for below the table of goals."""
 
     heading: str
     columns: Sequence[str]
@@ -42,7 +42,7 @@ def faster(what: str, goal: float, *, reference: Sequence[float], ours: Sequence
 
 
 def more(what: str, goal: float, *, reference: Sequence[float], ours: Sequence[float]) -> Figure:
-    """Requests a second, of which ours serves so many times more."""
+    """Compare requests a second: how many times more ours serves."""
     ratio = median(ours) / median(reference)
     return Figure(
         what,
@@ -68,33 +68,33 @@ def share(what: str, goal: float, *, constant: Sequence[float], ours: Sequence[f
 
 
 def at_most(what: str, limit: float, value: float, unit: str) -> Figure:
-    """A value that must not be larger."""
+    """Compare a value with its maximum."""
     return Figure(what, f"{value:.3g} {unit}", goal=f"≤ {limit:g} {unit}", met=value <= limit)
 
 
 def true(what: str, goal: str, value: str, *, met: bool) -> Figure:
-    """Something that is so or not."""
+    """Return a row for a yes or no."""
     return Figure(what, value, goal=goal, met=met)
 
 
 def seconds(value: float) -> str:
-    """A duration, three digits."""
+    """Return a duration with three digits."""
     return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"
 
 
 def rate(value: float) -> str:
-    """Requests a second."""
+    """Return requests a second."""
     return f"{value:,.0f}/s"
 
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; numbers stand to the right."""
+    """Return a table with numbers aligned to the right."""
     lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def goals_table(figures: Sequence[Figure]) -> str:
-    """All figures with their goals."""
+    """Return all figures with their goals."""
     verdicts = {True: "met", False: "**MISSED**", None: NOTHING}
     return markdown(
         ["what", "goal", "reference", "ours", "ratio", "goal met"],

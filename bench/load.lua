@@ -1,4 +1,4 @@
--- wrk -s load.lua ADDRESS -- FILE: asks for the paths in FILE in turn and ends with a line of JSON.
+-- wrk -s load.lua ADDRESS -- FILE: requests the paths in FILE in turn, and prints a line of JSON at the end.
 
 local threads = 0
 

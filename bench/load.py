@@ -1,4 +1,4 @@
-"""Load by wrk: requests taken from a list of paths, and what percentiles their answers took."""
+"""Load by wrk: requests for a list of paths, and the percentiles of their times."""
 
 import json
 import os
@@ -17,7 +17,7 @@ SCRIPT = CHECKOUT / "bench" / "load.lua"
 
 @dataclass(frozen=True)
 class Load:
-    """What a load gave."""
+    """The result of a load."""
 
     per_second: float
     p50_ms: float
@@ -25,7 +25,7 @@ class Load:
 
 
 def load(address: str, paths: Sequence[str], directory: Path, *, clients: int, seconds: float) -> Load:
-    """Ask for the paths in turn, as fast as they are answered. Raises BenchError if any is not answered with 2xx."""
+    """Request the paths in turn, as fast as possible. Raises BenchError for any status but 2xx."""
     listed = directory / "paths.txt"
     listed.write_text("\n".join(paths) + "\n")
     program, env = _wrk()
@@ -42,7 +42,7 @@ def load(address: str, paths: Sequence[str], directory: Path, *, clients: int, s
 
 @cache
 def _wrk() -> tuple[str, dict[str, str]]:
-    """The program, and the environment it needs: that of the system, or Debian's package unpacked by make."""
+    """Return the program and its environment: from the system, or Debian's package unpacked by make."""
     env = dict(os.environ)
     if found := shutil.which("wrk"):
         return found, env

@@ -1,4 +1,4 @@
-"""Memory of the API and the scheduler together: after load, and while a long list is synced."""
+"""The memory of API and scheduler together: after load, and during the sync of a long list."""
 
 import time
 
@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 180
 
 
 def memory_figures(bench: Bench) -> list[Figure | Table]:
-    """PSS of all processes of API and scheduler: after load of every kind, and the peak while 5,000 titles come."""
+    """Measure the PSS of all processes: after load of every kind, and the peak during a sync of 5,000 titles."""
     people, titles, long_list = (2, 200, 500) if bench.quick else (PEOPLE, TITLES, LONG_LIST)
     bench.plex.prepare(people=people, titles=titles)
     bench.plex.prepare(people=1, titles=long_list)

@@ -1,4 +1,4 @@
-"""What clients ask for: many different requests, drawn from what is there."""
+"""The requests of clients: many different ones, for items of the database."""
 
 import random
 from collections import Counter
@@ -16,7 +16,7 @@ SORTS = ("added_at", "title", "year", "wanted_count", "released_on")
 
 @dataclass(frozen=True)
 class Sample:
-    """Some items of a database, and the people."""
+    """Some items and the people of a database."""
 
     items: Sequence[tuple[str, str, int | None]]
     """Uid, title and year."""
@@ -24,7 +24,7 @@ class Sample:
 
 
 def draw_sample(url: str, *, most: int = 4000) -> Sample:
-    """Items from everywhere in the table, the same every time."""
+    """Return items from the whole table, the same every time."""
     with open_database(url) as conn:
         items = conn.execute(
             "SELECT uid, title, year FROM wishlist_items ORDER BY md5(uid) LIMIT %(most)s", {"most": most}
@@ -34,14 +34,14 @@ def draw_sample(url: str, *, most: int = 4000) -> Sample:
 
 
 def front_pages(most: int) -> list[str]:
-    """Different pages near the front, in a mixed order: no two requests are the same."""
+    """Return different pages near the front in mixed order. No two requests are the same."""
     offsets = list(range(min(most, 900)))
     random.Random(1).shuffle(offsets)
     return [f"{LIST}&offset={offset}" for offset in offsets]
 
 
 def sorted_pages() -> list[str]:
-    """Front pages in every order there is."""
+    """Return front pages in every order."""
     return [
         f"{LIST}&sort={sort}&order={order}&offset={offset}"
         for offset in range(100)
@@ -51,19 +51,19 @@ def sorted_pages() -> list[str]:
 
 
 def searches(sample: Sample) -> list[str]:
-    """Words and parts of words of titles, the frequent ones as often as in titles."""
+    """Return words and parts of words from titles, as often as in titles."""
     chance = random.Random(2)
     return _all_different(f"{LIST}&{urlencode({'search': term(title, chance)})}" for _, title, _ in sample.items)
 
 
 def years(sample: Sample) -> list[str]:
-    """Every year, for several pages."""
+    """Return several pages of every year."""
     known = sorted({year for _, _, year in sample.items if year})
     return [f"{LIST}&year={year}&offset={offset}" for offset in range(5) for year in known]
 
 
 def filters(sample: Sample) -> list[str]:
-    """Two to four filters at a time, such that something is likely to be found."""
+    """Return combinations of two to four filters that probably find something."""
     chance = random.Random(3)
     paths: list[str] = []
     for _, title, year in sample.items:
@@ -81,12 +81,12 @@ def filters(sample: Sample) -> list[str]:
 
 
 def items(sample: Sample) -> list[str]:
-    """Single items by uid."""
+    """Return paths of single items."""
     return [f"/api/wishlist/{quote(uid, safe='')}" for uid, _, _ in sample.items]
 
 
 def deep_pages(address: str, items: int) -> list[str]:
-    """Pages that begin about nine tenths down the list, by cursor. Raises BenchError if there is no cursor."""
+    """Return pages about nine tenths down the list, by cursor. Raises BenchError if there is no cursor."""
     row, around = items * 9 // 10, min(500, items // 20)
     cursors: list[str] = []
     for place in range(row - around, row + around, around // 10):
@@ -100,7 +100,7 @@ def deep_pages(address: str, items: int) -> list[str]:
 
 
 def term(title: str, chance: random.Random) -> str:
-    """A word of the title, a part of one, or two words; 3 letters or more."""
+    """Return a word of the title, a part of one, or two words, with 3 letters or more."""
     words = title.split()
     kind = chance.random()
     if kind < 0.25 and len(words) > 1:
@@ -117,7 +117,7 @@ def term(title: str, chance: random.Random) -> str:
 
 
 def _all_different(paths: Iterable[str]) -> list[str]:
-    """Each path for another part of the list than its earlier likes: no reply is the same as one before."""
+    """Return the paths with other offsets, so that no reply is the same as an earlier one."""
     seen: Counter[str] = Counter()
     different: list[str] = []
     for path in paths:

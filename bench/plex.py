@@ -1,11 +1,11 @@
-"""A simulated Plex that is quicker than what is measured: python -m bench.plex. Standard library only.
+"""python -m bench.plex: a simulated Plex, faster than what is measured. Standard library only.
 
-A token says whose list it is and how long: bench-<person>-<titles>-token. Half of a list comes from a
-pool that all lists of that length share, the other half is the person's own. Rows are as large as Plex's,
-about 1.6 kB; pages hold 100 at most, carry an ETag, and are rendered once.
+A token names the person and the length of the list: bench-<person>-<titles>-token. Half of a list comes from a
+pool that all lists of that length share. Rows are as large as Plex's, about 1.6 kB. Pages have at most 100 rows and
+an ETag, and are rendered once.
 
-Beside Plex's own paths there are /control/prepare?people=&titles= (renders the lists),
-/control/latency?ms= and /control/counts, which also starts to count anew with ?reset=1.
+The other paths are /control/prepare?people=&titles= (renders the lists), /control/latency?ms= and /control/counts,
+which starts to count again with ?reset=1.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ REFUSED = b'{"errors":[{"code":1001,"message":"User could not be authenticated",
 
 
 def token(person: int, length: int) -> str:
-    """The token of a person whose list has so many titles."""
+    """Return the token of a person whose list has so many titles."""
     return f"bench-{person}-{length}-token"
 
 
 @cache
 def numbers(person: int, length: int) -> list[int]:
-    """The titles of a person's list, the newest first."""
+    """Return the titles of a person's list, newest first."""
     chance = random.Random(person)
     shared = chance.sample(range(length), length // 2)
     own = [1_000_000 + person * 100_000 + number for number in range(length - length // 2)]
@@ -44,7 +44,7 @@ def numbers(person: int, length: int) -> list[int]:
 
 @cache
 def row(number: int) -> bytes:
-    """One row, with the external ids that Plex adds when asked."""
+    """Return one row, with the external ids that Plex adds when asked."""
     key, kind, title = titles.rating_key(number), titles.media_type(number), titles.title(number)
     year, image = titles.year(number), f"https://images.plex.example/original/{key}"
     slug = re.sub("[^a-z0-9]+", "-", title.lower())
@@ -84,7 +84,7 @@ def row(number: int) -> bytes:
 
 @cache
 def page(person: int, length: int, start: int, size: int) -> tuple[bytes, str]:
-    """A page and its ETag."""
+    """Return a page and its ETag."""
     rows = [row(number) for number in numbers(person, length)[start : start + size]]
     head = {"librarySectionID": "watchlist", "offset": start, "totalSize": length, "size": len(rows)}
     body = json.dumps({"MediaContainer": head}).encode()[:-2] + b',"Metadata":[' + b",".join(rows) + b"]}}"
@@ -92,7 +92,7 @@ def page(person: int, length: int, start: int, size: int) -> tuple[bytes, str]:
 
 
 class SimulatedPlex:
-    """What it is told and what it counted."""
+    """Its settings and its counts."""
 
     def __init__(self) -> None:
         self.latency_seconds = 0.0
@@ -101,7 +101,7 @@ class SimulatedPlex:
         self.first_read = self.last_read = 0.0
 
     def answer(self, path: str, query: dict[str, str], headers: dict[str, str]) -> tuple[int, bytes, str]:
-        """Status, body and ETag for a request."""
+        """Return status, body and ETag for a request."""
         if path.startswith("/control/"):
             return 200, json.dumps(self._obey(path, query)).encode(), ""
         self.requests += 1
@@ -147,18 +147,18 @@ class SimulatedPlex:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection; requests have no body and come one after another."""
+    """One client's connection. Requests have no body and come one after another."""
 
     def __init__(self, plex: SimulatedPlex) -> None:
         self._plex = plex
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called once at the start."""
+        """Store the transport."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Called with what arrived."""
+        """Answer what arrived."""
         self._received += data
         while b"\r\n\r\n" in self._received:
             head, _, self._received = self._received.partition(b"\r\n\r\n")
@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve() -> None:
-    """Serve on a port that is free and print the address."""
+    """Serve on a free port and print the address."""
     plex = SimulatedPlex()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(plex), "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)

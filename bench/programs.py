@@ -1,4 +1,4 @@
-"""Programs under measurement: started on free ports, waited for, weighed, and always stopped."""
+"""The programs to measure: start them on free ports, wait, read their memory, and always stop them."""
 
 import json
 import os
@@ -25,11 +25,11 @@ STOP_SECONDS: Final = 15
 
 
 class BenchError(Exception):
-    """Nothing can be measured; the message says why."""
+    """Why nothing can be measured."""
 
 
 class Program:
-    """A running program whose output goes to a file."""
+    """A running program. Its output goes to a file."""
 
     def __init__(self, command: Sequence[str | Path], *, env: dict[str, str], log: Path) -> None:
         self.log = log
@@ -37,17 +37,17 @@ class Program:
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 [str(part) for part in command],
-                cwd="/",  # no .env is found there
+                cwd="/",  # it has no .env
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "TMPDIR": str(log.parent), **env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # a Ctrl-C in the terminal is for us, and we stop it
+                start_new_session=True,  # so that Ctrl-C reaches only this process, which stops it
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )
 
     def stop(self) -> None:
-        """Ask it to end, and kill what does not."""
+        """Ask it to end, and kill it if it does not."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -57,11 +57,11 @@ class Program:
                 self.process.wait()
 
     def fail(self, what: str) -> BenchError:
-        """The error to raise when it did not do what it should."""
+        """Return an error with the end of its output."""
         return BenchError(f"{what}\n{self.log.read_text(errors='replace')[-3000:]}")
 
     def pids(self) -> list[int]:
-        """Its process and those of its children: each program leads a session, which they are born into."""
+        """Return its process and those of its children, which share its session."""
         found: list[int] = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -74,17 +74,17 @@ class Program:
 
 
 def pss_bytes(pid: int) -> int:
-    """The memory of a process; what several share is divided among them."""
+    """Return the memory (PSS) of a process in bytes. Shared memory is divided among its users."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:  # it has just ended
+    except OSError:  # it has ended meanwhile
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 @contextmanager
 def sampling(take: Callable[[], float], *, seconds: float) -> Iterator[list[float]]:
-    """A list that grows by what `take` gives, every so many seconds, while the block runs."""
+    """Yield a list that gets a value of `take` every so many seconds while the block runs."""
     samples: list[float] = []
     stop = threading.Event()
 
@@ -103,7 +103,7 @@ def sampling(take: Callable[[], float], *, seconds: float) -> Iterator[list[floa
 
 @contextmanager
 def program(command: Sequence[str | Path], *, env: dict[str, str], log: Path) -> Iterator[Program]:
-    """A program that runs inside the block."""
+    """Run a program inside the block."""
     running = Program(command, env=env, log=log)
     try:
         yield running
@@ -112,7 +112,7 @@ def program(command: Sequence[str | Path], *, env: dict[str, str], log: Path) ->
 
 
 def wait_for_health(running: Program, address: str) -> float:
-    """Wait for the first 200 of /health; the seconds since the program was started."""
+    """Wait for the first 200 of /health. Return the seconds since the start of the program."""
     while time.monotonic() - running.started < START_SECONDS:
         if running.process.poll() is not None:
             raise running.fail("A program ended instead of serving:")
@@ -124,7 +124,7 @@ def wait_for_health(running: Program, address: str) -> float:
 
 @contextmanager
 def simulated_plex(directory: Path) -> Iterator["PlexControl"]:
-    """The simulated Plex, serving."""
+    """Run the simulated Plex."""
     with program([sys.executable, "-m", "bench.plex"], env={}, log=directory / "plex.log") as running:
         deadline = time.monotonic() + START_SECONDS
         while not (address := running.log.read_text().strip()):
@@ -135,21 +135,21 @@ def simulated_plex(directory: Path) -> Iterator["PlexControl"]:
 
 
 class PlexControl:
-    """Tells the simulated Plex what to do and asks what it counted."""
+    """Controls the simulated Plex."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def prepare(self, *, people: int, titles: int) -> None:
-        """Render the lists of so many people."""
+        """Prepare the lists of so many people."""
         self._ask(f"prepare?people={people}&titles={titles}")
 
     def set_latency(self, milliseconds: float) -> None:
-        """Let each answer take so long."""
+        """Let each answer take so many seconds."""
         self._ask(f"latency?ms={milliseconds}")
 
     def take_counts(self) -> dict[str, Any]:
-        """What was asked since the last call of this."""
+        """Return the requests since the last call."""
         return self._ask("counts?reset=1")
 
     def _ask(self, what: str) -> Any:
@@ -157,14 +157,14 @@ class PlexControl:
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def call(method: str, url: str, body: Any = None, *, seconds: float = 600) -> Any:
-    """The decoded answer to a request with the key. Raises BenchError for any status but 2xx."""
+    """Return the decoded answer to a request with the key. Raises BenchError for any status but 2xx."""
     headers = {"X-API-Key": API_KEY, "Content-Type": "application/json"}
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(url, method=method, headers=headers, data=data)
@@ -177,7 +177,7 @@ def call(method: str, url: str, body: Any = None, *, seconds: float = 600) -> An
 
 
 def status_of(url: str) -> int | None:
-    """The status a GET gives; None if nobody answers."""
+    """Return the status of a GET, or None without an answer."""
     try:
         with urllib.request.urlopen(url, timeout=10) as reply:
             return reply.status

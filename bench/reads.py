@@ -1,4 +1,4 @@
-"""Reading: requests a second against the reference and against a constant, and the time to the first reply."""
+"""Reads: requests a second compared with the reference and a constant, and the time to the first reply."""
 
 from collections import defaultdict
 
@@ -14,7 +14,7 @@ CLIENTS = 16
 
 
 def start_figures(bench: Bench) -> list[Figure | Table]:
-    """From the start of the program to the first 200 of /health, over a database that is there already."""
+    """Measure from the start of the program to the first 200 of /health, with an existing database."""
     ours, theirs = our_database(bench, "ours"), reference_database(bench, "reference")
     seconds: dict[str, list[float]] = {"reference": [], "ours": []}
     for _ in range(bench.rounds(7)):
@@ -26,7 +26,7 @@ def start_figures(bench: Bench) -> list[Figure | Table]:
 
 
 def read_figures(bench: Bench) -> list[Figure | Table]:
-    """Requests a second over the same synced lists, reference, ours and a constant in turn."""
+    """Measure requests a second for the same synced lists: reference, ours and a constant in turn."""
     people, titles = (2, 200) if bench.quick else (PEOPLE, TITLES)
     bench.plex.prepare(people=people, titles=titles)
     ours, theirs = our_database(bench, "ours"), reference_database(bench, "reference")

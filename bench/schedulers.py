@@ -1,4 +1,4 @@
-"""Many schedulers: whether more of them read more people in a second, and nobody twice."""
+"""Several schedulers: whether more of them read more people a second, and no one twice."""
 
 import time
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 180
 
 
 def scheduler_figures(bench: Bench) -> list[Figure | Table]:
-    """1, 2 and 4 schedulers over 2,000 people who are all due, with short lists and a Plex that takes 50 ms."""
+    """Measure 1, 2 and 4 schedulers with 2,000 due people, short lists and a Plex that takes 50 ms."""
     people = 100 if bench.quick else PEOPLE
     bench.plex.prepare(people=people, titles=TITLES)
     found = {count: _read_everybody(bench, count, people) for count in (1, 2, 4)}
@@ -45,7 +45,7 @@ def scheduler_figures(bench: Bench) -> list[Figure | Table]:
 
 
 def _read_everybody(bench: Bench, count: int, people: int) -> dict[str, Any]:
-    """Start so many schedulers and wait until everybody is read, or nobody more is."""
+    """Start so many schedulers and wait until everyone is read, or no more people are."""
     url = our_database(bench, "ours")
     with open_database(url) as conn:
         add_people(conn, count=people, list_length=TITLES)
@@ -60,7 +60,7 @@ def _read_everybody(bench: Bench, count: int, people: int) -> dict[str, Any]:
             deadline = time.monotonic() + PATIENCE_SECONDS
             while _read(url) < people and time.monotonic() < deadline:
                 time.sleep(0.5)
-            time.sleep(2)  # whoever would read somebody again has the time to
+            time.sleep(2)  # time for a wrong second read to show
     finally:
         bench.plex.set_latency(0)
     counted = bench.plex.take_counts()

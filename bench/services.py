@@ -1,4 +1,4 @@
-"""What is measured, each started as it would be in earnest: the reference, our API, a constant, our scheduler."""
+"""The services to measure, started as in production: the reference, our API, a constant, our scheduler."""
 
 import subprocess
 import sys
@@ -29,35 +29,35 @@ REFERENCE_PYTHON = CHECKOUT / ".venv" / "reference" / "bin" / "python"
 
 @dataclass(frozen=True)
 class Bench:
-    """What all measurements share."""
+    """The things that all measurements share."""
 
     postgres: Postgres
     plex: PlexControl
     directory: Path
     quick: bool
-    """Few rounds over little data: shows that all of it runs, the figures mean nothing."""
+    """Few rounds with little data: shows that everything runs. The figures mean nothing."""
 
     def rounds(self, wanted: int) -> int:
-        """How often to measure."""
+        """Return how often to measure."""
         return 1 if self.quick else wanted
 
 
 @dataclass(frozen=True)
 class Served:
-    """A service that answers at `address`; `seconds` is how long its start took."""
+    """A service that answers at `address`. Its start took `seconds`."""
 
     program: Program
     address: str
     seconds: float
 
     def add_people(self, people: int, titles: int) -> None:
-        """Add people with lists of so many titles by the API, as one does."""
+        """Add people with lists of so many titles by the API."""
         for person in range(people):
             body = {"name": f"Person {person}", "token": token(person, titles)}
             call("POST", f"{self.address}/api/users", body)
 
     def sync(self) -> dict[str, int]:
-        """Sync everybody and wait for the end."""
+        """Sync everyone and wait for the end."""
         run = call("POST", f"{self.address}/api/sync?wait=50")
         if run["errors"] or run.get("status", "succeeded") != "succeeded":
             raise self.program.fail(f"A sync did not succeed: {run}")
@@ -65,7 +65,7 @@ class Served:
 
 
 def settings(bench: Bench, database_url: str) -> dict[str, str]:
-    """The environment of a program, ours or the reference."""
+    """Return the environment of a program, ours or the reference."""
     return {
         "DATABASE_URL": database_url,
         "API_KEY": API_KEY,
@@ -77,7 +77,7 @@ def settings(bench: Bench, database_url: str) -> dict[str, str]:
 
 
 def reference_database(bench: Bench, name: str) -> str:
-    """A new database with the reference's tables."""
+    """Return a new database with the reference's tables."""
     url = bench.postgres.create(name)
     command = [REFERENCE_PYTHON, "-m", "bench.reference.tables"]
     done = subprocess.run(command, cwd=CHECKOUT, env=settings(bench, url), capture_output=True, text=True)
@@ -87,7 +87,7 @@ def reference_database(bench: Bench, name: str) -> str:
 
 
 def our_database(bench: Bench, name: str) -> str:
-    """A new database with our tables."""
+    """Return a new database with our tables."""
     url = bench.postgres.create(name)
     migrate(url)
     return url
@@ -95,7 +95,7 @@ def our_database(bench: Bench, name: str) -> str:
 
 @contextmanager
 def reference(bench: Bench, database_url: str) -> Iterator[Served]:
-    """The reference under uvicorn, one process, as its documentation has one start it."""
+    """Run the reference under uvicorn with one process, as its documentation says."""
     port = str(free_port())
     command = [REFERENCE_PYTHON, "-m", "uvicorn", "bench.reference.app:app", "--port", port]
     with _served(bench, command, port, settings(bench, database_url), "reference.log") as served:
@@ -104,21 +104,21 @@ def reference(bench: Bench, database_url: str) -> Iterator[Served]:
 
 @contextmanager
 def our_api(bench: Bench, database_url: str) -> Iterator[Served]:
-    """Our API under gunicorn, with the default workers and threads."""
+    """Run our API under gunicorn with the default workers and threads."""
     with _gunicorn(bench, database_url, "gunicorn.conf.py", "wsgi:app", "api.log") as served:
         yield served
 
 
 @contextmanager
 def constant(bench: Bench, database_url: str) -> Iterator[Served]:
-    """The same gunicorn, serving a constant."""
+    """Run the same gunicorn with a constant reply."""
     with _gunicorn(bench, database_url, "bench/constant_gunicorn.py", "bench.constant:app", "constant.log") as served:
         yield served
 
 
 @contextmanager
 def scheduler(bench: Bench, database_url: str, *, number: int = 1) -> Iterator[Program]:
-    """Our scheduler, one of several if need be."""
+    """Run our scheduler, alone or as one of several."""
     command = [sys.executable, "-m", "wishlist_service.scheduler"]
     log = bench.directory / f"scheduler-{number}.log"
     with program(command, env=settings(bench, database_url), log=log) as running:

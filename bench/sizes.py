@@ -1,4 +1,4 @@
-"""How reading and syncing hold up while the table grows: 1,000 to 1,000,000 items, each wanted by two people."""
+"""Reads and syncs by the size of the table: 1,000 to 1,000,000 items, each wanted by two people."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -25,26 +25,26 @@ FILTERS, ITEM, DEEP = "filters combined", "one item", "page nine tenths down the
 
 @dataclass
 class Size:
-    """What was measured at one size of the table."""
+    """The results at one size of the table."""
 
     items: int
     loads: dict[str, Load] = field(default_factory=dict)
-    faults: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
     stats_ms: list[float] = field(default_factory=list)
     stats_exact: bool = False
     sync_seconds: list[float] = field(default_factory=list)
 
 
 def size_figures(bench: Bench) -> list[Figure | Table]:
-    """Percentiles with 8 clients and many different requests, stats after changes, and the sync of 1,000 new titles."""
+    """Measure percentiles with 8 clients, stats after changes, and a sync of 1,000 new titles, at every size."""
     sizes = [_measure(bench, items, people) for items, people in PEOPLE.items() if not bench.quick or items <= 10_000]
     smallest, largest = sizes[0], sizes[-1]
     what = f"{largest.items:,} items, {2 * largest.items:,} sources, {CLIENTS} clients"
     found: list[Figure | Table] = []
     for kind in (LIST, SEARCH, FILTERS, ITEM, DEEP):
         name = f"{what}: {kind}, 95th percentile"
-        if fault := largest.faults.get(kind):
-            found.append(Figure(name, fault, goal="≤ 50 ms", met=False))
+        if error := largest.errors.get(kind):
+            found.append(Figure(name, error, goal="≤ 50 ms", met=False))
         else:
             found.append(figures.at_most(name, 50, largest.loads[kind].p95_ms, "ms"))
     if SORTED in largest.loads:
@@ -61,7 +61,7 @@ def size_figures(bench: Bench) -> list[Figure | Table]:
     found.append(
         figures.true("stats equal what is counted, at every size", "exact", "yes" if exact else "no", met=exact)
     )
-    # of 1,000 titles most searches find less than a page
+    # with 1,000 titles, most searches find less than a page
     for kind, small in ((LIST, smallest), (SEARCH, sizes[1])):
         if kind in largest.loads and kind in small.loads:
             growth = largest.loads[kind].p50_ms / small.loads[kind].p50_ms
@@ -91,7 +91,7 @@ def _measure(bench: Bench, items: int, people: int) -> Size:
             try:
                 size.loads[kind] = _load(bench, served, make_paths())
             except BenchError as error:
-                size.faults[kind] = str(error).splitlines()[0]
+                size.errors[kind] = str(error).splitlines()[0]
         _measure_stats(size, served, url)
         _measure_sync(bench, size, served, url)
     bench.postgres.drop("sized")
@@ -99,13 +99,13 @@ def _measure(bench: Bench, items: int, people: int) -> Size:
 
 
 def _load(bench: Bench, served: Served, asked: Sequence[str]) -> Load:
-    # others than those that are measured next, so that no reply is there already
+    # other paths than those measured next, so that no reply is cached
     load(served.address, asked[len(asked) // 4 :: 7], bench.directory, clients=CLIENTS, seconds=1)
     return load(served.address, asked, bench.directory, clients=CLIENTS, seconds=1 if bench.quick else 5)
 
 
 def _measure_stats(size: Size, served: Served, url: str) -> None:
-    """Each request follows a change, so that none is answered from what was known before."""
+    """Measure requests that each follow a change, so that none is answered from the cache."""
     address = served.address
     person = fetch(url, "SELECT min(id) FROM plex_users")
     exact = True
@@ -146,7 +146,7 @@ def _counted_in_tables(url: str) -> dict[str, Any]:
 
 
 def _measure_sync(bench: Bench, size: Size, served: Served, url: str) -> None:
-    """The first sync of somebody with 1,000 titles, into the table as it is."""
+    """Measure the first sync of a person with 1,000 titles into this table."""
     bench.plex.prepare(people=3, titles=NEW_TITLES)
     for number in range(bench.rounds(3)):
         body = {"name": f"Newcomer {number}", "token": token(number, NEW_TITLES)}

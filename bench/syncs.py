@@ -1,4 +1,4 @@
-"""The sync: how long a first and an unchanged one take, what they ask, write and hold up, and how that grows."""
+"""The sync: how long a first and an unchanged one take, what they request, write and block, and how that grows."""
 
 import time
 from functools import partial
@@ -14,7 +14,7 @@ PEOPLE, TITLES = 10, 1000
 
 
 def sync_figures(bench: Bench) -> list[Figure | Table]:
-    """First sync and unchanged re-sync of 10 people with 1,000 titles each, reference and ours in turn."""
+    """Measure a first sync and an unchanged re-sync of 10 people with 1,000 titles each, reference and ours in turn."""
     people, titles = (2, 200) if bench.quick else (PEOPLE, TITLES)
     bench.plex.prepare(people=people, titles=titles)
     first: dict[str, list[float]] = {"reference": [], "ours": []}
@@ -51,9 +51,9 @@ def _sync_seconds(served: Served) -> float:
 
 
 def _log_figures(bench: Bench, people: int, titles: int) -> list[Figure]:
-    """The write-ahead log of an unchanged re-sync, for each person; the median of 7, and of 3 after checkpoints.
+    """Measure the write-ahead log of an unchanged re-sync per person: the median of 7, and of 3 after checkpoints.
 
-    What is first changed after a checkpoint is logged with the whole page around it, once for all who share it.
+    After a checkpoint, PostgreSQL logs the whole page of the first change, once for all people on that page.
     """
     bench.plex.prepare(people=people, titles=titles)
     url = our_database(bench, "log")
@@ -81,7 +81,7 @@ def _log_figures(bench: Bench, people: int, titles: int) -> list[Figure]:
 
 
 def health_figures(bench: Bench) -> list[Figure | Table]:
-    """The slowest of many /health while a first sync of 10 people with 1,000 titles runs; the median of 3 syncs."""
+    """Measure the slowest /health during a first sync of 10 people with 1,000 titles: the median of 3 syncs."""
     people, titles = (2, 200) if bench.quick else (PEOPLE, TITLES)
     bench.plex.prepare(people=people, titles=titles)
     slowest: list[float] = []
@@ -102,7 +102,7 @@ def _health_seconds(served: Served) -> float:
 
 
 def growth_figures(bench: Bench) -> list[Figure | Table]:
-    """First sync of one person with ever longer lists: the time for each title stays the same."""
+    """Measure first syncs of one person with longer and longer lists: the time per title stays the same."""
     lengths = (100, 1_000) if bench.quick else (1_000, 2_000, 5_000, 10_000, 20_000)
     rows: list[list[str]] = []
     microseconds: list[float] = []

@@ -91,8 +91,8 @@ EXCEPTION
 END
 $$;
 
--- PostgreSQL estimates from samples how many titles hold a text. The usual 100 samples give 1 % as the lowest estimate,
--- so it would look for a word of 0.1 % in all titles, from the newest on, rather than by its trigrams.
+-- PostgreSQL estimates from samples how many titles have a word. With the usual 100 samples the lowest estimate is 1 %.
+-- For a rarer word it would then read titles from the newest on, instead of using the index of trigrams.
 ALTER TABLE wishlist_items ALTER COLUMN search_title SET STATISTICS 1000;
 
 CREATE TABLE wishlist_tallies (

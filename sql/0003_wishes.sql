@@ -72,7 +72,7 @@ CREATE TABLE wishlist_events (
 CREATE INDEX wishlist_events_item_idx ON wishlist_events (item_id, id);
 CREATE INDEX wishlist_events_user_idx ON wishlist_events (user_id, id);
 CREATE INDEX wishlist_events_time_idx ON wishlist_events USING brin (happened_at);
--- For the kinds that are rare among many additions.
+-- Finds the rare kinds among many additions.
 CREATE INDEX wishlist_events_kind_idx ON wishlist_events (kind, id) WHERE kind <> 'added';
 
 COMMENT ON TABLE wishlist_events IS
@@ -145,7 +145,7 @@ BEGIN
     END IF;
     PERFORM recount_items(ARRAY(SELECT item_id FROM changed));
     PERFORM recount_people(ARRAY(SELECT DISTINCT user_id FROM changed));
-    PERFORM next_generation();              -- from here on nobody else draws ids or moments: see above
+    PERFORM next_generation();              -- until the commit, no other transaction draws ids or times
     moment := clock_timestamp();
     IF tg_op = 'INSERT' THEN
         INSERT INTO wishlist_events (kind, item_id, user_id, run_id, first_import, happened_at)
@@ -335,7 +335,7 @@ SELECT item.*
                 WHEN 'tmdb' THEN item.tmdb_id IS NULL
                 WHEN 'tvdb' THEN item.tvdb_id IS NULL
             END)
-       -- an array, so that the titles of these people are looked up, not all titles looked through
+       -- an array, so that PostgreSQL looks up the titles of these people instead of reading all titles
    AND (only_user_ids IS NULL OR item.id = ANY (ARRAY(
            SELECT wishes.item_id
              FROM wishes

@@ -31,8 +31,8 @@ DECLARE
     known CONSTANT text := (SELECT sync_state FROM sync_state_changes WHERE user_id = new.id ORDER BY id DESC LIMIT 1);
 BEGIN
     IF state <> coalesce(known, 'ok') THEN
-        -- One of the service's advisory locks, and the last that any transaction takes. It makes ids become visible
-        -- in their order: whoever has read up to one has missed none before it.
+        -- The last advisory lock that any transaction takes. It makes ids become visible in their order, so a reader
+        -- that has read up to one id has missed none before it.
         PERFORM pg_advisory_xact_lock(1464421200, 6);
         INSERT INTO sync_state_changes (user_id, sync_state, sync_detail)
         VALUES (new.id, state, new.sync_detail);

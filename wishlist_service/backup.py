@@ -1,4 +1,4 @@
-"""python -m wishlist_service.backup: the database as one file in BACKUP_DIR, once or every night."""
+"""python -m wishlist_service.backup: back up the database into a file in BACKUP_DIR, once or every night."""
 
 import argparse
 import fcntl
@@ -30,21 +30,21 @@ logger = logging.getLogger("wishlist_service.backup")  # __name__ is __main__ wh
 KEPT: Final = 7
 NIGHTLY_AT: Final = "03:30"  # local time
 RETRY_SECONDS: Final = 3600
-LONGEST_WAIT_SECONDS: Final = 60  # then look at the clock again, it may have been set
-STARTING_SECONDS: Final = 60  # how long a database and its first migration may take
+MAXIMUM_WAIT_SECONDS: Final = 60  # someone may set the clock
+STARTING_SECONDS: Final = 60  # for the start of a database and its first migration
 
 _NAME: Final = "wishlist-%Y-%m-%dT%H%M%SZ.dump"
 _PARTIAL: Final = ".partial"
 
 
 class BackupFailed(Exception):
-    """No backup was written; the message is a sentence."""
+    """No backup was written. The message says why."""
 
 
 def back_up(database_url: str, directory: Path, *, stop: threading.Event) -> None:
-    """Write one backup into the directory, which is made if need be, and remove all but the newest.
+    """Write one backup into the directory, and delete all but the newest. Make the directory if it is missing.
 
-    Raises BackupFailed, also when `stop` is set meanwhile; nothing is left behind then.
+    Raises BackupFailed, also if `stop` is set meanwhile, and leaves no file then.
     """
     started = time.monotonic()
     try:
@@ -54,8 +54,7 @@ def back_up(database_url: str, directory: Path, *, stop: threading.Event) -> Non
         backup = directory / datetime.now(UTC).strftime(_NAME)
         size = _write(backup, database_url, stop=stop)
         logger.info("backup written file=%s bytes=%s ms=%.0f", backup.name, size, (time.monotonic() - started) * 1000)
-        others = [path for _, path in _backups(directory) if path != backup]
-        for path in others[KEPT - 1 :]:
+        for path in [path for _, path in _backups(directory) if path != backup][KEPT - 1 :]:
             path.unlink()
     except OperationalError as error:
         raise BackupFailed(f"The database is away: {str(error).strip()}") from error
@@ -66,18 +65,18 @@ def back_up(database_url: str, directory: Path, *, stop: threading.Event) -> Non
 
 
 def _write(backup: Path, database_url: str, *, stop: threading.Event) -> int:
-    """Write the backup and return its size; the file has its name only once it is whole."""
+    """Write the backup and return its size in bytes. The file gets its name when it is complete."""
     partial = backup.with_name(backup.name + _PARTIAL)
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.fchmod(descriptor, 0o600)  # whatever the umask took away
-        with suppress(OSError):  # not every file system has locks
+        os.fchmod(descriptor, 0o600)  # whatever the umask is
+        with suppress(OSError):  # some file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _dump(database_url, partial, stop=stop)
         _check(partial, stop=stop)
         os.fsync(descriptor)
         partial.rename(backup)
-        _sync_directory(backup.parent)
+        _flush_directory(backup.parent)
         return os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
@@ -88,8 +87,8 @@ def _dump(database_url: str, file: Path, *, stop: threading.Event) -> None:
     with connect(database_url, role="backup") as conn:
         pg_dump = find_pg_dump(server_version=conn.info.server_version // 10_000)
         password = conn.info.password
-    # The list of processes shows the arguments to everybody. The password goes into the environment;
-    # that of a client's key has no variable, and stays away.
+    # Every user of the machine can see the arguments. So the password goes into the environment. There is no
+    # variable for the password of a client's key.
     address = conninfo_to_dict(database_url)
     for secret in ("password", "sslpassword"):
         address.pop(secret, None)
@@ -104,16 +103,16 @@ def _dump(database_url: str, file: Path, *, stop: threading.Event) -> None:
 
 
 def _check(file: Path, *, stop: threading.Event) -> None:
-    """Raises ProgramFailed unless pg_restore can read the dump and finds the people in it."""
+    """Raise ProgramFailed unless pg_restore can read the dump and finds the people in it."""
     with tempfile.TemporaryFile() as listing:
         run(find_pg_restore(), "--format=custom", "--list", str(file), stdout=listing, stop=stop)
         listing.seek(0)
         if not re.search(rb" TABLE DATA \S+ plex_users ", listing.read()):
-            raise ProgramFailed("The dump holds no table plex_users. Run: python -m wishlist_service.migrate")
+            raise ProgramFailed("The dump has no table plex_users. Run: python -m wishlist_service.migrate")
 
 
-def _sync_directory(directory: Path) -> None:
-    # so that the name, too, is on the disk
+def _flush_directory(directory: Path) -> None:
+    # so that the new name is on the disk
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -122,48 +121,47 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _remove_left_overs(directory: Path) -> None:
-    """Remove what killed backups left behind."""
+    """Delete the unfinished files of killed backups."""
     for path in directory.glob(f"*{_PARTIAL}"):
         if _made_at(path.with_suffix("")):
-            # its own backup holds the lock as long as it lives
+            # a running backup holds the lock
             with suppress(OSError), path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
 
 
 def _backups(directory: Path) -> list[tuple[datetime, Path]]:
-    """The backups and when they were made, newest first; not those of a clock that once ran ahead."""
+    """Return the backups with their times, newest first, without those that a wrong clock dated ahead."""
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     found = [(made_at, path) for path in directory.glob("*.dump") if (made_at := _made_at(path))]
     return sorted((made for made in found if made[0] < tomorrow), reverse=True)
 
 
 def _made_at(path: Path) -> datetime | None:
-    """When this backup was made, as its name says; None for a file that is no backup."""
+    """Return the time in the name of a backup, or None for another file."""
     try:
         made_at = datetime.strptime(path.name, _NAME).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return made_at if made_at.strftime(_NAME) == path.name else None  # strptime takes 2026-1-2 too
+    return made_at if made_at.strftime(_NAME) == path.name else None  # strptime also accepts 2026-1-2
 
 
 def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event) -> None:
-    """Back up every night until `stop` is set, and at once if the newest backup is older than a day."""
+    """Back up every night until `stop` is set. Begin at once if the newest backup is older than a day."""
     jobs = Scheduler()
 
     def job() -> None:
-        """One backup; another try in an hour if it failed. Never raises: schedule would end."""
+        """Back up, and try again in an hour if that failed. Never raises, because `schedule` would end."""
         jobs.clear("retry")
         try:
             back_up(database_url, directory, stop=stop)
             return
-        except BackupFailed as failed:
+        except BackupFailed as error:
             if stop.is_set():
                 return
-            logger.error("backup failed reason=%s", failed)
+            logger.error("backup failed reason=%s", error)
         except Exception:
             logger.exception("backup failed, unexpected error")
-        # cleared by the next one, which this very job runs
         jobs.every(RETRY_SECONDS).seconds.do(job).tag("retry")
 
     jobs.every().day.at(NIGHTLY_AT).do(job)
@@ -174,12 +172,11 @@ def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event
     logger.info("waiting for the night at=%s", NIGHTLY_AT)
     while not stop.is_set():
         jobs.run_pending()
-        idle = jobs.idle_seconds or 0
-        stop.wait(min(max(idle, 0), LONGEST_WAIT_SECONDS))
+        stop.wait(min(max(jobs.idle_seconds or 0, 0), MAXIMUM_WAIT_SECONDS))
 
 
 def _wait_for_tables(database_url: str, *, stop: threading.Event) -> None:
-    """Wait a while for a database that has just been started, and for its first migration."""
+    """Wait up to STARTING_SECONDS for the database and its first migration."""
     deadline = time.monotonic() + STARTING_SECONDS
     while time.monotonic() < deadline and not stop.is_set():
         with suppress(OperationalError):
@@ -189,9 +186,9 @@ def _wait_for_tables(database_url: str, *, stop: threading.Event) -> None:
 
 
 def main() -> None:
-    """One backup, or one every night."""
+    """Back up once, or every night."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.backup", description=__doc__)
-    parser.add_argument("--nightly", action="store_true", help=f"keep running, back up every night at {NIGHTLY_AT}")
+    parser.add_argument("--nightly", action="store_true", help=f"keep running and back up every night at {NIGHTLY_AT}")
     arguments = parser.parse_args()
     config = load_config(uses={*DATABASE_SETTINGS, "BACKUP_DIR", "LOG_LEVEL"})
     configure_logging(config.log_level)
@@ -204,8 +201,8 @@ def main() -> None:
         return
     try:
         back_up(config.database_url, config.backup_dir, stop=stop)
-    except BackupFailed as failed:
-        sys.exit(f"The backup failed. {failed}")
+    except BackupFailed as error:
+        sys.exit(f"The backup failed. {error}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""PostgreSQL: how connections are opened and pooled, and how the rows of a statement are read."""
+"""PostgreSQL: opens and pools connections, and reads the rows of a statement."""
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -10,15 +11,15 @@ from dataclasses import is_dataclass
 from typing import Any, Concatenate, Final, LiteralString, ParamSpec, TypeVar
 
 from psycopg import Connection, OperationalError
-from psycopg.errors import QueryCanceled
+from psycopg.errors import DiskFull, QueryCanceled, UndefinedTable
 from psycopg.rows import class_row, scalar_row
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 POOL_WAIT_SECONDS: Final = 2
 STATEMENT_SECONDS: Final = 15
-SILENCE_SECONDS: Final = 30  # longer than any statement may take
+SILENCE_SECONDS: Final = 30  # longer than STATEMENT_SECONDS
 
-# A page is never worth going through a whole table, nor compiling its plan; and what is asked for is in memory.
+# For a page, reading a whole table or compiling a plan never pays, and what it needs is in memory.
 _READING: Final = "-c enable_seqscan=off -c jit=off -c seq_page_cost=0.2 -c random_page_cost=0.2"
 
 Params = ParamSpec("Params")
@@ -27,7 +28,7 @@ Row = TypeVar("Row")
 
 
 def connect(database_url: str, *, role: str) -> Connection:
-    """A connection of its own, in autocommit mode, for a program that works for minutes."""
+    """Return a new connection in autocommit mode, for a program that works for minutes."""
     return Connection.connect(database_url, **_settings(role, statement_timeout_seconds=300))
 
 
@@ -37,15 +38,28 @@ def ask(
     *args: Params.args,
     **kwargs: Params.kwargs,
 ) -> Result:
-    """Run one query on a connection of its own, for a process without a pool."""
+    """Run one query on a new connection, for a process without a pool."""
     with connect(database_url, role="ask") as conn:
         return query(conn, *args, **kwargs)
 
 
-class Pool:
-    """The connections of one web process. Made closed: it must be opened after gunicorn has forked.
+@contextmanager
+def exit_on_error() -> Generator[None]:
+    """End the program with a sentence if the database has no tables, has a full disk or cannot be reached."""
+    try:
+        yield
+    except UndefinedTable:
+        sys.exit("The database has no tables yet. Run: python -m wishlist_service.migrate")
+    except DiskFull:
+        sys.exit("The disk of the database is full. Free some space there.")
+    except OperationalError as error:
+        sys.exit(f"The database cannot be reached: {str(error).strip()}")
 
-    A pool opened before would share its connections between workers and mix up replies.
+
+class Pool:
+    """The connections of one web process. Open it after gunicorn has forked.
+
+    A pool opened earlier would share its connections between workers and mix up replies.
     """
 
     def __init__(self, database_url: str, *, size: int) -> None:
@@ -55,7 +69,7 @@ class Pool:
             min_size=1,
             max_size=size,
             timeout=POOL_WAIT_SECONDS,
-            # it gives up early and begins anew with the next request: its pauses would grow while PostgreSQL is away
+            # a short one, since its pauses grow; the next request starts anew
             reconnect_timeout=POOL_WAIT_SECONDS,
             open=False,
         )
@@ -65,26 +79,25 @@ class Pool:
         self._refuse_until = 0.0
 
     def open(self) -> None:
-        """Connect, in the background."""
+        """Connect in the background."""
         self._pool.open()
         threading.Thread(target=self._watch, daemon=True, name="pool-watch").start()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._closed.set()
         self._pool.close()
 
     def check(self) -> None:
-        """Replace the idle connections that have died."""
+        """Replace the idle connections that are broken."""
         self._pool.check()
 
     @contextmanager
     def connection(self) -> Generator[Connection]:
-        """A connection for one piece of work.
+        """Lend a connection for the block.
 
-        Raises PoolTimeout when none is free within POOL_WAIT_SECONDS, and after that TooManyRequests at once
-        until there is one again; once a second somebody waits for it. A queue of waiting requests would
-        hold up those that need no database.
+        Raises PoolTimeout if none is free within POOL_WAIT_SECONDS. After that it raises TooManyRequests at once, but
+        lets one request a second wait. A queue of waiting requests would delay those that need no database.
         """
         self._refuse_while_away()
         try:
@@ -107,12 +120,12 @@ class Pool:
             now = time.monotonic()
             if now < self._refuse_until:
                 raise TooManyRequests("every connection is busy, or the database is away")
-            if self._refuse_until:  # this one waits, nobody behind it
+            if self._refuse_until:  # this request waits, the next ones do not
                 self._refuse_until = now + POOL_WAIT_SECONDS
 
     def _watch(self) -> None:
-        # A server that accepts a query and falls silent, a frozen machine say, would keep us waiting for ever;
-        # no setting of the driver bounds that. Shutting the socket wakes the waiting thread with an error.
+        # A server that accepts a query and then stays silent would block us for ever, and no setting of the driver
+        # limits that. Shutting down the socket raises an error in the waiting thread.
         while not self._closed.wait(SILENCE_SECONDS / 6):
             with self._lock:
                 for conn, since in self._lent.items():
@@ -130,7 +143,7 @@ def read(
     *args: Params.args,
     **kwargs: Params.kwargs,
 ) -> Result:
-    """Run a reading query; once more if the pooled connection had died, as after a restart of PostgreSQL."""
+    """Run a reading query; once more if the connection was broken, as after a restart of PostgreSQL."""
     started = time.monotonic()
     try:
         with pool.connection() as conn:
@@ -138,7 +151,7 @@ def read(
     except (QueryCanceled, PoolTimeout, TooManyRequests):
         raise
     except OperationalError:
-        if time.monotonic() - started > POOL_WAIT_SECONDS:  # dead connections fail at once
+        if time.monotonic() - started > POOL_WAIT_SECONDS:  # broken connections fail at once
             raise
         pool.check()
         with pool.connection() as conn:
@@ -150,7 +163,7 @@ def _settings(role: str, *, statement_timeout_seconds: int, more: str = "") -> d
         more,
         f"-c statement_timeout={statement_timeout_seconds}s",
         "-c timezone=UTC",
-        # the server finds out within minutes that a host went dark, and gives its locks back
+        # the server notices within minutes that a client is gone, and releases its locks
         "-c tcp_keepalives_idle=60 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4",
     )
     return {
@@ -164,7 +177,7 @@ def _settings(role: str, *, statement_timeout_seconds: int, more: str = "") -> d
 def value(
     conn: Connection, sql: LiteralString, params: Mapping[str, object] | None = None, *, prepare: bool | None = None
 ) -> Any:
-    """The only value of the one row that this statement always gives. Raises ValueError if it gives none."""
+    """Return the only value of a statement that always gives one row. Raises ValueError if it gives none."""
     [found] = conn.cursor(row_factory=scalar_row).execute(sql, params, prepare=prepare)
     return found
 
@@ -172,7 +185,7 @@ def value(
 def row(
     conn: Connection, kind: type[Row], sql: LiteralString, params: Mapping[str, object] | None = None
 ) -> Row | None:
-    """The only row; None if there is none. `kind` as for rows()."""
+    """Return the only row; None if there is none. `kind` is that of rows()."""
     found = rows(conn, kind, sql, params)
     return found[0] if found else None
 
@@ -185,9 +198,9 @@ def rows(
     *,
     prepare: bool | None = None,
 ) -> list[Row]:
-    """All rows: each a dataclass made from its columns or, if `kind` is a type like int or str, its only value.
+    """Return all rows: each as a dataclass made from its columns or, if `kind` is int or str, as its only value.
 
-    prepare: False keeps PostgreSQL from planning the statement once for all parameters.
+    prepare: False makes PostgreSQL plan the statement for each set of parameters.
     """
     make = class_row(kind) if is_dataclass(kind) else scalar_row
     return conn.cursor(row_factory=make).execute(sql, params, prepare=prepare).fetchall()

@@ -1,38 +1,38 @@
-"""What can go wrong, in the service's own words. HTTP statuses live in web/problems.py."""
+"""The errors that the service expects. web/problems.py has their HTTP statuses."""
 
 from dataclasses import dataclass
 
 
 class WishlistError(Exception):
-    """Any expected failure; str() is a sentence for the person who meets it."""
+    """An expected error. str() is a sentence for the person who sees it."""
 
 
 class NotFound(WishlistError):
-    """The thing asked for does not exist."""
+    """What was asked for does not exist."""
 
 
 class Conflict(WishlistError):
-    """The request contradicts what is stored."""
+    """The request conflicts with what is stored."""
 
 
 class Gone(WishlistError):
-    """What a cursor refers to is no longer here."""
+    """What a cursor refers to no longer exists."""
 
 
 class PlexAway(WishlistError):
-    """What was asked for needs Plex, which cannot be asked just now."""
+    """The request needs Plex, which cannot be asked now."""
 
 
 class PinExpired(WishlistError):
-    """Plex no longer knows the PIN of a sign-in, or it has expired."""
+    """The PIN of a sign-in has expired, or Plex does not know it."""
 
 
 class FeedNotReady(WishlistError):
-    """A program that deletes what a feed does not name must not get it yet; str() says why."""
+    """A feed is incomplete, and programs that delete titles missing from it must not get it yet. str() says why."""
 
 
 class DatabaseRefused(WishlistError):
-    """The database was made from other migrations than those of this version; `reason` says which."""
+    """The database was made from other migrations than those of this version. `reason` says which."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -43,11 +43,11 @@ class DatabaseRefused(WishlistError):
 
 
 class BrokenTransfer(ConnectionError):
-    """A reply that has begun cannot be finished: the server cuts the connection, so that it does not pass for whole."""
+    """A reply broke off. The server cuts the connection, so that the client does not take it for complete."""
 
 
 class SyncRunning(Conflict):
-    """Another sync holds the lock; run_id names it, or is None while it is being set up."""
+    """Another sync is running. `run_id` is None while it starts."""
 
     def __init__(self, run_id: int | None) -> None:
         super().__init__(f"Sync run {run_id} is still running." if run_id else "A sync is just starting.")
@@ -56,14 +56,14 @@ class SyncRunning(Conflict):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with an input."""
+    """An error in one field of an input."""
 
     field: str
     detail: str
 
 
 class Invalid(WishlistError):
-    """The input was understood but cannot be accepted; carries every fault at once."""
+    """The input has errors, which are all listed."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(" ".join(f"{fault.field}: {fault.detail}" for fault in faults))
@@ -71,54 +71,54 @@ class Invalid(WishlistError):
 
 
 class SyncFailure(WishlistError):
-    """One person's list could not be read; `state` is what their sync_state becomes."""
+    """One person's watchlist could not be read. `state` becomes their sync_state."""
 
     state = "error"
 
 
 class TokenUnreadable(SyncFailure):
-    """The stored token cannot be decrypted with the keys at hand."""
+    """The stored token cannot be decrypted with TOKEN_ENCRYPTION_KEY."""
 
     state = "token_unreadable"
 
 
 class OtherAccount(SyncFailure):
-    """The token is of another Plex account than this person's, or of one that is here already."""
+    """The token is of another Plex account than this person's, or of one that belongs to another person."""
 
     state = "other_account"
 
 
 class PlexError(SyncFailure):
-    """Plex did not give a complete answer."""
+    """Plex did not send a complete answer."""
 
 
 class TokenRejected(PlexError):
-    """Plex says the token is not valid (401 of /api/v2/user, or 498 for an expired one)."""
+    """Plex says the token is invalid (401 of /api/v2/user, or 498 for an expired one)."""
 
     state = "token_rejected"
 
 
 class RateLimited(PlexError):
-    """Plex answered 429, or a cooldown after one is still on."""
+    """Plex answered 429, or the cooldown after one is not over."""
 
     state = "rate_limited"
 
 
 class Unreachable(PlexError):
-    """No usable answer: time-out, broken connection, or 5xx after every try."""
+    """No usable answer: timeout, broken connection, or 5xx at every try."""
 
     state = "unreachable"
 
 
 class PlexChanged(PlexError):
-    """Plex answered something this version does not understand."""
+    """Plex sent a reply that this version does not understand."""
 
     state = "plex_changed"
 
 
 class TitleUnknown(PlexChanged):
-    """Plex has no such title any longer."""
+    """Plex no longer knows the title."""
 
 
 class MediaServerError(WishlistError):
-    """The household's media server did not give a complete answer; str() names the cure."""
+    """The media server did not send a complete answer. str() says how to fix it."""

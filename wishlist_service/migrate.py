@@ -1,4 +1,4 @@
-"""python -m wishlist_service.migrate: bring the database to the schema in sql/, wholly or not at all."""
+"""python -m wishlist_service.migrate: bring the database to the schema in sql/, completely or not at all."""
 
 import argparse
 import logging
@@ -22,13 +22,13 @@ logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ w
 
 
 def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
-    """Apply what is not applied yet, in one transaction, and return its names. Safe when several do it at once.
+    """Apply the missing migrations in one transaction and return their names. Safe when several run at once.
 
-    Raises DatabaseRefused if the database was made from other files; nothing was changed then.
+    Raises DatabaseRefused, without a change, if the database was made from other files.
     """
     with connect(database_url, role="migrate") as conn:
         conn.execute("SET statement_timeout = 0")
-        # Ours goes with the connection. yoyo's own lock is a row, which a killed migrator leaves behind.
+        # Our lock ends with the connection. yoyo's own lock is a row that stays if the process is killed.
         with migration_lock(conn):
             missing = compare_schema(conn, directory=directory).missing
             if missing:
@@ -43,9 +43,9 @@ def _apply(conn: Connection, directory: Path) -> None:
     migrations = read_migrations(str(directory))
     checksums = read_checksums(directory)
     for migration in migrations:
-        # yoyo identifies a migration by the hash of its name, and stores that. We give it the hash of the text.
+        # yoyo would store the hash of the name
         migration.hash = checksums[migration.id]
-    todo = backend.to_apply(migrations)  # also makes yoyo's tables, which it does in transactions of its own
+    todo = backend.to_apply(migrations)  # also makes yoyo's tables, in transactions of its own
     with backend.transaction():
         for migration in todo:
             migration.process_steps(backend, "apply")
@@ -53,7 +53,7 @@ def _apply(conn: Connection, directory: Path) -> None:
 
 
 class _Backend(PostgresqlPsycopgBackend):
-    """yoyo on our connection: the one that holds the lock, so that both end together."""
+    """Lets yoyo use our connection, which holds the lock."""
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
@@ -62,49 +62,42 @@ class _Backend(PostgresqlPsycopgBackend):
         )
 
     def connect(self, dburi: DatabaseURI) -> Connection:
-        """Called by yoyo."""
+        """Return our connection to yoyo."""
         return self._conn
 
 
 def main() -> None:
-    """Migrate and say what was done."""
+    """Migrate, and log what was applied."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.migrate", description=__doc__)
-    parser.add_argument(
-        "--wait", type=int, default=0, metavar="SECONDS", help="how long the database may take to come up"
-    )
+    parser.add_argument("--wait", type=int, default=0, metavar="SECONDS", help="how long to wait for the database")
     arguments = parser.parse_args()
     deadline = time.monotonic() + arguments.wait
     config = load_config(uses={*DATABASE_SETTINGS, "LOG_LEVEL"})
     configure_logging(config.log_level)
-    # yoyo logs each migration itself, and every step at INFO
+    # at INFO, yoyo logs each step
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     try:
-        _wait_for_database(config.database_url, deadline)
-        applied = migrate(config.database_url)
+        while True:
+            try:
+                applied = migrate(config.database_url)
+                break
+            except OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise
+                logger.info("waiting for the database reason=%r", str(error).strip())
+                time.sleep(1)
     except DatabaseRefused as refused:
         sys.exit(str(refused))
     except OperationalError as error:
-        sys.exit(f"The database cannot be reached or refused: {str(error).strip()}\nCheck DATABASE_URL.")
+        sys.exit(f"The database cannot be reached: {str(error).strip()}\nCheck DATABASE_URL.")
     except Error as error:
         sys.exit(
             f"Nothing was migrated: {str(error).strip().splitlines()[0]}. "
-            "The database must be empty or made by this service, and its user must own it."
+            "Use an empty database or one made by this service, and connect as its owner."
         )
     except KeyboardInterrupt:
-        sys.exit("Stopped. The database is as it was, unless the migration was just done.")
+        sys.exit("Stopped. The database is unchanged, unless the migration had just ended.")
     logger.info("migrated applied=%s", ",".join(applied) or "nothing, up to date")
-
-
-def _wait_for_database(database_url: str, deadline: float) -> None:
-    while True:
-        try:
-            connect(database_url, role="migrate").close()
-            return
-        except OperationalError as error:
-            if time.monotonic() > deadline:
-                raise
-            logger.info("waiting for the database reason=%r", str(error).strip())
-            time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The values that travel between modules: frozen, without behaviour."""
+"""The values that modules exchange: frozen, without behaviour."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 class WatchlistEntry:
     """One title of a person's watchlist, as read from Plex. Unknown facts are None.
 
-    position: its place on the list, 0 for what the person added last.
+    position: its place on the watchlist, 0 for the title added last.
     """
 
     uid: str
@@ -30,11 +30,11 @@ class WatchlistEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Watchlist:
-    """A whole watchlist: `entries` sorted by uid, each once.
+    """A complete watchlist: `entries` sorted by uid, each once.
 
-    unreadable_keys: rating keys of rows that stand for a title but could not be read.
-    unidentified: how many rows did not even say which title they stand for.
-    etag: of page 1; None when the next read must be a full one.
+    etag: of page 1; None if the next read must be a full one.
+    unreadable_keys: rating keys of rows that could not be read.
+    unidentified: how many rows have no rating key.
     """
 
     entries: Sequence[WatchlistEntry]
@@ -44,13 +44,13 @@ class Watchlist:
 
     @property
     def size(self) -> int:
-        """How many different titles the list holds, unreadable ones included."""
+        """How many titles the watchlist has, unreadable ones included."""
         return len(self.entries) + len(self.unreadable_keys) + self.unidentified
 
 
 @dataclass(frozen=True)
 class PlexAccount:
-    """Whose token it is."""
+    """The Plex account of a token."""
 
     uuid: str
     username: str
@@ -58,7 +58,7 @@ class PlexAccount:
 
 @dataclass(frozen=True, kw_only=True)
 class SealedToken:
-    """A token as it is stored, and the account that it is of, if Plex said so."""
+    """A token as it is stored, and its account if Plex named it."""
 
     plex_token: str = field(repr=False)
     token_fingerprint: str
@@ -69,7 +69,7 @@ class SealedToken:
 
 @dataclass(frozen=True, kw_only=True)
 class PlexPin:
-    """A sign-in begun at Plex."""
+    """A sign-in started at Plex."""
 
     id: int
     code: str
@@ -79,10 +79,10 @@ class PlexPin:
 
 @dataclass(frozen=True, kw_only=True)
 class PlexLink:
-    """A sign-in by link; `client_identifier` is encrypted.
+    """A sign-in by link. `client_identifier` is encrypted.
 
-    name: of the person to be added; of whom a token is renewed it may be None.
-    user_id: whose token is renewed, or who was added.
+    name: of the person to add; may be None for one whose token is renewed.
+    user_id: of the person whose token is renewed, or who was added.
     """
 
     id: int
@@ -99,7 +99,7 @@ class PlexLink:
 
 @dataclass(frozen=True, kw_only=True)
 class PlexUser:
-    """A person as the API shows them."""
+    """A person as the API shows them: the columns of plex_user_reports."""
 
     id: int
     name: str
@@ -117,7 +117,7 @@ class PlexUser:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncUser:
-    """A person as the sync needs them: with the encrypted token."""
+    """A person for the sync, with the encrypted token."""
 
     id: int
     name: str
@@ -138,7 +138,7 @@ class SyncUser:
 
 @dataclass(frozen=True, kw_only=True)
 class Wisher:
-    """A person and a title: the encrypted token, and whether they want it at present."""
+    """A person, with the encrypted token, and whether they want the title at present."""
 
     id: int
     name: str
@@ -149,7 +149,7 @@ class Wisher:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What one complete read means for one person. `held` is the sentence why removals wait."""
+    """What a complete read changes for one person. `held` is the sentence that says why removals wait."""
 
     add: frozenset[str]
     remove: frozenset[str]
@@ -164,7 +164,7 @@ class UserResult:
     user_id: int
     name: str
     outcome: str
-    """changed, unchanged or held; for a failure its sync_state; skipped if changed meanwhile."""
+    """changed, unchanged, held, or the sync_state of an error; skipped if the person was changed meanwhile."""
     detail: str | None = None
     titles: int = 0
     added: int = 0
@@ -175,13 +175,13 @@ class UserResult:
 
     @property
     def failed(self) -> bool:
-        """True when the person's list was not read."""
+        """Whether the person's watchlist was not read."""
         return self.outcome not in ("changed", "unchanged", "held", "skipped")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SyncRun:
-    """One pass over people."""
+    """A sync run as the API shows it: the columns of sync_run_reports."""
 
     id: int
     trigger: str
@@ -199,7 +199,7 @@ class SyncRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """The database server; `size` is that of the database, as a text."""
+    """The database server. `size` is that of the database, as text with its unit."""
 
     major_version: int
     version: str
@@ -211,7 +211,7 @@ class Server:
 
 @dataclass(frozen=True)
 class Contents:
-    """How much a database holds, removed wishes' titles included."""
+    """How much a database holds, removed titles included."""
 
     people: int
     titles: int
@@ -220,7 +220,7 @@ class Contents:
 
 @dataclass(frozen=True, kw_only=True)
 class WishlistFilter:
-    """The filters of the wishlist; None does not filter."""
+    """The filters of the wishlist. None does not filter."""
 
     search: str | None = None
     year: int | None = None
@@ -234,14 +234,14 @@ class WishlistFilter:
     missing: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """What wishlist_matching() in sql/ is called with, by name: %, _ and the backslash are ordinary characters."""
+        """Return the arguments of wishlist_matching() in sql/ by name. Wildcards in the search are escaped."""
         text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
         return vars(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a sorted list: that of the item with this sort key, added_at and id."""
+    """A place in a sorted list: the item with this sort key, added_at and id."""
 
     key: datetime | date | str | int
     added_at: datetime
@@ -250,7 +250,7 @@ class Place:
 
 @dataclass(frozen=True)
 class EventPlace:
-    """A place in the history: that of the event with this id."""
+    """A place in the history: the event with this id."""
 
     happened_at: datetime
     id: int
@@ -258,7 +258,7 @@ class EventPlace:
 
 @dataclass(frozen=True)
 class EventPage:
-    """A page of events as JSON text, when its last one happened and that one's id, and whether there are more."""
+    """A page of events as JSON text, time and id of the last one, and whether there are more."""
 
     items_json: str
     last: list[Any] | None
@@ -269,8 +269,8 @@ class EventPage:
 class ItemPage:
     """A page of items as JSON text made by PostgreSQL, and how many match in all.
 
-    total_is_exact: False when there are more, which were not counted.
-    next: the last item's sort key, added_at and id, as JSON values; None at the end of the list.
+    total_is_exact: False if more match than were counted.
+    next: sort key, added_at and id of the last item, as JSON values; None at the end of the list.
     """
 
     total: int
@@ -281,7 +281,7 @@ class ItemPage:
 
 @dataclass(frozen=True)
 class Feed:
-    """A whole reply for another program, and how many of the titles asked for it cannot carry."""
+    """A complete feed for another program, and how many of the requested titles it cannot name."""
 
     body: str
     skipped: int
@@ -289,7 +289,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class FeedReadiness:
-    """Whether any active person's list was ever read, and the library looked through; which people give no list."""
+    """Whether any watchlist and the media server were ever read, and which people are paused or were never read."""
 
     of_lists: bool
     of_library: bool
@@ -299,7 +299,7 @@ class FeedReadiness:
 
 @dataclass(frozen=True, kw_only=True)
 class TitleDetails:
-    """What Plex tells of a single title beside what a list tells. Unknown facts are None."""
+    """What Plex says about a title beyond its watchlist entry. Unknown facts are None."""
 
     summary: str | None = None
     genres: Sequence[str] = ()
@@ -310,7 +310,7 @@ class TitleDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class TitleQuestion:
-    """A title to ask Plex about, and whose encrypted token to ask with."""
+    """A title to ask Plex about, and the person with whose encrypted token to ask."""
 
     item_id: int
     uid: str
@@ -320,7 +320,7 @@ class TitleQuestion:
 
 @dataclass(frozen=True, kw_only=True)
 class NewWish:
-    """Somebody wants a title since a short while."""
+    """A person newly wants a title."""
 
     name: str
     title: str
@@ -328,8 +328,8 @@ class NewWish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """Somebody's list is held, or their token refused: the change of state with this id."""
+class ListError:
+    """A person's watchlist is held, or their token is refused: the state change with this id."""
 
     change_id: int
     user_id: int
@@ -341,7 +341,7 @@ class Trouble:
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """A link to renew a token."""
+    """A sign-in link that renews a token."""
 
     url: str = field(repr=False)
     expires_at: datetime
@@ -349,7 +349,7 @@ class SignIn:
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """Up to which event and which change of state there is news, or somebody was told it."""
+    """Up to which event and change of state there is news, or an address was told."""
 
     event_id: int
     change_id: int
@@ -357,7 +357,7 @@ class Told:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What is sent. `urgent`: somebody has to do something."""
+    """A notification. `urgent` if a person must do something."""
 
     title: str
     body: str = field(repr=False)

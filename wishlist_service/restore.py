@@ -1,4 +1,4 @@
-"""python -m wishlist_service.restore FILE: fill the database from a backup, wholly or not at all."""
+"""python -m wishlist_service.restore FILE: fill the database from a backup, completely or not at all."""
 
 import argparse
 import re
@@ -27,23 +27,23 @@ TRIES: Final = 10
 
 _COPY: Final = re.compile(rb"COPY (.+?) (\(.*\) )?FROM stdin;\n")
 _END_OF_ROWS: Final = b"\\.\n"
-# Only psql understands the one, only servers from 17 on the other. Both stand outside the rows.
+# Only psql knows the first, only PostgreSQL 17 and newer the second. Both stand outside the rows.
 _LEFT_OUT: Final = re.compile(rb"\\(un)?restrict |SET transaction_timeout ")
 
 
 class RestoreRefused(Exception):
-    """Nothing was changed; the message is a sentence that names the cure."""
+    """Nothing was changed. The message says why, and what to do."""
 
 
 def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
-    """Put what is in the file in place of what is in the database, migrate, and return what is there now.
+    """Replace the content of the database by the file's, migrate, and return a sentence about what is there now.
 
-    keep: whatever the lists say, no wish of the backup ends, since this service takes titles off (REMOVE_AFTER_SYNC).
-    Raises RestoreRefused when nothing was done, ProgramFailed when there is no pg_restore, and OperationalError
-    when the database is away.
+    keep: mark every wish of the backup as kept, because REMOVE_AFTER_SYNC may have taken its title off the watchlist.
+    Raises RestoreRefused if nothing was changed, ProgramFailed without pg_restore, and OperationalError when the
+    database is away.
     """
     with _script_of(file) as script, connect(database_url, role="restore") as conn:
-        # held to the end, the migration included: nobody syncs into what is not complete
+        # held until after the migration, so that no sync writes into an incomplete database
         if not try_sync_lock(conn):
             raise RestoreRefused("A sync is running. Wait for it to end, then try again.")
         with migration_lock(conn):
@@ -60,21 +60,20 @@ def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
 
 @contextmanager
 def _script_of(file: Path) -> Generator[IO[bytes]]:
-    """The dump as SQL, read to its end before anything is touched: a damaged one fails here."""
+    """Yield the dump as SQL. It is read to its end before anything is changed, so a damaged one fails here."""
     pg_restore = find_pg_restore()
     with tempfile.TemporaryFile() as script:
         try:
             options = ("--format=custom", "--no-owner", "--no-privileges", "--file=-")
             run(pg_restore, *options, str(file.absolute()), stdout=script, stop=threading.Event())
         except ProgramFailed as error:
-            raise RestoreRefused(
-                f"{file} cannot be restored: {error} Try another backup, or a newer pg_restore."
-            ) from error
+            text = f"{file} cannot be restored: {error} Try another backup or a newer pg_restore."
+            raise RestoreRefused(text) from error
         script.seek(0)
         tables = {found[1] for found in map(_COPY.fullmatch, script) if found}
         for needed in ("plex_users", "_yoyo_migration"):
             if f"public.{needed}".encode() not in tables:
-                raise RestoreRefused(f"{file} is no backup of this service: it holds no table {needed}.")
+                raise RestoreRefused(f"{file} is no backup of this service: it has no table {needed}.")
         yield script
 
 
@@ -83,26 +82,26 @@ def _refuse_to_lose_anything(conn: Connection) -> None:
         held = server.count_contents(conn)
         raise RestoreRefused(
             f"The database already holds {held.people} people, {held.titles} titles and {held.sync_runs} sync runs. "
-            "Use --replace to have them replaced; python -m wishlist_service.backup keeps a copy."
+            "Use --replace to replace them. To keep a copy, run first: python -m wishlist_service.backup"
         )
     if foreign := server.list_foreign_relations(conn):
         raise RestoreRefused(
             f"The database holds something else: {', '.join(foreign)}. "
-            "Use a database of its own, or --replace to have them erased."
+            "Use a database of its own, or --replace to erase them."
         )
 
 
 def _load(conn: Connection, script: IO[bytes], *, keep: bool) -> None:
-    """Replace everything in one transaction; again if it and a query of the API wait for each other."""
+    """Replace everything in one transaction. Try again after a deadlock with a query of the API."""
     for tries_left in reversed(range(TRIES)):
         script.seek(0)
         try:
             with conn.transaction():
                 _drop_everything(conn)
                 _execute(conn, script)
-                conn.execute("SET LOCAL search_path = public")  # the dump's is empty, and triggers name tables
+                conn.execute("SET LOCAL search_path = public")  # the dump empties it, but triggers need it
                 compare_schema(conn)
-                if keep:  # nobody else sees these tables yet, so without a lock
+                if keep:  # needs no lock, because no one else sees these tables yet
                     wishes.keep_all(conn)
             return
         except DatabaseRefused as refused:
@@ -116,13 +115,13 @@ def _load(conn: Connection, script: IO[bytes], *, keep: bool) -> None:
             if conn.closed:
                 raise
             raise RestoreRefused(
-                f"The database refused the dump and is as it was: {str(error).strip().splitlines()[0]}. "
-                "Its user must own the database, and no other program may keep its tables locked."
+                f"The database refused the dump and is unchanged: {str(error).strip().splitlines()[0]}. "
+                "Connect as the owner of the database, and stop programs that lock its tables."
             ) from error
 
 
 def _drop_everything(conn: Connection) -> None:
-    """Make the database as it was when it was new, also of what the dump does not know."""
+    """Empty the database, also of tables that the dump does not know."""
     conn.execute(
         """
         DROP SCHEMA IF EXISTS public CASCADE;
@@ -134,7 +133,7 @@ def _drop_everything(conn: Connection) -> None:
 
 
 def _execute(conn: Connection, script: IO[bytes]) -> None:
-    """Run what pg_restore wrote: statements, and between them rows for a COPY."""
+    """Run the statements of pg_restore, and copy the rows between them."""
     statements: list[bytes] = []
     for line in script:
         if _COPY.fullmatch(line):
@@ -149,22 +148,22 @@ def _execute(conn: Connection, script: IO[bytes]) -> None:
 
 
 def main() -> None:
-    """Restore and say what is there now."""
+    """Restore, and print what is there now."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.restore", description=__doc__)
-    parser.add_argument("file", type=Path, metavar="FILE", help="a backup, as python -m wishlist_service.backup writes")
-    parser.add_argument("--replace", action="store_true", help="also if the database holds something, which is lost")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a backup made by python -m wishlist_service.backup")
+    parser.add_argument("--replace", action="store_true", help="erase what the database holds now")
     arguments = parser.parse_args()
     config = load_config(uses={*DATABASE_SETTINGS, "REMOVE_AFTER_SYNC"})
     configure_logging("ERROR", stream=sys.stderr)
+    keep = config.remove_after_sync
     try:
-        keep = config.remove_after_sync
         print(restore(config.database_url, arguments.file, replace=arguments.replace, keep=keep))
     except (RestoreRefused, ProgramFailed) as refused:
         sys.exit(str(refused))
     except OperationalError as error:
         sys.exit(f"The database is away: {str(error).strip()}")
     except KeyboardInterrupt:
-        sys.exit("Stopped. The database is as it was, unless the restore was just done.")
+        sys.exit("Stopped. The database is unchanged, unless the restore had just ended.")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""python -m wishlist_service.scheduler: the sidecar that syncs, tells news, asks for details and keeps tokens alive.
+"""python -m wishlist_service.scheduler: syncs, sends messages, asks Plex for details and keeps tokens alive.
 
-Several may share one database: each person is read, each message sent, each title asked about by one of them.
+Several schedulers may share one database. Each person, message and title is handled by one of them.
 """
 
 import argparse
@@ -33,19 +33,19 @@ from wishlist_service.sync import claims
 from wishlist_service.sync.details import Details
 from wishlist_service.sync.run import run_sync
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
-from wishlist_service.write_back.worker import GivingBack
+from wishlist_service.write_back.worker import WriteBack
 
 logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__ when run
 
-LOOK_SECONDS: Final = 60  # how often, at least, to look who is due
-SYNCING_SECONDS: Final = 3600  # then the tokens have their turn, however many people are due
-PINGING_SECONDS: Final = 60  # then the syncs have theirs; who is left is pinged an hour later
+LOOK_SECONDS: Final = 60  # the maximum between two looks at who is due
+SYNCING_SECONDS: Final = 3600  # then the tokens have their turn, even if more people are due
+PINGING_SECONDS: Final = 60  # then the syncs have their turn; the other tokens are used an hour later
 OVERDUE_SECONDS: Final = 600
-LONGEST_WAIT_SECONDS: Final = 60  # then look at the clock again, it may have been set
+MAXIMUM_WAIT_SECONDS: Final = 60  # someone may set the clock
 
 
 class Sidecar:
-    """The jobs and what they need. A job never raises: schedule would end, or run it at every tick."""
+    """The jobs. None of them raises, because `schedule` would end or run it at every tick."""
 
     def __init__(self, config: Config, *, stop: threading.Event, alive_file: Path | None = None) -> None:
         self._config = config
@@ -60,26 +60,26 @@ class Sidecar:
         self._jobs = Scheduler()
         look_seconds = max(1, int(min(LOOK_SECONDS, config.sync_interval_hours * 3600 / 10)))
         self._jobs.every(look_seconds).seconds.do(self._sync).next_run = datetime.now()
-        for what, look in (("news", self._notifications.look), ("details", lambda: self._details.look())):
-            self._jobs.every(look_seconds).seconds.do(self._look, what, look).next_run = datetime.now()
-        self._jobs.every(1).hours.do(self._ping).next_run = datetime.now()
+        for what, job in (("messages", self._notifications.look), ("details", lambda: self._details.look())):
+            self._jobs.every(look_seconds).seconds.do(self._attempt, what, job).next_run = datetime.now()
+        self._jobs.every(1).hours.do(self._attempt, "pings", self._ping).next_run = datetime.now()
 
     def loop(self) -> None:
-        """Run until `stop` is set: at once when idle, after the person being synced otherwise."""
+        """Run until `stop` is set. A person being synced is finished first."""
         warn_of_unreadable(self._url, self._cipher)
-        GivingBack(self._config, self._cipher, stop=self._stop).start()
+        WriteBack(self._config, self._cipher, stop=self._stop).start()
         while not self._stop.is_set():
             self._show_alive()
             self._jobs.run_pending()
-            idle = self._jobs.idle_seconds or 0
-            self._stop.wait(min(max(idle, 0), LONGEST_WAIT_SECONDS))
+            self._stop.wait(min(max(self._jobs.idle_seconds or 0, 0), MAXIMUM_WAIT_SECONDS))
         self._notifications.close()
 
     def _sync(self) -> None:
-        """Read who is due, run after run; another look at the next turn if that could not even begin."""
+        """Read the people who are due, run after run. If that fails, the next turn tries again."""
         until = time.monotonic() + SYNCING_SECONDS
         try:
-            self._prepare()
+            if not self._prepared:
+                self._prepare()
             while not self._stop.is_set() and time.monotonic() < until and self._run():
                 pass
             self._put_off_since = None
@@ -96,34 +96,23 @@ class Sidecar:
         self._put_off_since = self._put_off_since or time.monotonic()
 
     def _prepare(self) -> None:
-        """Once: the due times in the database may stem from another interval, and what is here is no news."""
-        if self._prepared:
-            return
+        """Adjust due times that a longer interval set, and store the addresses that get messages."""
         if people := db.ask(self._url, sync_users.bring_forward, interval=self._interval):
-            logger.info("interval was shortened, due times brought forward users=%s", people)
+            logger.info("interval is shorter now, due times brought forward users=%s", people)
         self._notifications.start()
         self._prepared = True
 
     def _run(self) -> bool:
-        """One sync of some who are due; False if there was nobody to read."""
-        plex = self._plex  # before anybody is claimed: the first time it asks the database
-        claimed = claims.claim_due(self._config)
-        if claimed is None:
-            return False
-        run_sync(
-            claimed,
-            plex,
-            self._cipher,
-            stop=self._stop,
-            on_result=lambda _result: self._show_alive(),
-            on_page=lambda _name, _rows, _total: self._show_alive(),
-        )
-        return True
+        """Sync some of the people who are due. Return False if there are none."""
+        plex = self._plex  # before people are claimed, because it asks the database the first time
+        if claimed := claims.claim_due(self._config):
+            run_sync(claimed, plex, self._cipher, stop=self._stop, on_result=self._show_alive, on_page=self._show_alive)
+        return claimed is not None
 
-    def _look(self, what: str, look: Callable[[], None]) -> None:
-        """Tell people the news, or ask Plex for details that lists do not tell; what fails waits for the next turn."""
+    def _attempt(self, what: str, job: Callable[[], None]) -> None:
+        """Run a job. If it fails, it waits for its next turn."""
         try:
-            look()
+            job()
         except (OperationalError, UndefinedTable) as error:
             logger.warning("%s put off reason=%s", what, str(error).strip())
         except Exception:
@@ -142,34 +131,33 @@ class Sidecar:
         titles = PlexTitles(self._config, client_identifier=self._client_identifier, stop=self._stop)
         return Details(self._config, titles, self._cipher, stop=self._stop, on_asked=self._show_alive)
 
-    def _show_alive(self) -> None:
-        """Touch the file that the container's health check looks at, unless the sync is overdue."""
+    def _show_alive(self, *_progress: object) -> None:
+        """Touch the file for the container's health check, unless the sync is overdue."""
         overdue = self._put_off_since is not None and time.monotonic() - self._put_off_since > OVERDUE_SECONDS
         if self._alive_file and not overdue:
             self._alive_file.touch()
 
     def _ping(self) -> None:
-        """Use each token that was not used for a day, so that Plex does not let it lapse."""
+        """Use each token that was not used for a day, so that it does not expire."""
         until = time.monotonic() + PINGING_SECONDS
-        try:
-            while not self._stop.is_set() and time.monotonic() < until:
-                claimed = db.ask(self._url, sync_users.claim_ping)
-                if claimed is None:
-                    return
-                user_id, name, ciphertext = claimed
-                try:
-                    self._plex.ping(self._cipher.decrypt(ciphertext, owner=user_id))
-                except SyncFailure as failure:
-                    logger.warning("ping failed user=%s name=%s reason=%s", user_id, name, failure)
-                self._show_alive()
-        except Exception as error:
-            logger.warning("pings put off reason=%s", str(error).strip())
+        while not self._stop.is_set() and time.monotonic() < until:
+            claimed = db.ask(self._url, sync_users.claim_ping)
+            if claimed is None:
+                return
+            user_id, name, ciphertext = claimed
+            try:
+                self._plex.ping(self._cipher.decrypt(ciphertext, owner=user_id))
+            except SyncFailure as error:
+                logger.warning("ping failed user=%s name=%s reason=%s", user_id, name, error)
+            self._show_alive()
 
 
 def main() -> None:
-    """Run the sidecar until SIGTERM or Ctrl-C."""
+    """Run until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.scheduler", description=__doc__)
-    parser.add_argument("--alive-file", type=Path, metavar="FILE", help="touched while all is well, for a health check")
+    parser.add_argument(
+        "--alive-file", type=Path, metavar="FILE", help="touch this file while everything works, for a health check"
+    )
     arguments = parser.parse_args()
     config = load_config()
     configure_logging(config.log_level)

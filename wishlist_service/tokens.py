@@ -1,6 +1,6 @@
-"""Plex tokens at rest: encrypted, findable without decrypting, shown only masked.
+"""Plex tokens: stored encrypted, found by fingerprint, shown masked.
 
-python -m wishlist_service.tokens rotate: encrypts all of them anew with the first key.
+python -m wishlist_service.tokens rotate: encrypt all tokens with the first key.
 """
 
 import argparse
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 class TokenCipher:
-    """Encrypts with the first passphrase, decrypts with any of them.
+    """Encrypts with the first passphrase, decrypts with any.
 
-    Each passphrase costs one scrypt (about 50 ms, 16 MB) when the first token is looked at, or derive_keys() called.
+    The first use, or derive_keys(), runs one scrypt for each passphrase (about 50 ms, 16 MB).
     """
 
     def __init__(self, passphrases: Sequence[str]) -> None:
@@ -39,7 +39,7 @@ class TokenCipher:
         return [_derive(passphrase) for passphrase in self._passphrases]
 
     def derive_keys(self) -> None:
-        """Have the keys ready for the first token."""
+        """Derive the keys now, so that the first token is not slow."""
         _ = self._keys
 
     @cached_property
@@ -47,30 +47,30 @@ class TokenCipher:
         return MultiFernet([Fernet(base64.urlsafe_b64encode(key[:32])) for key in self._keys])
 
     def encrypt(self, token: str, *, owner: int) -> str:
-        """The ciphertext to store in the row of the person with the id `owner`, and of no other use."""
+        """Return the ciphertext to store for the user with the id `owner`. It is invalid for other users."""
         return self._fernet.encrypt(f"{owner} {token}".encode()).decode()
 
     def decrypt(self, ciphertext: str, *, owner: int) -> str:
-        """The token. Raises TokenUnreadable when no passphrase fits, or when it was stored for somebody else."""
+        """Return the token. Raises TokenUnreadable if no passphrase fits, or if it was stored for another user."""
         try:
             stored = self._fernet.decrypt(ciphertext).decode()
-        except (InvalidToken, ValueError) as error:  # ValueError: not even ASCII
+        except (InvalidToken, ValueError) as error:  # ValueError: not ASCII
             raise TokenUnreadable(
                 "The stored token cannot be decrypted: TOKEN_ENCRYPTION_KEY is not the one it was saved with. "
-                "Put the earlier key back, if need be after the new one and a comma; nothing is lost."
+                "Put the earlier key back, or add it after the new one and a comma. Nothing is lost."
             ) from error
         stored_for, space, token = stored.partition(" ")
-        if not space:  # from before owners were told; a token holds no space
+        if not space:  # stored before ciphertexts named the user; a token has no space
             return stored
         if stored_for != str(owner):
             raise TokenUnreadable(
-                "The stored token was saved for another person: somebody has moved it in the database. "
+                "The stored token was saved for another person, so it was moved in the database. "
                 "It is not used; save this person's token again."
             )
         return token
 
     def seal(self, token: str, *, owner: int, account: PlexAccount | None) -> SealedToken:
-        """What is stored of the token of the person with the id `owner`."""
+        """Return what to store for the token of the user with the id `owner`."""
         return SealedToken(
             plex_token=self.encrypt(token, owner=owner),
             token_fingerprint=self.fingerprints(token)[0],
@@ -80,26 +80,25 @@ class TokenCipher:
         )
 
     def fingerprints(self, token: str) -> list[str]:
-        """The keyed hash of a token under each passphrase, the first one's first."""
+        """Return the keyed hash of a token for each passphrase, in their order."""
         return [hmac.new(key[32:], token.encode(), hashlib.sha256).hexdigest() for key in self._keys]
 
 
 def mask(token: str) -> str:
-    """What may be shown of a token: its last 4 characters, none of a short one."""
+    """Return the token as it may be shown: its last 4 characters, none if it is short."""
     return f"****{token[-4:]}" if len(token) >= 16 else "****"
 
 
 def _derive(passphrase: str) -> bytes:
-    # The salt is the same everywhere so that the key needs nothing but the passphrase:
-    # a restored database and the old passphrase are enough to read the tokens again.
+    # With a fixed salt, a restored database and the passphrase are enough to read the tokens.
     salt = b"plex-wishlist-service token encryption"
     return hashlib.scrypt(passphrase.encode(), salt=salt, n=2**14, r=8, p=1, dklen=64)
 
 
 def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
-    """Encrypt every token anew with the first key, all or none.
+    """Encrypt every token with the first key, in one transaction.
 
-    Returns how many, and why not by the names of those whose token cannot be read.
+    Returns how many, and for each person whose token cannot be read, the reason by name.
     """
     with conn.transaction():
         readable, unreadable = decrypt_all(users.lock_tokens(conn), cipher)
@@ -114,7 +113,7 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
 
 
 def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
-    """Say at the start of a program, in one line, whose tokens cannot be read; a database that is away is no matter."""
+    """Log in one line whose tokens cannot be read. Does nothing if the database cannot be reached."""
     try:
         _, unreadable = decrypt_all(db.ask(database_url, users.list_tokens), cipher)
     except (OperationalError, UndefinedTable):
@@ -126,7 +125,7 @@ def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
 
 
 def decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tuple[dict[int, str], dict[str, str]]:
-    """Of rows (id, name, ciphertext): the tokens by id, and by name why a token cannot be read."""
+    """Decrypt rows (id, name, ciphertext): return the tokens by id, and by name why a token cannot be read."""
     readable: dict[int, str] = {}
     unreadable: dict[str, str] = {}
     for user_id, name, ciphertext in stored:
@@ -138,30 +137,24 @@ def decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tupl
 
 
 def main() -> None:
-    """Rotate; exit status 1 if a token could not be read."""
+    """Rotate. Exit status 1 if a token could not be read."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.tokens", description=__doc__)
-    parser.add_argument(
-        "action", choices=["rotate"], help="encrypt every token anew with the first TOKEN_ENCRYPTION_KEY"
-    )
+    parser.add_argument("action", choices=["rotate"], help="encrypt every token with the first TOKEN_ENCRYPTION_KEY")
     parser.parse_args()
     config = load_config()
-    try:
-        with db.connect(config.database_url, role="tokens") as conn:
+    with db.exit_on_error(), db.connect(config.database_url, role="tokens") as conn:
+        try:
             rotated, unreadable = rotate(conn, TokenCipher(config.token_encryption_keys))
-    except UndefinedTable:
-        sys.exit("The database has no tables yet. Run: python -m wishlist_service.migrate")
-    except UniqueViolation:
-        sys.exit("Nothing was changed: two people have the same token, saved under two keys. Remove one of them first.")
-    except OperationalError as error:
-        sys.exit(f"The database is away: {str(error).strip()}")
+        except UniqueViolation:
+            sys.exit(
+                "Nothing was changed: two people have the same token, saved with two keys. Remove one of them first."
+            )
     print(f"{rotated} tokens are now encrypted with the first key of TOKEN_ENCRYPTION_KEY.")
     for name, reason in unreadable.items():
         print(f"{name}: {reason}")
     if unreadable:
-        sys.exit(
-            "What could not be read stays as it was. Keep the other keys until it is mended and this was run again."
-        )
-    print("The other keys can be taken out of TOKEN_ENCRYPTION_KEY now.")
+        sys.exit("These tokens were not changed. Keep the other keys until you fixed this and ran the command again.")
+    print("You can now remove the other keys from TOKEN_ENCRYPTION_KEY.")
 
 
 if __name__ == "__main__":

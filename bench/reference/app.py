@@ -35,14 +35,14 @@ WITH_KEY = [Depends(check_key)]
 
 
 class NewUser(BaseModel):
-    """Somebody to be added."""
+    """A person to add."""
 
     name: str
     token: str
 
 
 class User(BaseModel):
-    """Somebody, without the token."""
+    """A person, without the token."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -62,7 +62,7 @@ class Person(BaseModel):
 
 
 class Item(BaseModel):
-    """A movie or show, with everybody who wants it."""
+    """A movie or show, with everyone who wants it."""
 
     id: int
     uid: str
@@ -114,13 +114,13 @@ def health(session: Database) -> dict[str, str]:
 
 @app.get("/api/users")
 def list_users(session: Database) -> list[User]:
-    """Everybody."""
+    """Return everyone."""
     return [User.model_validate(user) for user in session.scalars(select(PlexUser).order_by(PlexUser.id))]
 
 
 @app.post("/api/users", status_code=201, dependencies=WITH_KEY)
 def add_user(new: NewUser, session: Database) -> User:
-    """Add somebody."""
+    """Add a person."""
     user = PlexUser(name=new.name, plex_token=new.token)
     session.add(user)
     session.commit()
@@ -176,7 +176,7 @@ def get_item(uid: str, session: Database) -> Item:
 
 @app.post("/api/sync", dependencies=WITH_KEY)
 def sync(session: Database) -> dict[str, Any]:
-    """Sync everybody; the reply comes at the end."""
+    """Sync everyone. The reply comes at the end."""
     if not one_sync.acquire(blocking=False):
         raise HTTPException(409, "A sync is running.")
     try:

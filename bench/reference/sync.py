@@ -58,7 +58,7 @@ def read_watchlist(plex: httpx.Client, token: str) -> list[dict[str, Any]]:
 
 
 def store_row(session: Session, user: PlexUser, row: dict[str, Any]) -> bool:
-    """Store one row of a person's list; True if nobody had the title yet."""
+    """Store one row of a person's list. Return True if the title is new."""
     now = utc_now()
     item = session.scalar(select(WishlistItem).where(WishlistItem.uid == row["guid"]))
     is_new = item is None

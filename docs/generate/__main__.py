@@ -1,4 +1,4 @@
-"""make docs: write the files that are generated from the code, from openapi.json and from the database."""
+"""make docs: writes the files that are made from the code, from openapi.json and from the database."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ FILES: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    """Write each file that is not up to date, and say which."""
+    """Write each file that is not up to date, and print its name."""
     for name, render in FILES.items():
         path, text = ROOT / name, render()
         if not path.exists() or path.read_text(encoding="utf-8") != text:

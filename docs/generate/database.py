@@ -31,7 +31,7 @@ class Relation(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of a table or view; `value` is its default, or what it is made from."""
+    """A column of a table or view. `value` is its default, or the expression of a generated column."""
 
     relation: str
     name: str
@@ -42,7 +42,7 @@ class Column(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function of ours."""
+    """A function of the schema."""
 
     name: str
     arguments: str
@@ -51,7 +51,7 @@ class Function(NamedTuple):
 
 
 def render() -> str:
-    """Return docs/database.md for the files in sql/, by way of a private PostgreSQL."""
+    """Return docs/database.md for the files in sql/. Applies them to a private PostgreSQL."""
     with tempfile.TemporaryDirectory(prefix="wishlist-docs-") as directory:
         Path(directory).chmod(0o755)  # if we are root, PostgreSQL runs as another user
         with EmbeddedPostgres(Path(directory) / "state", settings=("fsync=off",)) as server:

@@ -94,7 +94,7 @@ def test_token_that_is_there_conflicts_and_names_its_owner(api: FlaskClient) -> 
 
     reply = add(api, "Ben")
 
-    assert (reply.status_code, reply.json["detail"]) == (409, "This token is already here, it belongs to Ann.")
+    assert (reply.status_code, reply.json["detail"]) == (409, "This token already belongs to Ann.")
 
 
 def test_account_that_is_there_conflicts_and_names_its_owner(api: FlaskClient, plex: FakePlex) -> None:

@@ -49,8 +49,7 @@ def test_paused_person_is_told_of_rather_than_an_empty_list(api: FlaskClient, fi
     paused = api.get("/api/users/1/wishlist", headers={"If-None-Match": first.headers["ETag"]})
     assert paused.status_code == 409
     assert paused.json["detail"] == (
-        "Ann is paused: their wishes are kept but not shown. "
-        'To resume, send {"active": true} with PATCH /api/users/1.'
+        'Ann is paused: their wishes are kept but not shown. To resume, send {"active": true} with PATCH /api/users/1.'
     )
 
     assert api.patch("/api/users/1", json={"active": True}).status_code == 200

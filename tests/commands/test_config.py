@@ -25,7 +25,7 @@ def faults(**changed: str) -> list[str]:
     try:
         config(**changed)
     except ConfigError as error:
-        return error.faults
+        return error.errors
     return []
 
 
@@ -90,22 +90,22 @@ def test_every_setting_is_read() -> None:
 def test_every_fault_is_told_at_once_with_its_cure() -> None:
     make_one = "Make one with: openssl rand -hex 32"
     expected = {
-        ("DATABASE_URL", ""): "is missing. Example: postgresql://wishlist:password@localhost/wishlist",
-        ("API_KEY", "short"): f"is too short, it needs 16 characters or more. {make_one}",
-        ("TOKEN_ENCRYPTION_KEY", "brief"): f"is too short, it needs 16 characters or more. {make_one}",
-        ("READ_API_KEY", "tiny"): f"is too short, it needs 16 characters or more. {make_one}",
+        ("DATABASE_URL", ""): "is missing. Example: postgresql://wishlist@localhost/wishlist",
+        ("API_KEY", "short"): f"is too short: use 16 characters or more. {make_one}",
+        ("TOKEN_ENCRYPTION_KEY", "brief"): f"is too short: use 16 characters or more. {make_one}",
+        ("READ_API_KEY", "tiny"): f"is too short: use 16 characters or more. {make_one}",
         ("NAMES", "some"): "must be one of all, hidden, not 'some'",
         ("PLEX_SYNC_INTERVAL_HOURS", "often"): "must be a number from 0.01 to 8760, not 'often'",
         ("LOG_LEVEL", "LOUD"): "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'",
-        ("URL_BASE", "/a b"): "must be a plain path like /plex-wishlist, not 'a b'",
+        ("URL_BASE", "/a b"): "must be a plain path like /plex-wishlist, not '/a b'",
         ("TRUSTED_PROXIES", "one"): "must be a whole number from 0 to 10, not 'one'",
         ("PLEX_DISCOVER_URL", "here"): "must be an address like https://discover.provider.plex.tv",
         ("PLEX_TV_URL", "ftp://x"): "must be an address like https://plex.tv",
         ("PLEX_PAGE_PAUSE_SECONDS", "-1"): "must be a number from 0 to 60, not '-1'",
         ("PLEX_TIMEOUT_SECONDS", "0"): "must be a number from 1 to 300, not '0'",
         ("PLEX_SERVER_URL", "nas"): "must be an address like http://192.168.1.10:32400",
-        ("PLEX_SERVER_TOKEN", "a b"): "must hold visible ASCII characters only",
-        ("PLEX_COLLECTION", "a\nb"): "must be a text of at most 100 characters on one line",
+        ("PLEX_SERVER_TOKEN", "a b"): "must have visible ASCII characters only",
+        ("PLEX_COLLECTION", "a\nb"): "must be one line of at most 100 characters, not 'a\\nb'",
         ("REMOVE_WHEN_AVAILABLE", "yes"): "must be true or false, not 'yes'",
         ("REMOVE_AFTER_SYNC", "1"): "must be true or false, not '1'",
         ("PORT", "65536"): "must be a whole number from 1 to 65535, not '65536'",
@@ -118,7 +118,7 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         Config.from_env(dict(expected.keys()))
 
     assert str(caught.value).splitlines() == [
-        "The service cannot start, its settings need mending (environment or .env):",
+        "Invalid settings (environment or .env):",
         *(f"  - {name} {sentence}" for (name, _), sentence in expected.items()),
     ]
 
@@ -152,7 +152,7 @@ def test_encryption_keys_are_separated_by_commas_and_each_is_checked() -> None:
     wrong = faults(TOKEN_ENCRYPTION_KEY="first-0123456789,short,brief")
 
     assert found.token_encryption_keys == ("first-0123456789", "second-0123456789")
-    assert [fault.split(" is ")[0] for fault in wrong] == [f"TOKEN_ENCRYPTION_KEY (key {n})" for n in (2, 3)]
+    assert [error.split(":")[0] for error in wrong] == ["TOKEN_ENCRYPTION_KEY is too short (key 2, 3)"]
     assert faults(TOKEN_ENCRYPTION_KEY=" , ,")[0].startswith("TOKEN_ENCRYPTION_KEY is missing")
 
 
@@ -208,7 +208,7 @@ def test_plex_address_must_be_one_of_the_web(text: str) -> None:
 def test_bytes_that_are_no_text_are_a_fault_and_no_traceback(name: str) -> None:
     found = faults(**{name: ENOUGH.get(name, "") + "\udcff-0123456789abcdef"})
 
-    assert f"{name} holds bytes that are not UTF-8" in found
+    assert f"{name} has bytes that are not UTF-8" in found
 
 
 @pytest.mark.parametrize("key", ["ü" * 16, "tab\tin-the-middle-0123"])

@@ -46,7 +46,7 @@ def test_faults_end_the_program_with_the_message_and_no_traceback(
         load_config()
 
     assert isinstance(caught.value.code, str)
-    assert caught.value.code.startswith("The service cannot start")
+    assert caught.value.code.startswith("Invalid settings")
     assert [line.split()[1] for line in caught.value.code.splitlines()[1:]] == list(ENOUGH)
 
 

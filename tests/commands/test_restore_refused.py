@@ -52,7 +52,7 @@ def test_damaged_backup_changes_nothing(filled: Household, dump: Path, part: flo
 
     assert status == 1
     assert said.startswith(f"{dump} cannot be restored: pg_restore failed: ")
-    assert said.endswith("Try another backup, or a newer pg_restore.\n")
+    assert said.endswith("Try another backup or a newer pg_restore.\n")
     assert said.count("\n") == 1
     assert shown(filled.config.database_url) == before
 
@@ -111,7 +111,7 @@ def test_dump_without_the_list_of_migrations_is_refused(filled: Household, tmp_p
     status, said = restore(url, dump_of(url, tmp_path), "--replace")
 
     assert status == 1
-    assert said.endswith(" is no backup of this service: it holds no table _yoyo_migration.\n")
+    assert said.endswith(" is no backup of this service: it has no table _yoyo_migration.\n")
 
 
 def test_dump_that_the_database_refuses_changes_nothing(filled: Household, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_dump_that_the_database_refuses_changes_nothing(filled: Household, tmp_p
     status, said = restore(url, dump_of(url, tmp_path), "--replace")
 
     assert status == 1
-    assert said.startswith('The database refused the dump and is as it was: schema "theirs" already exists. ')
+    assert said.startswith('The database refused the dump and is unchanged: schema "theirs" already exists. ')
     assert shown(url) == before
 
 

@@ -144,7 +144,7 @@ def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
         second.end(signal.SIGKILL)
         wait_until(lambda: not alive(children))
 
-    directory = re.search(r"The database lives in (\S+)", first.output)
+    directory = re.search(r"The database is in (\S+)", first.output)
     assert directory is not None
     shutil.rmtree(directory[1])
     assert (total, again) == (1, 1)

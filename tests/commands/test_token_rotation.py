@@ -126,5 +126,5 @@ def test_rotation_without_a_database_or_tables_says_what_to_do() -> None:
     with program("-m", "wishlist_service.tokens", "rotate", env=env) as command:
         assert command.exit_status() == 1
 
-    assert command.output.startswith("The database is away: ")
+    assert command.output.startswith("The database cannot be reached: ")
     assert "Traceback" not in command.output

@@ -80,7 +80,7 @@ def test_wrong_passphrase_fails_with_a_sentence_that_names_the_setting(old: Toke
         new.decrypt(stored, owner=7)
 
     assert "TOKEN_ENCRYPTION_KEY is not the one it was saved with" in str(caught.value)
-    assert "nothing is lost" in str(caught.value)
+    assert "Nothing is lost" in str(caught.value)
     assert isinstance(caught.value, SyncFailure)
     assert caught.value.state == "token_unreadable"
 

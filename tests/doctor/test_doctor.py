@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.examinations import PASSWORD, answering, assert_only_fault, examine, marks, settings_for
+from tests.support.examinations import PASSWORD, answering, assert_only_error, examine, marks, settings_for
 from tests.support.fake_plex import FakePlex, row
 from tests.support.household import Household
 from tests.support.processes import environment, free_port, gunicorn
 from wishlist_service.doctor import database, report
-from wishlist_service.doctor.findings import Kind
+from wishlist_service.doctor.errors import Error
 from wishlist_service.sync import claims
 
 
@@ -43,12 +43,12 @@ def test_missing_settings_are_named_and_the_rest_is_still_checked(plex: FakePlex
     status, output = examine(environment("", plex.url, API_KEY="short", TOKEN_ENCRYPTION_KEY=""))
 
     assert status == 1
-    assert [line.split()[2] for line in output.splitlines() if line.startswith("FAULT")] == [
+    assert [line.split()[2] for line in output.splitlines() if line.startswith("ERROR")] == [
         "DATABASE_URL",
         "API_KEY",
         "TOKEN_ENCRYPTION_KEY",
     ]
-    assert output.count(f'(docs/troubleshooting.md, "{Kind.SETTINGS.heading}")') == 1
+    assert output.count(f'(docs/troubleshooting.md, "{Error.SETTINGS.heading}")') == 1
     assert [subject for mark, subject in marks(output) if mark == "skip"] == [
         "database",
         "migrations",
@@ -61,7 +61,7 @@ def test_missing_settings_are_named_and_the_rest_is_still_checked(plex: FakePlex
 def test_wrong_key_of_the_tokens_alone_leaves_the_database_to_be_checked(household: Household) -> None:
     result = examine(settings_for(household, TOKEN_ENCRYPTION_KEY="short"))
 
-    assert_only_fault(result, Kind.SETTINGS, "TOKEN_ENCRYPTION_KEY is too short")
+    assert_only_error(result, Error.SETTINGS, "TOKEN_ENCRYPTION_KEY is too short")
     assert {("ok", "database"), ("skip", "token"), ("note", "scheduler")} <= set(marks(result[1]))
 
 
@@ -70,7 +70,7 @@ def test_settings_that_cannot_be_read_at_all(tmp_path: Path) -> None:
 
     result = examine(environment(""), cwd=tmp_path)
 
-    assert_only_fault(result, Kind.SETTINGS, "The file .env cannot be read")
+    assert_only_error(result, Error.SETTINGS, "The file .env cannot be read")
     assert marks(result[1])[-1] == ("ok", "disk")
 
 
@@ -86,7 +86,7 @@ def test_database_that_is_not_there(plex: FakePlex, address: str, text: str) -> 
 
     result = examine(environment(url, plex.url))
 
-    assert_only_fault(result, Kind.DATABASE_AWAY, text)
+    assert_only_error(result, Error.DATABASE_AWAY, text)
     assert [subject for mark, subject in marks(result[1]) if mark == "skip"] == ["migrations", "token", "scheduler"]
 
 
@@ -94,7 +94,7 @@ def test_database_that_is_not_there(plex: FakePlex, address: str, text: str) -> 
 def test_password_that_spills_into_its_neighbours_is_never_printed(plex: FakePlex, address: str) -> None:
     result = examine(environment(f"postgresql://{address.format(password=PASSWORD)}", plex.url))
 
-    assert_only_fault(result, Kind.SETTINGS, "DATABASE_URL")
+    assert_only_error(result, Error.SETTINGS, "DATABASE_URL")
     assert "must be percent-encoded" in " ".join(result[1].split())
     assert PASSWORD not in result[1]
 
@@ -105,8 +105,8 @@ def test_password_that_stands_apart_is_never_printed_and_its_file_is_checked(ple
     refused = examine(env | {"DATABASE_PASSWORD": f"@/{PASSWORD}"})
     unreadable = examine(env | {"DATABASE_PASSWORD_FILE": "/nowhere"})
 
-    assert_only_fault(refused, Kind.DATABASE_AWAY, "Connection refused")
-    assert_only_fault(unreadable, Kind.SETTINGS, "DATABASE_PASSWORD_FILE names a file that cannot be read")
+    assert_only_error(refused, Error.DATABASE_AWAY, "Connection refused")
+    assert_only_error(unreadable, Error.SETTINGS, "DATABASE_PASSWORD_FILE names a file that cannot be read")
     assert ("skip", "database") in marks(unreadable[1])
 
 
@@ -114,13 +114,13 @@ def test_database_that_refuses_us(household: Household) -> None:
     env = settings_for(household)
     env["DATABASE_URL"] += f"{'&' if '?' in env['DATABASE_URL'] else '?'}user=nobody_here&password={PASSWORD}"
 
-    assert_only_fault(examine(env), Kind.DATABASE_AWAY, "nobody_here")
+    assert_only_error(examine(env), Error.DATABASE_AWAY, "nobody_here")
 
 
 def test_database_that_is_too_old(database_url: str) -> None:
     found = database.check_server(database_url, oldest=99)
 
-    assert [finding.fault for finding in found] == [Kind.DATABASE_OLD]
+    assert [result.error for result in found] == [Error.DATABASE_OLD]
     assert "needs 99 or newer" in found[0].text
 
 
@@ -128,34 +128,34 @@ def test_database_that_only_lets_us_read(household: Household) -> None:
     name = household.conn.info.dbname
     household.conn.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
 
-    assert_only_fault(examine(settings_for(household)), Kind.DATABASE_READ_ONLY, "only lets us read")
+    assert_only_error(examine(settings_for(household)), Error.DATABASE_READ_ONLY, "is read-only.")
 
 
 def test_empty_database_stays_empty(new_database: Callable[[str | None], str], plex: FakePlex) -> None:
     url = new_database(None)
 
-    assert_only_fault(examine(environment(url, plex.url)), Kind.MIGRATIONS, "no tables yet")
-    assert_only_fault(examine(environment(url, plex.url)), Kind.MIGRATIONS, "no tables yet")
+    assert_only_error(examine(environment(url, plex.url)), Error.MIGRATIONS, "no tables yet")
+    assert_only_error(examine(environment(url, plex.url)), Error.MIGRATIONS, "no tables yet")
 
 
 def test_missing_migration_is_named(household: Household) -> None:
     household.conn.execute("DELETE FROM _yoyo_migration WHERE migration_id = '0004_runs'")
 
-    assert_only_fault(examine(settings_for(household)), Kind.MIGRATIONS, "Not applied: 0004_runs.")
+    assert_only_error(examine(settings_for(household)), Error.MIGRATIONS, "Not applied: 0004_runs.")
 
 
 def test_database_made_from_another_file_is_named(household: Household) -> None:
     household.conn.execute("UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0003_wishes'")
 
     text = "since sql/0003_wishes.sql was changed after it was applied."
-    assert_only_fault(examine(settings_for(household)), Kind.OTHER_SCHEMA, text)
+    assert_only_error(examine(settings_for(household)), Error.OTHER_SCHEMA, text)
 
 
 def test_database_of_an_earlier_version_is_named(household: Household) -> None:
     household.conn.execute("INSERT INTO _yoyo_migration (migration_hash, migration_id) VALUES ('f', '0001_wishlist')")
 
     text = "since it has the migration 0001_wishlist of an earlier version."
-    assert_only_fault(examine(settings_for(household)), Kind.OTHER_SCHEMA, text)
+    assert_only_error(examine(settings_for(household)), Error.OTHER_SCHEMA, text)
 
 
 def test_database_of_a_newer_version_is_told_of(household: Household) -> None:
@@ -171,7 +171,7 @@ def test_sync_that_is_overdue_tells_of_a_scheduler_that_is_not_running(household
     household.add("Ann")
     household.conn.execute("UPDATE plex_users SET next_sync_at = now() - interval '11 minutes'")
 
-    assert_only_fault(examine(settings_for(household)), Kind.SCHEDULER, "has not come")
+    assert_only_error(examine(settings_for(household)), Error.SCHEDULER, "did not start.")
 
 
 def test_sync_that_is_overdue_because_one_is_running_is_no_fault(household: Household) -> None:
@@ -192,7 +192,7 @@ def test_check_that_breaks_off_is_a_fault_and_the_others_go_on(household: Househ
 
     result = examine(settings_for(household))
 
-    assert_only_fault(result, Kind.BROKEN_OFF, "UndefinedTable in sync_runs.py, line ")
+    assert_only_error(result, Error.BROKEN_OFF, "UndefinedTable in sync_runs.py, line ")
     assert {("ok", "token"), ("note", "api"), ("ok", "disk")} <= set(marks(result[1]))
 
 
@@ -215,11 +215,11 @@ def test_api_under_another_path_is_noted(household: Household) -> None:
 
 
 def test_disk_that_is_nearly_full(tmp_path: Path) -> None:
-    found = report.check_disk([tmp_path, tmp_path], least_bytes=1e30)
+    found = report.check_disk([tmp_path, tmp_path], minimum_bytes=1e30)
 
-    assert [finding.fault for finding in found] == [Kind.DISK, Kind.DISK]
+    assert [result.error for result in found] == [Error.DISK, Error.DISK]
     assert str(tmp_path) in found[0].text
 
 
 def test_disk_with_room_is_well(tmp_path: Path) -> None:
-    assert [finding.fault for finding in report.check_disk([tmp_path], least_bytes=0)] == [None]
+    assert [result.error for result in report.check_disk([tmp_path], minimum_bytes=0)] == [None]

@@ -10,7 +10,7 @@ import pytest
 from tests.support.examinations import (
     PASSWORD,
     answering,
-    assert_only_fault,
+    assert_only_error,
     at,
     certificate_for,
     examine,
@@ -20,7 +20,7 @@ from tests.support.examinations import (
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.processes import free_port
-from wishlist_service.doctor.findings import Kind
+from wishlist_service.doctor.errors import Error
 
 
 def test_plex_that_is_not_found_by_name_is_one_fault_and_tokens_are_not_checked(household: Household) -> None:
@@ -28,7 +28,7 @@ def test_plex_that_is_not_found_by_name_is_one_fault_and_tokens_are_not_checked(
 
     result = examine(settings_for(household, **at("https://plex.invalid")))
 
-    assert_only_fault(result, Kind.NAME_NOT_FOUND, "plex.invalid:443 is not found by name")
+    assert_only_error(result, Error.NAME_NOT_FOUND, "plex.invalid:443 is not found by name")
     assert {("skip", "clock"), ("skip", "token")} <= set(marks(result[1]))
 
 
@@ -38,14 +38,14 @@ def test_plex_that_refuses_connections_or_never_answers(household: Household) ->
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         unanswered = examine(settings_for(household, PLEX_TIMEOUT_SECONDS="1", **at(url)))
 
-    assert_only_fault(refused, Kind.NO_CONNECTION, "Connection refused")
-    assert_only_fault(unanswered, Kind.NO_CONNECTION, "does not answer")
+    assert_only_error(refused, Error.NO_CONNECTION, "Connection refused")
+    assert_only_error(unanswered, Error.NO_CONNECTION, "does not answer")
 
 
 def test_server_that_speaks_no_tls(household: Household) -> None:
     url = household.plex.url.replace("http:", "https:")
 
-    assert_only_fault(examine(settings_for(household, **at(url))), Kind.NO_SECURE_CONNECTION, "wrong version number")
+    assert_only_error(examine(settings_for(household, **at(url))), Error.NO_SECURE_CONNECTION, "wrong version number")
 
 
 def test_certificate_nobody_vouches_for(household: Household, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_certificate_nobody_vouches_for(household: Household, tmp_path: Path) ->
     with answering(certificate=certificate) as url:
         refused = examine(settings_for(household, **at(url)))
 
-    assert_only_fault(refused, Kind.NO_SECURE_CONNECTION, "self-signed certificate")
+    assert_only_error(refused, Error.NO_SECURE_CONNECTION, "self-signed certificate")
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -68,7 +68,7 @@ def test_certificate_that_the_environment_names_is_trusted(household: Household,
 
     assert code == 0
     assert "over a verified secure connection" in output
-    assert_only_fault(refused, Kind.NO_SECURE_CONNECTION, "Hostname mismatch")
+    assert_only_error(refused, Error.NO_SECURE_CONNECTION, "Hostname mismatch")
 
 
 def test_bundle_for_requests_replaces_all_other_certificates(household: Household, tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_bundle_for_requests_replaces_all_other_certificates(household: Househol
         refused = examine(settings_for(household, **at(url), **named))
         missing = examine(settings_for(household, **at(url), REQUESTS_CA_BUNDLE=str(tmp_path / "none.pem")))
 
-    assert_only_fault(refused, Kind.NO_SECURE_CONNECTION, "self-signed certificate")
-    assert_only_fault(missing, Kind.NO_SECURE_CONNECTION, "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that")
+    assert_only_error(refused, Error.NO_SECURE_CONNECTION, "self-signed certificate")
+    assert_only_error(missing, Error.NO_SECURE_CONNECTION, "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that")
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_bundle_for_requests_replaces_all_other_certificates(household: Househol
         (200, "text/html; charset=utf-8", "HTTP 200 with 'text/html'"),
         (200, "application/xhtml+xml", "HTTP 200 with 'application/xhtml+xml'"),
         (302, "application/json", "HTTP 302"),
-        (503, "application/json", "in trouble: HTTP 503"),
+        (503, "application/json", "has an error: HTTP 503"),
     ],
 )
 def test_answer_that_is_not_plex_s(household: Household, code: int, kind: str, text: str) -> None:
     with answering(code, kind) as url:
-        assert_only_fault(examine(settings_for(household, **at(url))), Kind.OTHER_ANSWER, text)
+        assert_only_error(examine(settings_for(household, **at(url))), Error.OTHER_ANSWER, text)
 
 
 def test_plex_that_asks_to_slow_down_is_no_fault(household: Household) -> None:
@@ -107,7 +107,7 @@ def test_clock_that_is_an_hour_off(household: Household, ahead: float, text: str
     with answering(clock=ahead) as url:
         result = examine(settings_for(household, **at(url)))
 
-    assert_only_fault(result, Kind.CLOCK, f"s {text} Plex's")
+    assert_only_error(result, Error.CLOCK, f"s {text} Plex's")
 
 
 def test_clock_that_is_half_a_minute_off_is_told_but_no_fault(household: Household) -> None:
@@ -123,15 +123,15 @@ def test_each_of_two_hosts_has_its_line(household: Household) -> None:
 
     result = examine(settings_for(household, PLEX_DISCOVER_URL="http://plex.invalid"))
 
-    assert_only_fault(result, Kind.NAME_NOT_FOUND, "plex.invalid:80 is not found by name")
-    assert {("FAULT", "plex"), ("ok", "plex"), ("ok", "clock"), ("ok", "token")} <= set(marks(result[1]))
+    assert_only_error(result, Error.NAME_NOT_FOUND, "plex.invalid:80 is not found by name")
+    assert {("ERROR", "plex"), ("ok", "plex"), ("ok", "clock"), ("ok", "token")} <= set(marks(result[1]))
 
 
 def test_proxy_that_is_not_there(household: Household) -> None:
     port = free_port()
     proxied = settings_for(household, HTTP_PROXY=f"http://user:{PASSWORD}@127.0.0.1:{port}")
 
-    assert_only_fault(examine(proxied), Kind.PROXY, f"The proxy 127.0.0.1:{port} for 127.0.0.1 cannot be connected to")
+    assert_only_error(examine(proxied), Error.PROXY, f"The proxy 127.0.0.1:{port} for 127.0.0.1 cannot be connected to")
     assert examine(proxied | {"NO_PROXY": "127.0.0.1"})[0] == 0
 
 
@@ -151,7 +151,7 @@ def test_proxy_that_does_not_help(household: Household, scheme: str, proxy: str,
         env = settings_for(household, **at(f"{scheme}://plex.invalid"))
         env[f"{scheme.upper()}_PROXY"] = address.replace("{answering}", refusing)
 
-        assert_only_fault(examine(env), Kind.PROXY, text)
+        assert_only_error(examine(env), Error.PROXY, text)
 
 
 def test_proxy_that_helps_is_named(household: Household) -> None:
@@ -172,7 +172,7 @@ def test_token_that_plex_refuses(household: Household) -> None:
 
     result = examine(settings_for(household))
 
-    assert_only_fault(result, Kind.TOKEN_REFUSED, "Ann: Plex no longer accepts this token.")
+    assert_only_error(result, Error.TOKEN_REFUSED, "Ann: Plex no longer accepts this token.")
     assert "Ben: accepted, account ben." in result[1]
 
 
@@ -182,7 +182,7 @@ def test_tokens_of_another_key(household: Household) -> None:
 
     result = examine(settings_for(household, TOKEN_ENCRYPTION_KEY="another-passphrase-0123456789"))
 
-    assert_only_fault(result, Kind.TOKEN_UNREADABLE, "Ann: The stored token cannot be decrypted", lines=2)
+    assert_only_error(result, Error.TOKEN_UNREADABLE, "Ann: The stored token cannot be decrypted", lines=2)
 
 
 def test_token_of_another_account_or_of_somebody_else_here(household: Household) -> None:
@@ -193,8 +193,8 @@ def test_token_of_another_account_or_of_somebody_else_here(household: Household)
     ann.uuid = ben.uuid
     same = examine(settings_for(household))
 
-    assert_only_fault(other, Kind.OTHER_ACCOUNT, "Ann: This token is of the Plex account ann, but")
-    assert_only_fault(same, Kind.OTHER_ACCOUNT, "which Ben already stands for")
+    assert_only_error(other, Error.OTHER_ACCOUNT, "Ann: This token is of the Plex account ann, but")
+    assert_only_error(same, Error.OTHER_ACCOUNT, "which already belongs to Ben")
 
 
 def test_account_told_in_another_way_is_a_fault_but_plex_in_trouble_is_not(household: Household) -> None:
@@ -205,7 +205,7 @@ def test_account_told_in_another_way_is_a_fault_but_plex_in_trouble_is_not(house
     ann.account_status = 503
     away = examine(settings_for(household))
 
-    assert_only_fault(changed, Kind.OTHER_ANSWER, "Ann: Plex described the account in a way")
+    assert_only_error(changed, Error.OTHER_ANSWER, "Ann: Plex described the account in a way")
     assert away[0] == 0
     assert "Ann: not checked, Plex does not answer now." in away[1]
     assert "Ben: not checked, Plex does not answer now." in away[1]
@@ -227,4 +227,4 @@ def test_token_of_a_paused_person_that_cannot_be_read(household: Household) -> N
     result = examine(settings_for(household, TOKEN_ENCRYPTION_KEY="another-passphrase-0123456789"))
 
     assert well[0] == 0
-    assert_only_fault(result, Kind.TOKEN_UNREADABLE, "Ann (paused)")
+    assert_only_error(result, Error.TOKEN_UNREADABLE, "Ann (paused)")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from wishlist_service.models import NewWish, SignIn, Trouble
+from wishlist_service.models import ListError, NewWish, SignIn
 from wishlist_service.notify.digest import compose
 
 
@@ -10,8 +10,8 @@ def wishes(name: str, *titles: str, year: int | None = None) -> list[NewWish]:
     return [NewWish(name=name, title=title, year=year) for title in titles]
 
 
-def trouble(state: str, *, name: str = "Ann", detail: str | None = None) -> Trouble:
-    return Trouble(change_id=7, user_id=3, name=name, plex_username="ann.plex", sync_state=state, sync_detail=detail)
+def list_error(state: str, *, name: str = "Ann", detail: str | None = None) -> ListError:
+    return ListError(change_id=7, user_id=3, name=name, plex_username="ann.plex", sync_state=state, sync_detail=detail)
 
 
 def test_one_wish() -> None:
@@ -58,27 +58,27 @@ def test_digest_of_a_crowd_stays_short() -> None:
 def test_refused_token_with_the_link_to_renew_it() -> None:
     sign_in = SignIn(url="https://app.plex.tv/auth#?code=1", expires_at=datetime(2026, 11, 24, 19, 56, tzinfo=UTC))
 
-    message = compose(wishes("Ben", "Dune"), [trouble("token_rejected")], {7: sign_in}, 5)
+    message = compose(wishes("Ben", "Dune"), [list_error("token_rejected")], {7: sign_in}, 5)
 
     assert message.title == "Ann's token is refused"
     assert message.urgent
     assert message.body == (
-        "Plex no longer accepts Ann's token, so their list is not read; what is known of it stays. "
-        "To renew it, Ann signs in as ann.plex here: https://app.plex.tv/auth#?code=1\n"
-        "The link is good until 19:56 UTC on 2026-11-24; after that, POST /api/users/3/link "
-        "(docs/api.md, 'Renew a token by link') makes a new one.\n\n"
+        "Plex no longer accepts Ann's token, so their watchlist is not read. Their wishes stay. "
+        "To renew the token, Ann signs in as ann.plex here: https://app.plex.tv/auth#?code=1\n"
+        "The link expires at 19:56 UTC on 2026-11-24. For a new one: POST /api/users/3/link "
+        "(docs/api.md, 'Renew a token by link').\n\n"
         "Ben wants Dune; 5 titles in all."
     )
 
 
 def test_refused_token_without_a_link() -> None:
-    message = compose([], [trouble("token_rejected")], {}, 5)
+    message = compose([], [list_error("token_rejected")], {}, 5)
 
-    assert message.body.endswith("POST /api/users/3/link (docs/api.md, 'Renew a token by link') makes one.")
+    assert message.body.endswith("POST /api/users/3/link (docs/api.md, 'Renew a token by link').")
 
 
 def test_held_list_and_several_troubles() -> None:
-    held = trouble("held", name="Ben", detail="11 of 12 titles vanished.")
+    held = list_error("held", name="Ben", detail="11 of 12 titles vanished.")
 
-    assert compose([], [held], {}, 5).body == "Ben's list is held. 11 of 12 titles vanished."
-    assert compose([], [held, trouble("token_rejected")], {}, 5).title == "2 Plex watchlists need a look"
+    assert compose([], [held], {}, 5).body == "Ben's watchlist is held. 11 of 12 titles vanished."
+    assert compose([], [held, list_error("token_rejected")], {}, 5).title == "2 Plex watchlists need attention"

@@ -115,9 +115,7 @@ def test_refused_token_is_told_without_a_link_if_plex_makes_none(
     teller.look()
 
     user_id = household.user("Ann")["id"]
-    assert webhook.bodies[0].endswith(
-        f"POST /api/users/{user_id}/link (docs/api.md, 'Renew a token by link') makes one."
-    )
+    assert webhook.bodies[0].endswith(f"POST /api/users/{user_id}/link (docs/api.md, 'Renew a token by link').")
 
 
 def test_refused_again_is_told_again_and_mended_meanwhile_is_not(
@@ -169,7 +167,7 @@ def test_held_list_is_told_once(household: Household, webhook: Receiver, teller:
     teller.look()
 
     assert webhook.bodies == [
-        "Ann's list is held. 10 of 12 titles vanished from the list at once. They are kept for now; "
+        "Ann's watchlist is held. 10 of 12 titles are missing from the watchlist at once. They are kept for now; "
         "if the next read shows the same, they are removed."
     ]
 

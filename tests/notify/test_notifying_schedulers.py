@@ -62,7 +62,7 @@ def test_news_wait_for_an_address_over_restarts_and_kills(household: Household, 
             wait_until(lambda: household.conn.execute("SELECT FROM news_addresses").rowcount)
             add(household, ann, rows)
             household.conn.execute("UPDATE news_addresses SET due_at = now()")
-            killed.wait_for("news could not be sent address=1")
+            killed.wait_for("message could not be sent address=1")
             kill_all(killed.process.pid)
             outputs.append(killed.output)
             assert household.titles("Ann") == ["Alpha", "Beta", "Gamma"][: number + 2]
@@ -168,6 +168,6 @@ def test_address_that_is_none_is_told_by_its_number(household: Household, webhoo
         scheduler.wait_for("scheduler started")
         assert scheduler.end() == 0
 
-    assert "address 2 of NOTIFY_URLS is not one that Apprise knows" in scheduler.output
+    assert "address 2 of NOTIFY_URLS is skipped" in scheduler.output
     assert SECRET not in scheduler.output
     assert json.dumps(household.conn.execute("SELECT fingerprint FROM news_addresses").fetchall()).count(SECRET) == 0

@@ -16,7 +16,7 @@ from tests.support.sign_ins import DORA
 from tests.support.visitors import keeping
 from wishlist_service.people import sign_ins
 
-NAME_TAKEN = "Somebody of that name is already here (upper and lower case count as the same)."
+NAME_TAKEN = "Another person has this name (upper and lower case count as the same). Choose another one."
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +116,7 @@ def test_sign_in_that_came_to_nothing_says_why_and_offers_another(
     if expired:
         assert "No one signed in at Plex in time." in text
     else:
-        assert ("list is read from ann" if renewed else "is already here, it belongs to Ann") in text
+        assert ("watchlist is read from ann" if renewed else "already belongs to Ann") in text
     form = page.all("form")[-1]
     assert form["action"] == ("/people/1/link" if renewed else "/people")
     sent = {field["name"]: field["value"] for field in page.all("input", type="hidden")}

@@ -56,7 +56,7 @@ def test_second_person_of_one_account_is_told_and_not_merged(api: FlaskClient, h
     run = household.sync()
 
     assert [(error["name"], error["state"]) for error in run.errors] == [("Ann again", "other_account")]
-    assert "Ann already stands for" in run.errors[0]["detail"]
+    assert "already belongs to Ann" in run.errors[0]["detail"]
     assert household.titles("Ann again") == []
 
 

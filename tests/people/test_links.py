@@ -137,7 +137,7 @@ def test_account_that_is_somebody_elses_is_a_conflict_that_names_them(
     reply = wait_for_end(api, link)
 
     assert (reply.status_code, reply.json["status"]) == (409, 409)
-    assert reply.json["detail"] == "The Plex account ann is already here, it belongs to Ann."
+    assert reply.json["detail"] == "The Plex account ann already belongs to Ann."
 
 
 def test_name_that_is_taken_is_refused_before_plex_is_asked(api: FlaskClient, pins: Pins, household: Household) -> None:
@@ -146,7 +146,7 @@ def test_name_that_is_taken_is_refused_before_plex_is_asked(api: FlaskClient, pi
     reply = api.post("/api/users/link", json={"name": "ANN"})
 
     assert (reply.status_code, pins.made) == (409, {})
-    assert "already here" in reply.json["detail"]
+    assert "Another person has this" in reply.json["detail"]
 
 
 def test_name_taken_meanwhile_is_told(api: FlaskClient, pins: Pins, household: Household) -> None:
@@ -158,7 +158,7 @@ def test_name_taken_meanwhile_is_told(api: FlaskClient, pins: Pins, household: H
     reply = wait_for_end(api, link)
 
     assert reply.status_code == 409
-    assert "of that name" in reply.json["detail"]
+    assert "Another person has this name" in reply.json["detail"]
 
 
 def test_unknown_person_is_not_found(api: FlaskClient, pins: Pins) -> None:
@@ -182,7 +182,7 @@ def test_token_that_plex_refuses_at_once_ends_the_sign_in(api: FlaskClient, pins
     reply = wait_for_end(api, link)
 
     assert (reply.status_code, api.get("/api/users").json["total"]) == (409, 0)
-    assert "Start another" in reply.json["detail"]
+    assert "Start a new" in reply.json["detail"]
 
 
 def test_account_that_cannot_be_asked_for_is_left_to_the_sync(api: FlaskClient, pins: Pins, plex: FakePlex) -> None:

@@ -15,6 +15,7 @@ import requests
 from pytest import LogCaptureFixture, MonkeyPatch
 
 from tests.support.fake_plex import FakePlex, Handler
+from tests.support.household import make_config
 from tests.support.plex_faults import dripping, status
 from wishlist_service.errors import Unreachable
 from wishlist_service.plex.http import PlexHttp
@@ -32,7 +33,7 @@ def clean_environment(monkeypatch: MonkeyPatch) -> None:
 
 @pytest.fixture
 def http() -> PlexHttp:
-    return PlexHttp(timeout_seconds=5, client_identifier="test-client", stop=threading.Event(), retry_seconds=0.01)
+    return PlexHttp(make_config(), client_identifier="test-client", stop=threading.Event(), retry_seconds=0.01)
 
 
 class Host:
@@ -194,7 +195,7 @@ def test_body_of_a_redirect_is_bounded_too(plex: FakePlex) -> None:
         dripping(handler, 302, f"{plex.url}/elsewhere")
 
     plex.routes["GET", PING] = redirect
-    http = PlexHttp(timeout_seconds=0.2, client_identifier="test-client", stop=threading.Event())
+    http = PlexHttp(make_config(plex_timeout_seconds=0.2), client_identifier="test-client", stop=threading.Event())
 
     with pytest.raises(Unreachable, match="timed out"):
         http.get(f"{plex.url}{PING}", TOKEN, tries=1)

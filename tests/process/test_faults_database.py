@@ -161,7 +161,7 @@ def test_database_killed_in_the_middle_of_a_sync_loses_nothing(
                     wait_until(lambda: waiting_for_locks(household.conn) == 1)
                     server.kill()
                     assert command.exit_status() == 1
-                assert command.output.startswith("The database is away: ")
+                assert command.output.startswith("The database cannot be reached: ")
                 assert "Traceback" not in command.output
         server.start()
 

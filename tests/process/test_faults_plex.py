@@ -54,11 +54,11 @@ TROUBLES: list[tuple[str, Callable[[Person], None], str, str]] = [
     ("Drip", resets_then(dripping), "unreachable", "Plex did not answer (timed out)"),
     ("Silent", resets_then(silent(threading.Event())), "unreachable", "Plex did not answer (timed out)"),
     ("Reset", always(reset), "unreachable", "Plex did not answer (connection failed)"),
-    ("Trouble", always(status(500)), "unreachable", "Plex is in trouble (HTTP 500)"),
-    ("Html", always(LOGIN_PAGE), "plex_changed", "Plex answered something that is not JSON"),
-    ("Moving", changes_whenever_it_is_read, "plex_changed", "The list did not hold still while it was read, twice"),
-    ("More", claims(500), "plex_changed", "The list did not hold still while it was read, twice"),
-    ("Fewer", claims(110), "plex_changed", "The list did not hold still while it was read, twice"),
+    ("Trouble", always(status(500)), "unreachable", "Plex has an error (HTTP 500)"),
+    ("Html", always(LOGIN_PAGE), "plex_changed", "Plex sent a reply that is not JSON"),
+    ("Moving", changes_whenever_it_is_read, "plex_changed", "The watchlist changed during two reads"),
+    ("More", claims(500), "plex_changed", "The watchlist changed during two reads"),
+    ("Fewer", claims(110), "plex_changed", "The watchlist changed during two reads"),
 ]
 
 

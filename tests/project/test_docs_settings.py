@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from docs.generate.settings import GROUPS
 from tests.commands.test_config import ENOUGH, faults
 from tests.support.documents import PAGES, ROOT
-from wishlist_service.config import SETTINGS, Config
+from wishlist_service.config import Config
 
-TOLD = {setting.name: setting for group in SETTINGS.values() for setting in group}
+TOLD = {setting.name: setting for group in GROUPS.values() for setting in group}
 
 
 class Asked(Mapping[str, str]):
@@ -38,7 +39,7 @@ def test_settings_told_are_those_that_are_read() -> None:
 
 
 def test_defaults_told_are_those_that_apply() -> None:
-    defaults = {name: setting.default for name, setting in TOLD.items() if not setting.compose_only}
+    defaults = {name: setting.default_text for name, setting in TOLD.items() if not setting.compose_only}
 
     assert Config.from_env(ENOUGH | {name: default for name, default in defaults.items() if default}) == (
         Config.from_env(ENOUGH)

@@ -10,7 +10,7 @@ from tests.support.examinations import settings_for
 from tests.support.fake_plex import FakePlex, row
 from tests.support.household import Household
 from tests.support.processes import gunicorn, program
-from wishlist_service.doctor.findings import Kind
+from wishlist_service.doctor.errors import Error
 
 PAGE = "docs/troubleshooting.md"
 
@@ -33,7 +33,7 @@ def test_every_sync_state_is_explained(conn: Connection[dict[str, Any]]) -> None
 def test_every_failing_state_and_every_error_of_the_doctor_has_its_fix(conn: Connection[dict[str, Any]]) -> None:
     headings = re.findall(r"^## (.*)$", PAGES[PAGE], re.M)
 
-    known = {f"`{state}`" for state in sync_states(conn) - {"ok"}} | {kind.heading for kind in Kind}
+    known = {f"`{state}`" for state in sync_states(conn) - {"ok"}} | {error.heading for error in Error}
     assert sorted(headings) == sorted(known)
     assert [heading for heading in headings if len(section(PAGE, f"## {heading}")) < 80] == []
 

@@ -178,10 +178,8 @@ def test_no_page_of_the_diary_looks_through_a_table(plans: Plans, user_id: int |
 def test_no_feed_looks_through_a_table(plans: Plans, name: str) -> None:
     filters = replace(FILTERS[name], status="current")
 
-    assert plans.looked_through(feeds.get_radarr_movies, filters=filters) == set()
-    assert plans.looked_through(feeds.get_sonarr_shows, filters=filters) == set()
-    assert plans.looked_through(feeds.get_movie_library, filters=filters, root="/x") == set()
-    assert plans.looked_through(feeds.get_series_library, filters=filters, root="/x") == set()
+    assert plans.looked_through(feeds.get_arr_titles, filters=filters) == set()
+    assert plans.looked_through(feeds.get_arr_titles, filters=filters, root="/x") == set()
     assert plans.looked_through(feeds.count_without_ids, filters=filters, ids=["imdb", "tmdb"]) == set()
 
 

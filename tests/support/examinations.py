@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.household import API_KEY, PASSPHRASE, Household
 from tests.support.processes import NO_SETTINGS, environment, free_port, program
-from wishlist_service.doctor.findings import Kind
+from wishlist_service.doctor.errors import Error
 
 PASSWORD = "marked-password"
 SECRETS = (API_KEY, PASSPHRASE, PASSWORD, "token-of-")
@@ -44,17 +44,17 @@ def examine(env: dict[str, str], cwd: Path = NO_SETTINGS) -> tuple[int, str]:
 
 def marks(output: str) -> list[tuple[str, ...]]:
     """The first two words of each line of the report."""
-    return [tuple(line.split()[:2]) for line in re.findall(r"^(?:ok|note|skip|FAULT) .*", output, re.M)]
+    return [tuple(line.split()[:2]) for line in re.findall(r"^(?:ok|note|skip|ERROR) .*", output, re.M)]
 
 
-def assert_only_fault(result: tuple[int, str], kind: Kind, text: str, *, lines: int = 1) -> None:
-    """One kind of fault was found, with this in its sentence, and its cure stands under it."""
+def assert_only_error(result: tuple[int, str], error: Error, text: str, *, lines: int = 1) -> None:
+    """Only this error was found, with this in its sentence, and its fix stands under it."""
     status, output = result
-    faults = re.findall(r"^FAULT .*", output, re.M)
+    found = re.findall(r"^ERROR .*", output, re.M)
     assert status == 1
-    assert len(faults) == lines, output
-    assert text in faults[0]
-    assert f'→ {kind.cure} (docs/troubleshooting.md, "{kind.heading}")' in faults[-1]
+    assert len(found) == lines, output
+    assert text in found[0]
+    assert f'→ {error.fix} (docs/troubleshooting.md, "{error.heading}")' in found[-1]
     assert output.count("docs/troubleshooting.md") == 1
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
-from wishlist_service.write_back.worker import GivingBack
+from wishlist_service.write_back.worker import WriteBack
 
 ALPHA, BETA, GAMMA = row("1", "Alpha"), row("2", "Beta", media_type="show"), row("3", "Gamma")
 FILMS = [row(f"{n:x}", f"Film {n:02}") for n in range(16, 28)]
@@ -24,7 +24,7 @@ def times_are_asked(household: Household) -> None:
 def turn_at_once(household: Household) -> None:
     """A turn of a scheduler that has just started."""
     config = replace(household.config, remove_after_sync=True)
-    GivingBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01).turn()
+    WriteBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01).turn()
 
 
 def kept(household: Household, name: str = "Ann") -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.fake_media_server import OWNER, FakeMediaServer
 from tests.support.fake_plex import row
 from tests.support.household import Household
-from wishlist_service.write_back.worker import GivingBack
+from wishlist_service.write_back.worker import WriteBack
 
 PLAIN = row("1", "Plain")
 BY_IMDB = row("2", "By imdb", Guid=[{"id": "imdb://tt0000222"}])
@@ -60,7 +60,7 @@ def look_again(household: Household, server: FakeMediaServer, **settings: Any) -
     """A turn of a scheduler that has just started."""
     defaults: dict[str, Any] = {"plex_server_url": server.url, "plex_server_token": OWNER}
     config = replace(household.config, **defaults | settings)
-    GivingBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01).turn()
+    WriteBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01).turn()
 
 
 def days_pass(household: Household) -> None:

@@ -176,7 +176,7 @@ def test_unidentified_row_keeps_every_missing_title() -> None:
 
     assert (found.add, found.remove) == (uids({4}), frozenset())
     assert found.held is not None
-    assert "1 row of the list could not be read" in found.held
+    assert "1 row of the watchlist could not be read" in found.held
     assert "2 missing titles are kept" in found.held
 
 

@@ -20,7 +20,7 @@ def test_emptied_list_is_held_once_and_believed_the_second_time(household: House
     user = household.user("Ann")
     assert (held.status, held.removed_items, household.results[0].outcome) == ("succeeded", 0, "held")
     assert (user["sync_state"], user["list_etag"]) == ("held", None)
-    assert "7 of 7 titles vanished" in user["sync_detail"]
+    assert "7 of 7 titles are missing" in user["sync_detail"]
     assert len(household.titles("Ann")) == 7
     assert household.sync().removed_items == 7
     assert household.user("Ann")["sync_state"] == "ok"

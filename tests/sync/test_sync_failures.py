@@ -51,7 +51,7 @@ def a_synced_person(household: Household) -> Any:
                 200, body=b'{"MediaContainer": {"totalSize": 0, "size": 0, "Metadata": 7}}', kind="application/json"
             ),
             "plex_changed",
-            "Metadata is no list",
+            "Metadata is not a list",
         ),
         (status(200, body=b'{"MediaContainer": {"size": 0}}', kind="application/json"), "plex_changed", "totalSize"),
         (
@@ -189,7 +189,7 @@ def test_long_rate_limit_stops_the_whole_process_from_asking(household: Househol
 
     assert household.plex.asked == []
     assert [error["state"] for error in run.errors] == ["rate_limited", "rate_limited"]
-    assert "no more is asked before" in run.errors[1]["detail"]
+    assert "the next request is sent after" in run.errors[1]["detail"]
 
 
 def test_wrong_key_loses_nothing_and_the_right_one_mends_it_at_once(household: Household) -> None:

@@ -113,7 +113,7 @@ def test_unknown_or_paused_person_cannot_be_synced_and_no_run_is_left(household:
 
     with pytest.raises(NotFound):
         household.sync(user_id=999)
-    with pytest.raises(Conflict, match="Ann is not active"):
+    with pytest.raises(Conflict, match="Ann is paused"):
         household.sync(user_id=household.user("Ann")["id"])
 
     assert household.conn.execute("SELECT * FROM sync_runs").fetchall() == []

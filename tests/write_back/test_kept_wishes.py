@@ -11,7 +11,7 @@ from tests.support.household import Household
 from tests.support.keeping import ALPHA, BETA, FILMS, events, kept, turn, turn_at_once, two_hours_pass
 from wishlist_service.models import Watchlist
 from wishlist_service.sync.decide import decide
-from wishlist_service.write_back.worker import GivingBack
+from wishlist_service.write_back.worker import WriteBack
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_setting_turned_off_keeps_what_is_kept_and_nothing_else(household: House
     turn(household)
     ann.rows = [BETA]
     household.sync()
-    GivingBack(household.config, household.cipher, stop=threading.Event()).turn()
+    WriteBack(household.config, household.cipher, stop=threading.Event()).turn()
     assert ann.rows == [BETA]
 
     ann.rows = []

@@ -16,7 +16,7 @@ from tests.support.plex_faults import reset, status
 from tests.support.processes import kill_all, program, settings_for, wait_until
 from wishlist_service.sync import claims
 from wishlist_service.sync.person import read_user, store_user
-from wishlist_service.write_back.worker import GivingBack
+from wishlist_service.write_back.worker import WriteBack
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_wish_is_not_kept_while_plex_asks_to_slow_down(household: Household, act
     household.sync()
     times_are_asked(household)
     config = replace(household.config, remove_after_sync=True)
-    giving_back = GivingBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01)
+    giving_back = WriteBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01)
     actions.faults.append(status(429, Retry_After="600"))
 
     for _minute in range(3):

@@ -242,7 +242,7 @@ def test_scheduler_does_it_by_itself(wishful: Household, server: FakeMediaServer
 
     with program("-m", "wishlist_service.scheduler", env=env) as scheduler:
         wait_until(lambda: any(library.collections for library in server.libraries.values()))
-        scheduler.wait_for("media server looked through libraries=3 wanted=7 available=6 changed=7")
+        scheduler.wait_for("media server read libraries=3 wanted=7 available=6 changed=7")
         scheduler.wait_for("collection changed library='Shows' added=2 removed=0")
         assert scheduler.end() == 0
 

@@ -13,7 +13,7 @@ from tests.support.household import Household
 from tests.support.media_servers import EVERYTHING_BUT, WANTED, available, fill, look, running
 from tests.support.plex_faults import cut_off, reset, status
 from tests.support.processes import free_port
-from wishlist_service.doctor.findings import Kind
+from wishlist_service.doctor.errors import Error
 
 SECTIONS, FILMS = "/library/sections", "/library/sections/1/all"
 PARTS = b'{"MediaContainer": {"size": 3, "totalSize": 127, "offset": 0, "Metadata": [{"ratingKey": "1"}]}}'
@@ -49,20 +49,20 @@ def wishful(household: Household) -> Household:
         (SECTIONS, [status(401, body=b"<h1>401 Unauthorized</h1>")], "refuses PLEX_SERVER_TOKEN"),
         (SECTIONS, [status(404)], "HTTP 404 to GET /library/sections"),
         (SECTIONS, [status(302, Location="http://elsewhere.example/")], "HTTP 302"),
-        (SECTIONS, [status(200, body=b"<html>sign in here</html>")], "does not speak like a Plex Media Server"),
+        (SECTIONS, [status(200, body=b"<html>sign in here</html>")], "is not that of a Plex Media Server"),
         (SECTIONS, [as_json(b'{"MediaContainer": {"size": 0}}')], "no library of movies or shows"),
-        (SECTIONS, [as_json(b"[]")], "does not speak like"),
+        (SECTIONS, [as_json(b"[]")], "is not that of"),
         (SECTIONS, [as_json(b'{"MediaContainer": {"Directory": [{"key": "../x", "type": "movie"}]}}')], "no library"),
         (SECTIONS, [reset] * 3, "does not answer"),
         (FILMS, [status(429, Retry_After="600")], "asks to slow down"),
-        (FILMS, [status(503)] * 3, "does not answer, or says that it is in trouble"),
+        (FILMS, [status(503)] * 3, "does not answer, or answers with an error"),
         (FILMS, [cut_off] * 3, "does not answer"),
-        (FILMS, [as_json(PARTS)], "gave a part of /library/sections/1/all only"),
-        (FILMS, [as_json(OTHER_OFFSET)], "gave a part"),
-        (FILMS, [as_json(NO_KEY)], "named a title in a way"),
-        (FILMS, [as_json(NO_ROWS)], "does not speak like"),
-        (FILMS, [as_json(b'{"MediaContainer": {"size": 0, "totalSize": "many"}}')], "does not speak like"),
-        ("/library/sections/2/all", [as_json(b"{")], "does not speak like"),
+        (FILMS, [as_json(PARTS)], "sent only a part of /library/sections/1/all"),
+        (FILMS, [as_json(OTHER_OFFSET)], "sent only a part"),
+        (FILMS, [as_json(NO_KEY)], "described a title in a way"),
+        (FILMS, [as_json(NO_ROWS)], "is not that of"),
+        (FILMS, [as_json(b'{"MediaContainer": {"size": 0, "totalSize": "many"}}')], "is not that of"),
+        ("/library/sections/2/all", [as_json(b"{")], "is not that of"),
     ],
 )
 def test_look_that_fails_changes_nothing_and_names_the_cure(
@@ -82,7 +82,7 @@ def test_look_that_fails_changes_nothing_and_names_the_cure(
 
     assert available(wishful) == EVERYTHING_BUT
     [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-    assert line.startswith("media server not done with, tried again in an hour reason=")
+    assert line.startswith("media server failed, next try in an hour reason=")
     assert text in line
     assert OWNER not in caplog.text
     assert server.writes == []
@@ -137,7 +137,7 @@ def test_doctor_says_what_it_meets(wishful: Household, server: FakeMediaServer) 
 
     assert "ok     server      The media server shows 3 libraries: Films, Shows, Empty." in well[1]
     assert (well[0], none[0], "media server" in none[1]) == (0, 0, False)
-    examinations.assert_only_fault(refused, Kind.MEDIA_SERVER, "refuses PLEX_SERVER_TOKEN")
-    examinations.assert_only_fault(silent, Kind.MEDIA_SERVER, "does not answer")
+    examinations.assert_only_error(refused, Error.MEDIA_SERVER, "refuses PLEX_SERVER_TOKEN")
+    examinations.assert_only_error(silent, Error.MEDIA_SERVER, "does not answer")
     assert OWNER not in well[1] + silent[1]
     assert "somebody-elses" not in refused[1]

@@ -1,6 +1,6 @@
-"""python -m wishlist_service.doctor: tell whether everything is in order, and if not, what to do.
+"""python -m wishlist_service.doctor: check everything, and say how to fix what is wrong.
 
-Looks at settings, database, the way to Plex, clock, everybody's token, media server, scheduler, API and disk.
+Checks settings, database, the way to Plex, clock, tokens, media server, scheduler, API and disk.
 Changes nothing. Exit status 1 if anything is wrong.
 """
 
@@ -8,42 +8,35 @@ import argparse
 import sys
 import textwrap
 from itertools import groupby
-from typing import Final
 
 from wishlist_service.doctor.report import examine
 from wishlist_service.process.logs import configure_logging
 
-_WIDTH: Final = 96
-
 
 def main() -> None:
-    """Print the findings, and under each fault what is to be done."""
+    """Print a line for each result, and the fix under each error."""
     argparse.ArgumentParser(prog="python -m wishlist_service.doctor", description=__doc__).parse_args()
     configure_logging("ERROR", stream=sys.stderr)
     sys.stdout.reconfigure(line_buffering=True, errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
-    faults = skipped = 0
+    errors = skipped = 0
     try:
-        for kind, alike in groupby(examine(), key=lambda finding: finding.fault):
-            for finding in alike:
-                faults += kind is not None
-                skipped += finding.mark == "skip"
-                _print(f"{'FAULT' if kind else finding.mark:<6} {finding.subject:<11} ", finding.text)
-            if kind:
-                _print(f"{'':<19}→ ", f'{kind.cure} (docs/troubleshooting.md, "{kind.heading}")')
+        for error, results in groupby(examine(), key=lambda result: result.error):
+            for result in results:
+                errors += error is not None
+                skipped += result.mark == "skip"
+                _print(f"{'ERROR' if error else result.mark:<6} {result.subject:<11} ", result.text)
+            if error:
+                _print(f"{'':<19}→ ", f'{error.fix} (docs/troubleshooting.md, "{error.heading}")')
     except KeyboardInterrupt:
         sys.exit("Stopped.")
-    well = "No faults, but not everything could be checked." if skipped else "All is well."
-    print(f"\n{faults} fault{'s' if faults > 1 else ''}." if faults else f"\n{well}")
-    sys.exit(1 if faults else 0)
+    fine = "No errors, but not everything could be checked." if skipped else "Everything is fine."
+    print(f"\n{errors} error{'s' if errors > 1 else ''}." if errors else f"\n{fine}")
+    sys.exit(1 if errors else 0)
 
 
 def _print(head: str, text: str) -> None:
-    rest = " " * len(head)
-    print(
-        textwrap.fill(
-            text, _WIDTH, initial_indent=head, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
-        )
-    )
+    lines = textwrap.wrap(text, 96 - len(head), break_on_hyphens=False, break_long_words=False)
+    print(head + f"\n{'':<{len(head)}}".join(lines))
 
 
 if __name__ == "__main__":

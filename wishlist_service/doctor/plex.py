@@ -1,4 +1,4 @@
-"""The doctor's look at Plex: the way there step by step, the clock, and everybody's token."""
+"""The doctor's checks of Plex: the way there step by step, the clock, the tokens, and the media server."""
 
 import re
 import socket
@@ -6,9 +6,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from requests import exceptions
@@ -16,33 +16,37 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from wishlist_service import __version__, db
 from wishlist_service.config import Config
-from wishlist_service.doctor.database import find_unreadable_of_paused
-from wishlist_service.doctor.findings import Finding, Kind
-from wishlist_service.errors import OtherAccount, PlexChanged, RateLimited, TokenRejected, TokenUnreadable, Unreachable
+from wishlist_service.doctor.errors import Error, Result
+from wishlist_service.errors import MediaServerError, RateLimited, SyncFailure, Unreachable
 from wishlist_service.models import SyncUser
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.http import open_session
+from wishlist_service.plex.media_server import MediaServer
 from wishlist_service.process.deadline import within
-from wishlist_service.queries import sync_users
+from wishlist_service.queries import sync_users, users
 from wishlist_service.sync.person import refuse_other_account
-from wishlist_service.tokens import TokenCipher
+from wishlist_service.tokens import TokenCipher, decrypt_all
 
 _DATABASE_SECONDS: Final = 20
 _WRONG_CLOCK_SECONDS: Final = 60
+_MEDIA_SERVER_SECONDS: Final = 5  # for each of three tries
+_TOKEN_ERRORS: Final = {
+    "token_rejected": Error.TOKEN_REFUSED,
+    "token_unreadable": Error.TOKEN_UNREADABLE,
+    "other_account": Error.OTHER_ACCOUNT,
+    "plex_changed": Error.OTHER_ANSWER,
+}
 
 
-class _Obstacle(Exception):
-    """Where the way to Plex ends."""
+class _NotReached(Exception):
+    """Why Plex cannot be reached; the text follows the name of the server or proxy."""
 
-    def __init__(self, kind: Kind, text: str) -> None:
+    def __init__(self, error: Error, text: str) -> None:
         super().__init__(text)
-        self.kind = kind
+        self.error = error
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where to connect to."""
-
+class _Address(NamedTuple):
     host: str
     port: int
 
@@ -50,21 +54,20 @@ class _Place:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     status: int
     content_type: str
     seconds_ahead: float | None
-    """How far this machine's clock is ahead of Plex's, 0 within what the header can tell; None without one."""
+    """How far this machine's clock is ahead of Plex's. 0 if the header cannot tell, None without a header."""
 
 
-def check_way(url: str, *, timeout_seconds: float, on_clock: Callable[[float], None]) -> list[Finding]:
-    """Name, connection, TLS and one answer, all within the time-out; on_clock is told how far our clock is ahead.
+def check_way(url: str, *, timeout_seconds: float, on_clock: Callable[[float], None]) -> list[Result]:
+    """Check name, connection, TLS and one answer, all within the time-out, without sending a token.
 
-    No token is sent. Goes by the proxy and the certificates that the sync would use.
+    Uses the proxy and the certificates of a sync. Calls `on_clock` with the seconds that our clock is ahead.
     """
     deadline = time.monotonic() + timeout_seconds
-    plex = _place(url)
+    plex = _address(url)
     proxy, through = None, ""
     try:
         if proxy := _proxy(url):
@@ -72,128 +75,139 @@ def check_way(url: str, *, timeout_seconds: float, on_clock: Callable[[float], N
         _connect(proxy or plex, deadline)
         answer = _ask(url, deadline)
         if answer.status == 407 and proxy:
-            raise _Obstacle(Kind.PROXY, "wants a user and a password.")
+            raise _NotReached(Error.PROXY, "wants a user and a password.")
         _expect_plex(answer)
-    except _Obstacle as obstacle:
-        if obstacle.kind is Kind.PROXY or (proxy and obstacle.kind in (Kind.NAME_NOT_FOUND, Kind.NO_CONNECTION)):
-            text = f"The proxy {proxy or 'of the environment'} for {plex.host} {obstacle}"
-            return [Finding("plex", text, fault=Kind.PROXY)]
-        return [Finding("plex", f"{plex}{through} {obstacle}", fault=obstacle.kind)]
+    except _NotReached as reason:
+        if reason.error is Error.PROXY or (proxy and reason.error in (Error.NAME_NOT_FOUND, Error.NO_CONNECTION)):
+            text = f"The proxy {proxy or 'of the environment'} for {plex.host} {reason}"
+            return [Result("plex", text, Error.PROXY)]
+        return [Result("plex", f"{plex}{through} {reason}", reason.error)]
     if answer.seconds_ahead is not None:
         on_clock(answer.seconds_ahead)
     secured = "over a verified secure connection" if url.startswith("https:") else "without encryption"
-    return [Finding("plex", f"{plex}{through} answers {secured}.")]
+    return [Result("plex", f"{plex}{through} answers {secured}.")]
 
 
-def check_clock(seconds_ahead: list[float]) -> list[Finding]:
-    """How far the clock is from Plex's, from what was told at each answer."""
+def check_clock(seconds_ahead: list[float]) -> list[Result]:
+    """Compare the clock with Plex's, as measured at each answer."""
     if not seconds_ahead:
-        return [Finding("clock", "Not checked: Plex did not tell its time.", mark="skip")]
-    most = max(seconds_ahead, key=abs)
-    if most == 0:
-        return [Finding("clock", "Within a second of Plex's.")]
-    text = f"{abs(most):.0f} s {'ahead of' if most > 0 else 'behind'} Plex's."
-    return [Finding("clock", text, fault=Kind.CLOCK if abs(most) >= _WRONG_CLOCK_SECONDS else None)]
+        return [Result("clock", "Not checked: Plex did not tell its time.", mark="skip")]
+    ahead = max(seconds_ahead, key=abs)
+    if ahead == 0:
+        return [Result("clock", "Within a second of Plex's.")]
+    text = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} Plex's."
+    return [Result("clock", text, Error.CLOCK if abs(ahead) >= _WRONG_CLOCK_SECONDS else None)]
 
 
-def check_tokens(config: Config) -> list[Finding]:
-    """Whether each token can be read, and an active person's is accepted by Plex and of the right account."""
+def check_tokens(config: Config) -> list[Result]:
+    """Check that every token can be decrypted, and that Plex accepts those of active people for the right account."""
     cipher = TokenCipher(config.token_encryption_keys)
-    findings = find_unreadable_of_paused(config.database_url, cipher)
+    _, unreadable = decrypt_all(db.ask(config.database_url, users.list_tokens, active=False), cipher)
+    results = [
+        Result("token", f"{name} (paused): {reason}", Error.TOKEN_UNREADABLE) for name, reason in unreadable.items()
+    ]
     people = within(_DATABASE_SECONDS, lambda: db.ask(config.database_url, sync_users.list_active_users))
     if not people:
-        return [*findings, Finding("token", "There is nobody active whose token could be checked.", mark="note")]
+        return [*results, Result("token", "There are no active people whose token could be checked.", mark="note")]
     identifier = within(_DATABASE_SECONDS, lambda: db.ask(config.database_url, sync_users.get_client_identifier))
     plex = PlexClient(config, client_identifier=identifier, stop=threading.Event())
     away = ""
     for person in people:
-        if away:
-            findings.append(Finding("token", f"{person.name}: not checked, {away}", mark="skip"))
-            continue
         try:
-            findings.append(_check_token(config, person, plex, cipher))
+            if not away:
+                results.append(_check_token(config, person, plex, cipher))
+                continue
         except (Unreachable, RateLimited, TimeoutError) as error:
             away = f"Plex {'asks to slow down' if isinstance(error, RateLimited) else 'does not answer'} now."
-            findings.append(Finding("token", f"{person.name}: not checked, {away}", mark="skip"))
-    return findings
+        results.append(Result("token", f"{person.name}: not checked, {away}", mark="skip"))
+    return results
 
 
-def _check_token(config: Config, person: SyncUser, plex: PlexClient, cipher: TokenCipher) -> Finding:
-    def fault(kind: Kind, text: str) -> Finding:
-        return Finding("token", f"{person.name}: {text}", fault=kind)
-
+def _check_token(config: Config, person: SyncUser, plex: PlexClient, cipher: TokenCipher) -> Result:
     try:
         token = cipher.decrypt(person.plex_token, owner=person.id)
         account = within(config.plex_timeout_seconds, lambda: plex.account(token, tries=1))
         with db.connect(config.database_url, role="doctor") as conn:
             refuse_other_account(conn, person, account)
-    except TokenUnreadable as error:
-        return fault(Kind.TOKEN_UNREADABLE, str(error))
-    except TokenRejected:
-        return fault(Kind.TOKEN_REFUSED, "Plex no longer accepts this token.")
-    except OtherAccount as error:
-        return fault(Kind.OTHER_ACCOUNT, str(error))
-    except PlexChanged as error:
-        return fault(Kind.OTHER_ANSWER, str(error))
-    return Finding("token", f"{person.name}: accepted, account {account.username}.")
+    except SyncFailure as error:
+        if error.state not in _TOKEN_ERRORS:
+            raise
+        text = "Plex no longer accepts this token." if error.state == "token_rejected" else error
+        return Result("token", f"{person.name}: {text}", _TOKEN_ERRORS[error.state])
+    return Result("token", f"{person.name}: accepted, account {account.username}.")
 
 
-def _place(url: str) -> _Place:
-    """Host and port of an address. Raises ValueError."""
+def check_media_server(config: Config) -> list[Result]:
+    """Check that the media server answers, accepts the token, and shows libraries."""
+    server = MediaServer(
+        replace(config, plex_timeout_seconds=min(_MEDIA_SERVER_SECONDS, config.plex_timeout_seconds)),
+        client_identifier=db.ask(config.database_url, sync_users.get_client_identifier),
+        stop=threading.Event(),
+        retry_seconds=0.1,
+    )
+    try:
+        titles = [section.title for section in server.sections()]
+    except MediaServerError as error:
+        return [Result("server", str(error), Error.MEDIA_SERVER)]
+    return [Result("server", f"The media server shows {len(titles)} libraries: {', '.join(titles)}.")]
+
+
+def _address(url: str) -> _Address:
+    """Return host and port of a URL. Raises ValueError."""
     parts = urlsplit(url)
     if not parts.hostname:
         raise ValueError("no host")
-    return _Place(parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme, 1080))
+    return _Address(parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme, 1080))
 
 
-def _proxy(url: str) -> _Place | None:
-    """The proxy that a request to this address would take, without its password."""
+def _proxy(url: str) -> _Address | None:
+    """Return the proxy that requests would use for this URL, if any."""
     proxy = select_proxy(url, get_environ_proxies(url))
     if not proxy:
         return None
     try:
-        return _place(proxy if "://" in proxy else f"http://{proxy}")
+        return _address(proxy if "://" in proxy else f"http://{proxy}")
     except ValueError:
-        raise _Obstacle(Kind.PROXY, "has an address that cannot be read.") from None
+        raise _NotReached(Error.PROXY, "has an address that cannot be read.") from None
 
 
 def _left(deadline: float) -> float:
     return max(0.1, deadline - time.monotonic())
 
 
-def _connect(place: _Place, deadline: float) -> None:
+def _connect(to: _Address, deadline: float) -> None:
     try:
-        within(_left(deadline), lambda: socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM))
+        within(_left(deadline), lambda: socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM))
     except TimeoutError:
-        raise _Obstacle(Kind.NAME_NOT_FOUND, "is not found by name: the name server does not answer.") from None
+        raise _NotReached(Error.NAME_NOT_FOUND, "is not found by name: the name server does not answer.") from None
     except (socket.gaierror, UnicodeError) as error:
-        reason = (error.strerror if isinstance(error, socket.gaierror) else None) or "no valid name"
-        raise _Obstacle(Kind.NAME_NOT_FOUND, f"is not found by name: {reason}.") from None
+        reason = (error.strerror if isinstance(error, socket.gaierror) else None) or "the name is not valid"
+        raise _NotReached(Error.NAME_NOT_FOUND, f"is not found by name: {reason}.") from None
     try:
         seconds = min(5, _left(deadline))
-        within(_left(deadline), lambda: socket.create_connection((place.host, place.port), seconds).close())
+        within(_left(deadline), lambda: socket.create_connection(to, seconds).close())
     except TimeoutError:
-        raise _Obstacle(Kind.NO_CONNECTION, "does not answer.") from None
+        raise _NotReached(Error.NO_CONNECTION, "does not answer.") from None
     except OSError as error:
-        raise _Obstacle(Kind.NO_CONNECTION, f"cannot be connected to: {error.strerror}.") from None
+        raise _NotReached(Error.NO_CONNECTION, f"cannot be connected to: {error.strerror}.") from None
 
 
 def _ask(url: str, deadline: float) -> _Answer:
     try:
         return within(_left(deadline), lambda: _exchange(url, _left(deadline)))
     except (TimeoutError, exceptions.Timeout):
-        raise _Obstacle(Kind.NO_CONNECTION, "lets us connect, but does not answer.") from None
+        raise _NotReached(Error.NO_CONNECTION, "accepts the connection, but does not answer.") from None
     except (exceptions.InvalidSchema, exceptions.InvalidURL):
-        raise _Obstacle(Kind.PROXY, "is of a kind that is not supported here; http:// is.") from None
+        raise _NotReached(Error.PROXY, "is of a kind that is not supported. Use http://.") from None
     except exceptions.ProxyError:
-        raise _Obstacle(Kind.PROXY, "does not let the request through.") from None
+        raise _NotReached(Error.PROXY, "does not let the request through.") from None
     except exceptions.SSLError as error:
-        raise _Obstacle(Kind.NO_SECURE_CONNECTION, f"shows no valid certificate: {_tls_reason(error)}.") from None
+        raise _NotReached(Error.NO_SECURE_CONNECTION, f"has no valid certificate: {_tls_reason(error)}.") from None
     except exceptions.RequestException:
-        raise _Obstacle(Kind.OTHER_ANSWER, "lets us connect, but breaks off or speaks no HTTP.") from None
+        raise _NotReached(Error.OTHER_ANSWER, "accepts the connection, but does not speak HTTP.") from None
     except OSError:
         text = "cannot be verified: REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that does not exist."
-        raise _Obstacle(Kind.NO_SECURE_CONNECTION, text) from None
+        raise _NotReached(Error.NO_SECURE_CONNECTION, text) from None
 
 
 def _exchange(url: str, seconds: float) -> _Answer:
@@ -202,13 +216,12 @@ def _exchange(url: str, seconds: float) -> _Answer:
         "Cache-Control": "no-cache",
         "User-Agent": f"PlexWishlistService/{__version__}",
     }
+    timeout = (min(5, seconds), seconds)
     asked_at = time.time()
-    # the body is not read: it may be long, slow, or somebody else's
     with (
         open_session() as session,
-        session.get(
-            url, headers=headers, timeout=(min(5, seconds), seconds), allow_redirects=False, stream=True
-        ) as response,
+        # streamed and never read: the body may be long or slow
+        session.get(url, headers=headers, timeout=timeout, allow_redirects=False, stream=True) as response,
     ):
         return _Answer(
             status=response.status_code,
@@ -221,19 +234,19 @@ def _expect_plex(answer: _Answer) -> None:
     if answer.status == 429:
         return
     if answer.status >= 500:
-        raise _Obstacle(Kind.OTHER_ANSWER, f"is in trouble: HTTP {answer.status}.")
+        raise _NotReached(Error.OTHER_ANSWER, f"has an error: HTTP {answer.status}.")
     if 300 <= answer.status < 400 or not re.search("json|(?<!html.)xml", answer.content_type):
         kind = ascii(answer.content_type)[:60] if answer.content_type else "no content type"
-        raise _Obstacle(Kind.OTHER_ANSWER, f"answers HTTP {answer.status} with {kind}; JSON was expected.")
+        raise _NotReached(Error.OTHER_ANSWER, f"answers HTTP {answer.status} with {kind}; JSON was expected.")
 
 
 def _seconds_ahead(date: str, asked_at: float, received_at: float) -> float | None:
-    """How far we are ahead at least: the header is cut to whole seconds, and was written while we waited."""
+    """Return how far we are ahead at least: the header has whole seconds, and was written while we waited."""
     try:
-        told = parsedate_to_datetime(date).timestamp()
+        written = parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None
-    return max(0.0, asked_at - told - 1) or min(0.0, received_at - told)
+    return max(0.0, asked_at - written - 1) or min(0.0, received_at - written)
 
 
 def _tls_reason(error: BaseException | None) -> str:

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.feeds.formats import tag_labels
 from wishlist_service.feeds.titles import require_feed_ready
-from wishlist_service.queries.feeds import get_movie_library, get_series_library, list_people
+from wishlist_service.queries.feeds import get_arr_titles, list_people
 from wishlist_service.web.context import read, reply
 from wishlist_service.web.fields import Fields
 from wishlist_service.web.listing import read_feed_filters
@@ -26,14 +26,14 @@ def list_movies() -> ResponseReturnValue:
     # Radarr sends this. It changes nothing here, because the movies have no covers.
     ignored = {"excludeLocalCovers": ("True", "False", "true", "false")}
     filters = read_feed_filters(media_types=("movie",), missing=("imdb", "tvdb"), ignored=ignored)
-    return reply(lambda: read(get_movie_library, filters=filters, root=_ROOT))
+    return reply(lambda: read(get_arr_titles, filters=filters, root=_ROOT))
 
 
 @bp.get("/sonarr/api/v3/series")
 def list_series() -> ResponseReturnValue:
     """Return the shows. `tags` are the people who want one."""
     filters = read_feed_filters(media_types=("show",), missing=("imdb", "tmdb"))
-    return reply(lambda: read(get_series_library, filters=filters, root=_ROOT))
+    return reply(lambda: read(get_arr_titles, filters=filters, root=_ROOT))
 
 
 @bp.get("/radarr/api/v3/tag")

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from wishlist_service.feeds import formats
 from wishlist_service.feeds.titles import every_title, newest_titles, require_feed_ready
 from wishlist_service.models import Feed
-from wishlist_service.queries.feeds import get_radarr_movies, get_sonarr_shows
+from wishlist_service.queries.feeds import get_arr_titles
 from wishlist_service.web.context import read, reply
 from wishlist_service.web.listing import read_feed_filters
 
@@ -24,14 +24,14 @@ bp.before_request(require_feed_ready)
 def list_radarr_movies() -> ResponseReturnValue:
     """Return the movies for Radarr's "Custom Lists"."""
     filters = read_feed_filters(media_types=("movie",), missing=("imdb", "tvdb"))
-    return reply(lambda: read(get_radarr_movies, filters=filters))
+    return reply(lambda: read(get_arr_titles, filters=filters))
 
 
 @bp.get("/sonarr.json")
 def list_sonarr_shows() -> ResponseReturnValue:
     """Return the shows for Sonarr's "Custom List"."""
     filters = read_feed_filters(media_types=("show",), missing=("imdb", "tmdb"))
-    return reply(lambda: read(get_sonarr_shows, filters=filters))
+    return reply(lambda: read(get_arr_titles, filters=filters))
 
 
 @bp.get("/watchlist.xml")

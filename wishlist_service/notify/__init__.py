@@ -1,1 +1,1 @@
-"""Telling people what is new."""
+"""Messages about what is new."""

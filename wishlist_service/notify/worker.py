@@ -1,14 +1,15 @@
-"""Telling people what is new: one message for all of it, to each address of NOTIFY_URLS.
+"""Messages about what is new: one with everything, to each address of NOTIFY_URLS.
 
-What is new are the events and the changes of state after those that an address was told. First it is sent, then
-how far the address was told is stored, in the very next statement. So none is lost. One is repeated only if the
-process, or the way to the database, ends between the two, or if a service took it and did not say so in time.
+New are the events and state changes after those that an address was told. The message is sent, and the very next
+statement stores how far the address was told. So no message is lost. One is repeated only if the process or its
+connection ends between the two, or if a service took the message without answering in time.
 """
 
 import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 from psycopg import Connection
@@ -16,7 +17,7 @@ from psycopg import Connection
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import NotFound, PlexAway
-from wishlist_service.models import SignIn, Trouble
+from wishlist_service.models import ListError, SignIn
 from wishlist_service.notify import digest
 from wishlist_service.notify.targets import Notifier, open_notifiers
 from wishlist_service.people.sign_ins import Links
@@ -27,11 +28,11 @@ from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
 
-LEAST_LEFT: Final = timedelta(minutes=15)  # of a sign-in, to be sent to another address
+MINIMUM_LEFT: Final = timedelta(minutes=15)  # a sign-in link that expires sooner is not sent to another address
 
 
 class Notifications:
-    """The messages of one scheduler. Of several, one at a time sends."""
+    """The messages of one scheduler. If there are several schedulers, one at a time sends."""
 
     def __init__(
         self,
@@ -41,33 +42,31 @@ class Notifications:
         stop: threading.Event,
         on_sent: Callable[[], None] = lambda: None,
     ) -> None:
+        self._config = config
         self._url = config.database_url
         self._cipher = cipher
         self._stop = stop
         self._on_sent = on_sent
         self._notifiers = open_notifiers(config.notify_urls)
-        # for the sign-ins alone, opened when there is one
         self._pool = db.Pool(config.database_url, size=2)
-        self._links = Links(config, self._pool, cipher, stop=stop)
-        self._links_open = False
         self._sign_ins: dict[int, SignIn] = {}
 
     def start(self) -> None:
-        """Begin with addresses that are new: of what is here they are told nothing. To be called before any sync."""
+        """Store new addresses, which are not told about existing titles. Call this before the first sync."""
         if not self._notifiers:
             return
         with db.connect(self._url, role="news") as conn:
             with conn.transaction():
-                for notifier in self._notifiers:
-                    fingerprints = self._cipher.fingerprints(notifier.address)
+                known = [self._cipher.fingerprints(notifier.address) for notifier in self._notifiers]
+                for fingerprints in known:
                     queries.rename_address(conn, fingerprints=fingerprints)
                     queries.add_address(conn, fingerprint=fingerprints[0])
-                queries.remove_other_addresses(conn, fingerprints=[self._fingerprint(each) for each in self._notifiers])
-            if sign_ins.is_any_pending(conn):  # one that a message before a restart told
-                self._open_links().watch()
+                queries.remove_other_addresses(conn, fingerprints=[fingerprints[0] for fingerprints in known])
+            if sign_ins.is_any_pending(conn):  # its link may have been sent before a restart
+                self._links.watch()
 
     def look(self) -> None:
-        """Tell each address what is new to it. Raises OperationalError when the database is away."""
+        """Send each address what is new to it. Raises OperationalError when the database is away."""
         if not self._notifiers:
             return
         with db.connect(self._url, role="news") as conn, locks.giving_back_locks(conn):
@@ -78,54 +77,47 @@ class Notifications:
                         self._on_sent()
 
     def close(self) -> None:
-        """Give the connections back."""
-        if self._links_open:
-            self._pool.close()
+        """Close the connections."""
+        self._pool.close()
 
     def _tell(self, conn: Connection, notifier: Notifier) -> None:
-        fingerprint = self._fingerprint(notifier)
+        fingerprint = self._cipher.fingerprints(notifier.address)[0]
         queries.add_address(conn, fingerprint=fingerprint)  # a restored backup may not have it
         told = queries.find_due_address(conn, fingerprint=fingerprint)
         present = queries.get_present(conn, told=told) if told else None
         if told is None or present is None or present == told:
             return
         wishes = queries.list_new_wishes(conn, after=told.event_id, upto=present.event_id)
-        troubles = queries.list_troubles(conn, after=told.change_id, upto=present.change_id)
-        if wishes or troubles:
-            message = digest.compose(wishes, troubles, self._sign_ins_for(troubles), count_current_items(conn))
-            if problem := notifier.send(message):
+        errors = queries.list_errors(conn, after=told.change_id, upto=present.change_id)
+        if wishes or errors:
+            message = digest.compose(wishes, errors, self._sign_ins_for(errors), count_current_items(conn))
+            if reason := notifier.send(message):
                 failures, again_at = queries.put_off(conn, fingerprint=fingerprint)
                 logger.warning(
-                    "news could not be sent address=%s reason=%r failures=%s again_at=%s",
-                    notifier.number, problem, failures, f"{again_at:%Y-%m-%dT%H:%M:%SZ}",
+                    "message could not be sent address=%s reason=%r failures=%s again_at=%s",
+                    notifier.number, reason, failures, f"{again_at:%Y-%m-%dT%H:%M:%SZ}",
                 )  # fmt: skip
                 return
         queries.store_told(conn, fingerprint=fingerprint, told=present)
-        if wishes or troubles:
-            logger.info("news sent address=%s wishes=%s troubles=%s", notifier.number, len(wishes), len(troubles))
+        if wishes or errors:
+            logger.info("message sent address=%s wishes=%s errors=%s", notifier.number, len(wishes), len(errors))
 
-    def _sign_ins_for(self, troubles: list[Trouble]) -> dict[int, SignIn]:
-        """Sign-ins for those whose token is refused, as far as Plex makes them; the same for all addresses."""
-        enough = datetime.now(UTC) + LEAST_LEFT
+    def _sign_ins_for(self, errors: list[ListError]) -> dict[int, SignIn]:
+        """Return a sign-in link for each refused token, the same for all addresses, as far as Plex makes them."""
+        enough = datetime.now(UTC) + MINIMUM_LEFT
         self._sign_ins = {change: sign_in for change, sign_in in self._sign_ins.items() if sign_in.expires_at > enough}
-        for trouble in troubles:
-            if trouble.sync_state == "token_rejected" and trouble.change_id not in self._sign_ins:
+        for error in errors:
+            if error.sync_state == "token_rejected" and error.change_id not in self._sign_ins:
                 try:
-                    self._sign_ins[trouble.change_id] = self._sign_in(trouble.user_id)
-                except (PlexAway, NotFound) as error:
-                    logger.warning("news go without a link user=%s reason=%s", trouble.user_id, error)
+                    link_id = self._links.renew(user_id=error.user_id)
+                    link = db.read(self._pool, sign_ins.get_link, link_id=link_id)
+                    url = self._links.url(link)
+                    self._sign_ins[error.change_id] = SignIn(url=url, expires_at=link.expires_at)
+                except (PlexAway, NotFound) as reason:
+                    logger.warning("message goes without a sign-in link user=%s reason=%s", error.user_id, reason)
         return self._sign_ins
 
-    def _sign_in(self, user_id: int) -> SignIn:
-        links = self._open_links()
-        link = db.read(self._pool, sign_ins.get_link, link_id=links.renew(user_id=user_id))
-        return SignIn(url=links.url(link), expires_at=link.expires_at)
-
-    def _open_links(self) -> Links:
-        if not self._links_open:
-            self._pool.open()
-            self._links_open = True
-        return self._links
-
-    def _fingerprint(self, notifier: Notifier) -> str:
-        return self._cipher.fingerprints(notifier.address)[0]
+    @cached_property
+    def _links(self) -> Links:
+        self._pool.open()
+        return Links(self._config, self._pool, self._cipher, stop=self._stop)

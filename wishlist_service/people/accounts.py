@@ -15,11 +15,10 @@ logger = logging.getLogger(__name__)
 def add_user(
     pool: db.Pool, plex: PlexClient, cipher: TokenCipher, *, name: str, token: str, link_id: int | None = None
 ) -> int:
-    """Add a person and return their id.
+    """Add a person and return their id. If Plex cannot check the token now, the next sync does.
 
-    link_id: the sign-in that led to the token; it is finished with it, or Conflict says that it had ended.
-    Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken. A token
-    that cannot be checked now is stored: the next sync will say what it is worth.
+    link_id: the sign-in that gave the token; it ends in the same transaction.
+    Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken or the sign-in had ended.
     """
     account = _check_token(pool, plex, cipher, token)
     with pool.connection() as conn, conn.transaction():
@@ -42,17 +41,17 @@ def change_user(
     active: bool | None = None,
     link_id: int | None = None,
 ) -> None:
-    """Change what is not None, all of it or nothing; `link_id` as for add_user.
+    """Change what is not None, all or nothing. `link_id` is that of add_user().
 
-    Raises NotFound, Invalid and Conflict as add_user does, and Conflict for a token of another
-    Plex account: its list would replace this person's.
+    Raises NotFound, the errors of add_user(), and Conflict for a token of another Plex account, whose watchlist
+    would replace this person's.
     """
     known_uuid, known_username = db.read(pool, users.get_account, user_id=user_id)
     account = _check_token(pool, plex, cipher, token, except_id=user_id) if token else None
     if account and known_uuid and account.uuid != known_uuid:
         raise Conflict(
-            f"This token is of the Plex account {account.username}, but this person's list is read from "
-            f"{known_username}. Add {account.username} as a person of their own instead."
+            f"This token is of the Plex account {account.username}, but this person's watchlist is read from "
+            f"{known_username}. Add {account.username} as another person instead."
         )
     with pool.connection() as conn, conn.transaction():
         if active is not None:
@@ -62,13 +61,13 @@ def change_user(
             users.update_token(conn, user_id=user_id, token=cipher.seal(token, owner=user_id, account=account))
         if link_id is not None:
             sign_ins.finish_link(conn, link_id=link_id, user_id=user_id)
-    changed = {"name": name, "token": token, "active": active}
-    told = ",".join(field for field, value in changed.items() if value is not None)
-    logger.info("user changed user=%s changed=%s%s", user_id, told, "" if active is None else f" active={active}")
+    given = {"name": name, "token": token, "active": active}
+    changed = ",".join(field for field, value in given.items() if value is not None)
+    logger.info("user changed user=%s changed=%s%s", user_id, changed, "" if active is None else f" active={active}")
 
 
 def erase_user(pool: db.Pool, *, user_id: int) -> None:
-    """Erase a person, their token, their wishes, and the items only they ever wanted. Raises NotFound."""
+    """Erase a person, their token, their wishes, and the items that only they wanted. Raises NotFound."""
     with pool.connection() as conn, conn.transaction():
         locks.lock_wishlist(conn)
         item_ids = merging.list_wished_item_ids(conn, user_id=user_id)
@@ -81,22 +80,21 @@ def erase_user(pool: db.Pool, *, user_id: int) -> None:
 def _check_token(
     pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, except_id: int | None = None
 ) -> PlexAccount | None:
-    """Whose token it is, if Plex can be asked now. Raises Conflict if anybody but `except_id` has it or its account."""
+    """Return the account of the token, None if Plex cannot be asked now.
+
+    Raises Conflict if a person other than `except_id` has the token or its account, Invalid if Plex refuses it.
+    """
     owner = db.read(pool, users.find_token_owner, fingerprints=cipher.fingerprints(token))
     if owner and owner[0] != except_id:
-        raise Conflict(f"This token is already here, it belongs to {owner[1]}.")
-    account = _ask_plex(plex, token)
-    owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
-    if account and owner and owner[0] != except_id:
-        raise Conflict(f"The Plex account {account.username} is already here, it belongs to {owner[1]}.")
-    return account
-
-
-def _ask_plex(plex: PlexClient, token: str) -> PlexAccount | None:
+        raise Conflict(f"This token already belongs to {owner[1]}.")
     try:
-        return plex.account(token, tries=1)  # somebody waits for the reply; the next sync asks again
+        account = plex.account(token, tries=1)  # a person waits for the reply; the next sync asks again
     except TokenRejected as error:
-        raise Invalid([Fault("token", "Plex does not accept this token.")]) from error
+        raise Invalid([Fault("token", "Plex does not accept this token. Get a new one.")]) from error
     except PlexError as error:
         logger.warning("token could not be checked now reason=%s", error)
         return None
+    owner = db.read(pool, users.find_account_owner, uuid=account.uuid)
+    if owner and owner[0] != except_id:
+        raise Conflict(f"The Plex account {account.username} already belongs to {owner[1]}.")
+    return account

@@ -1,7 +1,7 @@
-"""Signing in by link: a person agrees at Plex, and their token comes here by itself.
+"""Sign-in links: a person signs in at Plex, and their token arrives here.
 
-Each process may start sign-ins. Plex is asked about all that are pending, whoever started them, by a thread
-of every process that has seen one; which of them asks about which is settled in the database.
+Each process may start sign-ins. A process that has seen one runs a thread that asks Plex about all pending sign-ins.
+The database decides which process asks about which.
 """
 
 import logging
@@ -36,10 +36,10 @@ from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS: Final = 3.0  # Plex wants 2 or more between two questions about one PIN
-LOOK_SECONDS: Final = 1.0  # between any two questions of this process
+POLL_SECONDS: Final = 3.0  # Plex wants at least 2 between two requests about one PIN
+LOOK_SECONDS: Final = 1.0  # between any two requests of this process
 LONGEST_LOOK_SECONDS: Final = 60.0
-_KEY_CHANGED: Final = "TOKEN_ENCRYPTION_KEY was changed during this sign-in. Start another one."
+_KEY_CHANGED: Final = "TOKEN_ENCRYPTION_KEY changed during this sign-in. Start a new one."
 
 
 class Links:
@@ -56,7 +56,7 @@ class Links:
         self._look_again = False
 
     def start(self, *, name: str) -> int:
-        """Start the sign-in of somebody to be added under this name; returns its id.
+        """Start the sign-in of a new person with this name and return its id.
 
         Raises Conflict if the name is taken, and PlexAway.
         """
@@ -65,27 +65,24 @@ class Links:
         return self._start(name=name, user_id=None)
 
     def renew(self, *, user_id: int) -> int:
-        """Start a sign-in that gives this person another token of the same account; returns its id.
-
-        Raises NotFound and PlexAway.
-        """
+        """Start a sign-in that renews this person's token and return its id. Raises NotFound and PlexAway."""
         db.read(self._pool, users.get_account, user_id=user_id)
         return self._start(name=None, user_id=user_id)
 
     def url(self, link: PlexLink) -> str:
-        """Where the person of a pending sign-in agrees. Raises Conflict if it can come to nothing."""
+        """Return the address at Plex where the person signs in. Raises Conflict if the sign-in cannot succeed."""
         try:
             return sign_in_url(link.code, self._cipher.decrypt(link.client_identifier, owner=link.pin_id))
         except TokenUnreadable as error:
             raise Conflict(_KEY_CHANGED) from error
 
     def watch(self) -> None:
-        """See to it that this process asks Plex about the pending sign-ins, for as long as there are any."""
+        """Make this process ask Plex about the pending sign-ins while there are any."""
         with self._lock:
             self._look_again = True
             if not self._watching:
                 self._watching = True
-                # a daemon: a sign-in that is cut off here goes on anywhere else, or at the next start
+                # a daemon: another process, or the next start, continues with its sign-ins
                 threading.Thread(target=self._watch, daemon=True, name="sign-ins").start()
 
     @cached_property
@@ -129,7 +126,7 @@ class Links:
                     return
 
     def _ask_about_one(self) -> bool:
-        """Ask Plex about a sign-in that has its turn; False if none is pending. Raises RateLimited."""
+        """Ask Plex about the next sign-in; return False if none is pending. Raises RateLimited."""
         link = db.read(self._pool, sign_ins.claim_link, pause=timedelta(seconds=POLL_SECONDS))
         if link is None:
             return db.read(self._pool, sign_ins.is_any_pending)
@@ -141,13 +138,13 @@ class Links:
             logger.info("sign-ins wait, plex asks to slow down link=%s", link.id)
             raise
         except PlexError as error:
-            logger.info("sign-in could not be asked about now link=%s reason=%s", link.id, _why(error))
+            logger.info("sign-in not checked now link=%s reason=%s", link.id, _why(error))
         except PinExpired:
             self._end(link, "expired", None)
         except TokenUnreadable:
             self._end(link, "failed", _KEY_CHANGED)
         except Invalid:
-            self._end(link, "failed", "Plex does not accept the token that it gave. Start another sign-in.")
+            self._end(link, "failed", "Plex does not accept the token it gave. Start a new sign-in.")
         except (Conflict, NotFound) as error:
             self._end(link, "failed", str(error))
         return True
@@ -171,4 +168,4 @@ class Links:
 def _why(error: PlexError) -> str:
     if isinstance(error, RateLimited):
         return "Plex asks to slow down (HTTP 429)"
-    return "Plex does not answer" if isinstance(error, Unreachable) else "Plex answered something unexpected"
+    return "Plex does not answer" if isinstance(error, Unreachable) else "Plex sent an unexpected reply"

@@ -1,7 +1,7 @@
-"""Plex: a person's watchlist and account. Plex's wire words stop here.
+"""Plex: a person's watchlist and account.
 
-Every call gives the whole truth or raises a PlexError: never a part of a list, and never
-an empty list for a failure.
+Every call returns a complete answer or raises a PlexError. It never returns a part of a watchlist, or an empty one
+after an error.
 """
 
 import logging
@@ -19,7 +19,7 @@ from wishlist_service.plex.watchlist_pages import ListChanged, Page, PageReader
 
 logger = logging.getLogger(__name__)
 
-PAGE_SIZE: Final = 100  # Plex answers 400 to more
+PAGE_SIZE: Final = 100  # for more Plex answers 400
 LIST_PATH: Final = "/library/sections/watchlist/all"
 REMOVE_PATH: Final = "/actions/removeFromWatchlist"
 USER_PATH: Final = "/api/v2/user"
@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 
 
 class PlexClient:
-    """One per process. Tokens are handed to each call and travel in a header, never in a URL."""
+    """One for each process. Each call takes a token and sends it in a header, never in a URL."""
 
     def __init__(
         self, config: Config, *, client_identifier: str, stop: threading.Event, retry_seconds: float = 1
@@ -39,17 +39,12 @@ class PlexClient:
         self._ping_url = f"{config.plex_tv_url}/api/v2/ping"
         self._page_pause_seconds = config.page_pause_seconds
         self._stop = stop
-        self._http = PlexHttp(
-            timeout_seconds=config.plex_timeout_seconds,
-            client_identifier=client_identifier,
-            stop=stop,
-            retry_seconds=retry_seconds,
-        )
+        self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, retry_seconds=retry_seconds)
 
     def watchlist(self, token: str, *, etag: str | None = None, progress: Progress | None = None) -> Watchlist | None:
-        """The person's whole watchlist; None if Plex says that it is still the one of `etag`.
+        """Return the person's whole watchlist; None if it is still that of `etag`. Raises a PlexError.
 
-        `progress` is told (rows read, rows in all) after each page. Raises a PlexError.
+        progress: called with (rows read, rows in all) after each page.
         """
         try:
             return self._read_list(token, etag=etag, progress=progress, known_twice=frozenset())
@@ -60,43 +55,42 @@ class PlexClient:
             return self._read_list(token, etag=None, progress=progress, known_twice=known_twice)
         except ListChanged as change:
             raise PlexChanged(
-                f"The list did not hold still while it was read, twice ({change}). "
-                "It is kept as it was and read again at the next sync."
+                f"The watchlist changed during two reads ({change}). Nothing was changed; the next sync tries again."
             ) from change
 
     def account(self, token: str, *, tries: int = TRIES) -> PlexAccount:
-        """Whose token this is. Raises TokenRejected if Plex says that it is nobody's, else another PlexError."""
+        """Return the account of the token. Raises TokenRejected if Plex says it is invalid, or another PlexError."""
         reply = self._http.get(self._user_url, token, tries=tries)
         if reply.status in (401, 498):
             raise TokenRejected(
                 "Plex no longer accepts this token. Get a new one (docs/plex-token.md) and save it for this person."
             )
-        body = _expect_ok(reply, "the account").decoded()
+        body = _expect_ok(reply, "sending the account").decoded()
         uuid = clean_text(body.get("uuid"), longest=100) if isinstance(body, dict) else None
         if uuid is None:
-            raise PlexChanged("Plex described the account in a way this version does not understand.")
+            raise PlexChanged("Plex described the account in a way that this version does not understand.")
         # a managed user has a title but no username
         name = clean_text(body.get("username"), longest=200) or clean_text(body.get("title"), longest=200)
         return PlexAccount(uuid=uuid, username=name or uuid)
 
     def remove_from_watchlist(self, token: str, uid: str, *, tries: int = TRIES) -> None:
-        """Take the title off the person's watchlist; one that is not on it is no matter. Raises a PlexError."""
+        """Remove the title from the person's watchlist, if it is there. Raises a PlexError."""
         query = {"ratingKey": uid.rpartition("/")[2]}
         reply = self._http.ask("PUT", self._remove_url, headers={"X-Plex-Token": token}, query=query, tries=tries)
         if reply.status in (401, 403):
             self._explain_refusal(token, reply.status, tries=tries)
-        # any other 404 is about the path, as when Plex moved its watchlists
+        # any other 404 is about the path, for example because Plex moved its watchlists
         if reply.status == 404 and b"MetadataItem" in reply.body:
-            raise TitleUnknown("Plex does not know this title any longer, so it cannot be taken off the list.")
-        # a login page of some network says 200, too
-        _expect_ok(reply, "that the title is off the list").decoded()
+            raise TitleUnknown("Plex no longer knows this title, so it cannot be taken off the watchlist.")
+        # decoded, since the login page of a network answers 200, too
+        _expect_ok(reply, "confirming the removal").decoded()
 
     def ping(self, token: str) -> None:
-        """Use the token, so that Plex does not let it lapse. Raises a PlexError."""
-        _expect_ok(self._http.get(self._ping_url, token), "a ping")
+        """Use the token, so that it does not expire. Raises a PlexError."""
+        _expect_ok(self._http.get(self._ping_url, token), "answering a ping")
 
     def request_counts(self) -> Counter[str]:
-        """How many requests ended ok, not_modified, refused, rate_limited, server_error or no_answer so far."""
+        """Return how many requests ended ok, not_modified, refused, rate_limited, server_error or no_answer so far."""
         return self._http.counts()
 
     def _read_list(
@@ -109,7 +103,7 @@ class PlexClient:
             reply = self._get_page(token, start=reader.received, etag=None if reader.received else etag)
             if reply.status == 304 and etag and not reader.received:
                 return None
-            reader.add(Page.from_reply(_expect_ok(reply, "the list").decoded()), etag=reply.etag)
+            reader.add(Page.from_reply(_expect_ok(reply, "sending the watchlist").decoded()), etag=reply.etag)
             if progress:
                 progress(reader.received, reader.total)
         return reader.watchlist(known_twice=known_twice)
@@ -127,17 +121,17 @@ class PlexClient:
         return reply
 
     def _explain_refusal(self, token: str, status: int, *, tries: int = TRIES) -> None:
-        # Only the account says whether a token is dead; a refused list alone does not.
+        # Only the account shows whether a token is invalid. A refused watchlist does not.
         try:
             self.account(token, tries=tries)
         except PlexChanged as error:
             raise Unreachable(
-                f"Plex refused the list (HTTP {status}) and did not say whether the token is valid. "
-                "The list is kept as it was and read again at the next sync."
+                f"Plex refused the watchlist (HTTP {status}) and did not say whether the token is valid. "
+                "Nothing was changed; the next sync tries again."
             ) from error
         raise PlexChanged(
-            f"Plex accepts the token but refuses the list (HTTP {status}). "
-            "The list is kept as it was; look for a newer version of this service."
+            f"Plex accepts the token but refuses the watchlist (HTTP {status}). "
+            "Nothing was changed; look for a newer version of this service."
         )
 
 
@@ -145,6 +139,6 @@ def _expect_ok(reply: Reply, what: str) -> Reply:
     if reply.status != 200:
         raise PlexChanged(
             f"Plex answered HTTP {reply.status} instead of {what}. "
-            "Nothing is changed; look for a newer version of this service."
+            "Nothing was changed; look for a newer version of this service."
         )
     return reply

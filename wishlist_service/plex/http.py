@@ -1,4 +1,4 @@
-"""HTTP to Plex: bounded in time and size, retried with backoff, one cooldown for the whole process."""
+"""HTTP to Plex: limited in time and size, repeated after errors, with one cooldown for each PlexHttp."""
 
 import email.utils
 import json
@@ -21,15 +21,16 @@ import certifi
 import requests
 from requests.adapters import HTTPAdapter
 
-# requests turns these into its own errors only where it reads the body itself
+# requests converts these to its own errors only if it reads the body itself
 from urllib3 import exceptions as body_errors
 
 from wishlist_service import __version__
+from wishlist_service.config import Config
 from wishlist_service.errors import PlexChanged, RateLimited, Unreachable
 
 logger = logging.getLogger(__name__)
 
-PRODUCT: Final = "Plex Wishlist Service"  # as people see it in their account's list of devices
+PRODUCT: Final = "Plex Wishlist Service"  # people see it among the devices of their Plex account
 TRIES: Final = 3
 _CONNECT_SECONDS: Final = 5
 _MOST_BYTES: Final = 20_000_000
@@ -42,7 +43,7 @@ _WAITED_OUT_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class Reply:
-    """What Plex answered, whatever the status."""
+    """A reply of Plex with any status."""
 
     status: int
     etag: str | None
@@ -51,7 +52,7 @@ class Reply:
     body: bytes
 
     def decoded(self) -> Any:
-        """The body from JSON, or from XML in the same shape. Raises PlexChanged if it is neither."""
+        """Return the body from JSON, or from XML in the same shape. Raises PlexChanged if it is neither."""
         try:
             if "html" in self.content_type:
                 raise ValueError("an HTML page")
@@ -61,22 +62,22 @@ class Reply:
         except (ValueError, RecursionError, ElementTree.ParseError) as error:
             what = ascii(self.content_type)[:60] if self.content_type else "no content type"
             raise PlexChanged(
-                f"Plex answered something that is not JSON ({what}, {len(self.body)} bytes). "
-                "A login page of this network, or a change at Plex; the list is kept as it was."
+                f"Plex sent a reply that is not JSON ({what}, {len(self.body)} bytes). Nothing was changed. "
+                "Look for a login page of this network, or for a newer version of this service."
             ) from error
 
 
 class _Session(requests.Session):
-    """Follows no redirect, and does not look where one leads."""
+    """Follows no redirect and does not read its body."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Called even when no redirect is followed. requests would then read the whole body, however slow or long."""
+        """Return no target. requests calls this for every reply, and with a target it would read the whole body."""
 
 
 class _Adapter(HTTPAdapter):
-    """Trusts certificates that the system or SSL_CERT_FILE vouches for, beside those that requests trusts.
+    """Trusts the certificates of the system or of SSL_CERT_FILE, beside those that requests trusts.
 
-    REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE replace them all; then `verify` is their value, not True.
+    REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE replaces them all; `verify` is then its value instead of True.
     """
 
     def build_connection_pool_key_attributes(
@@ -89,7 +90,7 @@ class _Adapter(HTTPAdapter):
         return host, options
 
     def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
-        """Called for each request. requests would read all certificates anew for each connection, which is slow."""
+        """Called for each request. Does not let requests read all certificates for each connection, which is slow."""
         if verify is not True:
             super().cert_verify(conn, url, verify, cert)
 
@@ -104,17 +105,17 @@ def _trust() -> ssl.SSLContext:
 def open_session() -> requests.Session:
     """Return a session for one thread and one person, with the proxies and certificates of the environment.
 
-    It keeps connections, and nothing else: a token must not travel on with a redirect, nor a cookie to another person.
+    It keeps only connections: no redirect may take a token elsewhere, and no cookie may reach another person.
     """
     session = _Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.auth = lambda request: request  # with none at all, requests would look into ~/.netrc
+    session.auth = lambda request: request  # without it, requests would read ~/.netrc
     session.mount("https://", _Adapter())
     return session
 
 
 class _Sessions(threading.local):
-    """The sessions of one thread, for the people it asked about last. They close when dropped or the thread ends."""
+    """The sessions of one thread, for the people of its last requests."""
 
     def __init__(self) -> None:
         self.of = lru_cache(_SESSIONS_OF_A_THREAD)(lambda *_person: open_session())
@@ -123,20 +124,15 @@ class _Sessions(threading.local):
 class PlexHttp:
     """Requests to Plex from all threads of one process.
 
-    client_identifier: by which Plex knows this installation.
-    stop: once set, nothing is waited for any longer.
+    client_identifier: names this installation to Plex.
+    stop: once set, all pauses end.
     retry_seconds: the first pause before another try; it doubles each time.
     """
 
     def __init__(
-        self,
-        *,
-        timeout_seconds: float,
-        client_identifier: str,
-        stop: threading.Event,
-        retry_seconds: float = 1,
+        self, config: Config, *, client_identifier: str, stop: threading.Event, retry_seconds: float = 1
     ) -> None:
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds = config.plex_timeout_seconds
         self._headers = {
             "Accept": "application/json",
             "User-Agent": f"PlexWishlistService/{__version__}",
@@ -159,7 +155,7 @@ class PlexHttp:
         etag: str | None = None,
         tries: int = TRIES,
     ) -> Reply:
-        """What ask() gives for a GET with this token."""
+        """Send a GET with this token, as ask() does."""
         headers = {"X-Plex-Token": token} | ({"If-None-Match": etag} if etag else {})
         return self.ask("GET", url, headers=headers, query=query, tries=tries)
 
@@ -172,19 +168,19 @@ class PlexHttp:
         query: dict[str, str] | None = None,
         tries: int = TRIES,
     ) -> Reply:
-        """The reply, whatever its status, except for those that ask to come again later.
+        """Return the reply, unless its status is 429 or 5xx.
 
-        headers: beside those of every request, or instead of them.
-        Raises RateLimited (429 and no time to wait it out) or Unreachable (no answer or 5xx, every time).
+        headers: added to those of every request, or replacing them.
+        Raises RateLimited (429, and the cooldown is too long to wait) or Unreachable (no answer or 5xx at each try).
         """
-        problem = ""
+        reason = ""
         for attempt in range(1, tries + 1):
             self._wait_out_cooldown()
             try:
                 reply = self._exchange(method, url, query, self._headers | headers)
             except (OSError, body_errors.HTTPError) as error:  # every error of requests is an OSError
                 self._count("no_answer")
-                problem = _describe(error)
+                reason = _describe(error)
             else:
                 self._count(_outcome(reply.status))
                 if reply.status == 429:
@@ -192,23 +188,23 @@ class PlexHttp:
                     continue
                 if reply.status < 500:
                     return reply
-                problem = f"HTTP {reply.status}"
-            logger.info("plex gave no answer host=%s attempt=%s problem=%s", urlsplit(url).hostname, attempt, problem)
+                reason = f"HTTP {reply.status}"
+            logger.info("plex gave no answer host=%s attempt=%s reason=%s", urlsplit(url).hostname, attempt, reason)
             delay = self._retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
             if attempt == tries or self._stop.wait(delay):
                 break
-        if not problem:
+        if not reason:
             raise self._rate_limited()
-        kept = "The list is kept as it was and read again at the next sync"
-        if problem.startswith("HTTP"):
-            raise Unreachable(f"Plex is in trouble ({problem}). {kept}.")
+        kept = "Nothing was changed; the next sync tries again."
+        if reason.startswith("HTTP"):
+            raise Unreachable(f"Plex has an error ({reason}). {kept}")
         raise Unreachable(
-            f"Plex did not answer ({problem}). {kept}; "
-            "if this lasts, check this machine's internet connection and name resolution."
+            f"Plex did not answer ({reason}). {kept} "
+            "If it happens again, check the internet connection and the name resolution of this machine."
         )
 
     def counts(self) -> Counter[str]:
-        """How many requests ended in what way so far."""
+        """Return how many requests ended in each way so far."""
         with self._counts_lock:
             return self._counts.copy()
 
@@ -217,7 +213,7 @@ class PlexHttp:
             self._counts[outcome] += 1
 
     def _exchange(self, method: str, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
-        # the time-out counts from byte to byte, so a dripping body needs a deadline of its own
+        # the timeout applies between two bytes, so a slow body needs its own deadline
         deadline = time.monotonic() + 3 * self._timeout_seconds
         session = self._sessions.of(headers.get("X-Plex-Token"), headers["X-Plex-Client-Identifier"])
         with session.request(
@@ -230,7 +226,7 @@ class PlexHttp:
             stream=True,
         ) as response:
             body = bytearray()
-            # iter_content() would wait until a piece is full, however slowly it comes
+            # iter_content() would wait until a piece is full, even if it arrives slowly
             while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
                 body += piece
                 if time.monotonic() > deadline or len(body) > _MOST_BYTES:
@@ -245,7 +241,7 @@ class PlexHttp:
 
     def _cool_down(self, seconds: float) -> None:
         logger.warning("plex asks to slow down cooldown_seconds=%.0f", seconds)
-        # "now" is no answer to being too fast
+        # wait even if Retry-After is 0
         seconds = max(seconds, self._retry_seconds)
         self._cooldown_until = max(self._cooldown_until, time.monotonic() + seconds)
 
@@ -258,8 +254,8 @@ class PlexHttp:
         left = max(0, self._cooldown_until - time.monotonic())
         until = datetime.now(UTC) + timedelta(seconds=left)
         return RateLimited(
-            "Plex asks to slow down (HTTP 429). The list is kept as it was; "
-            f"no more is asked before {until:%H:%M:%S} UTC."
+            "Plex asks to slow down (HTTP 429). Nothing was changed; "
+            f"the next request is sent after {until:%H:%M:%S} UTC."
         )
 
 
@@ -270,7 +266,7 @@ def _outcome(status: int) -> str:
 
 
 def _retry_after_seconds(header: str | None) -> float:
-    """Seconds to wait, from a number or an HTTP date; capped, for a wrong one would silence the service."""
+    """Return the seconds to wait, from a number or an HTTP date. Limited, since a wrong value would stop all syncs."""
     if header and re.fullmatch("[0-9]+", header):
         return min(float(header), _LONGEST_COOLDOWN_SECONDS)
     try:
@@ -283,7 +279,7 @@ def _retry_after_seconds(header: str | None) -> float:
 
 def _from_xml(body: bytes) -> dict[str, Any]:
     if b"<!DOCTYPE" in body:
-        raise ValueError("a document type is not expected here")
+        raise ValueError("a document type is not allowed")
     root = ElementTree.fromstring(body)
     return {root.tag: _from_element(root)}
 
@@ -291,14 +287,14 @@ def _from_xml(body: bytes) -> dict[str, Any]:
 def _from_element(element: ElementTree.Element) -> dict[str, Any]:
     children: dict[str, Any] = {}
     for child in element:
-        # JSON has movies and shows in one list, in order; so it shall be here
+        # as in JSON, which has movies and shows in one list
         name = "Metadata" if child.tag in ("Video", "Directory") else child.tag
         children.setdefault(name, []).append(_from_element(child))
     return {**element.attrib, **children}
 
 
 def _describe(error: Exception) -> str:
-    # never the text of the error: it holds the address
+    # never the error's own text, which holds the address
     if isinstance(error, requests.Timeout | body_errors.TimeoutError):
         return "timed out"
     if isinstance(error, requests.exceptions.SSLError | body_errors.SSLError):

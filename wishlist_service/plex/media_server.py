@@ -1,6 +1,6 @@
-"""The household's media server: what is in its libraries, and our collection there. Its wire words stop here.
+"""The Plex media server: what its libraries have, and our collection there.
 
-Every call gives the whole truth or raises a MediaServerError, whose sentence names the cure.
+Every call returns a complete answer or raises a MediaServerError, whose sentence says how to fix it.
 """
 
 import re
@@ -16,7 +16,7 @@ from wishlist_service.plex.watchlist_pages import Page
 
 PAGE_SIZE: Final = 100
 _TYPES: Final = {"movie": "1", "show": "2"}
-# titles that were matched before Plex had guids of its own
+# of titles that were matched before Plex had its own guids
 _LEGACY_GUID: Final = re.compile(r"com\.plexapp\.agents\.(imdb|themoviedb|thetvdb)://(tt\d{1,12}|\d{1,10})(\?.*)?")
 _LEGACY_NAMES: Final = {"imdb": "imdb", "themoviedb": "tmdb", "thetvdb": "tvdb"}
 
@@ -38,15 +38,10 @@ class MediaServer:
     ) -> None:
         self._url = config.plex_server_url
         self._headers = {"X-Plex-Token": config.plex_server_token}
-        self._http = PlexHttp(
-            timeout_seconds=config.plex_timeout_seconds,
-            client_identifier=client_identifier,
-            stop=stop,
-            retry_seconds=retry_seconds,
-        )
+        self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, retry_seconds=retry_seconds)
 
     def sections(self) -> list[Section]:
-        """The libraries of movies and shows; there is at least one."""
+        """Return the libraries of movies and shows, at least one."""
         rows = self._container("/library/sections", {}).get("Directory") or []
         found = [
             Section(key=str(row.get("key")), media_type=row["type"], title=str(row.get("title")))
@@ -55,33 +50,35 @@ class MediaServer:
         ]
         if not found or any(not _is_key(section.key) for section in found):
             raise MediaServerError(
-                "The media server shows no library of movies or shows. PLEX_SERVER_TOKEN must be that of its owner."
+                "The media server shows no library of movies or shows. Set PLEX_SERVER_TOKEN to the token of its owner."
             )
         return found
 
     def titles(self, section: Section) -> Iterator[tuple[str, set[str]]]:
-        """Each title of the library, page by page: its key there and by what it is known.
+        """Yield the key and the ids of each title of the library, page by page.
 
-        That is plex://movie/…, and imdb://…, tmdb://… and tvdb://…, which say something only with the media type.
+        Ids are plex://movie/…, and imdb://…, tmdb://… and tvdb://…, which are unique only with the media type.
         """
         for row in self._rows(f"/library/sections/{section.key}/all", includeGuids="1"):
             guids = [row.get("guid"), *(guid.get("id") for guid in row.get("Guid") or [] if isinstance(guid, Mapping))]
             yield _key(row), {_modern(guid) for guid in guids if isinstance(guid, str)}
 
     def keep_collection(self, section: Section, name: str, keys: set[str]) -> tuple[int, int]:
-        """Have the library's collection of this name hold these titles and no other; returns how many came and went.
+        """Make the library's collection of this name hold exactly these titles; return how many were added and removed.
 
-        It is made when it is first needed. Other collections are left alone.
+        The collection is made when it is first needed. Other collections do not change.
         """
         collection = self._find_collection(section, name)
-        present = set[str]() if collection is None else self._collected(collection)
+        present = (
+            {_key(row) for row in self._rows(f"/library/collections/{collection}/items")} if collection else set[str]()
+        )
         came, went = sorted(keys - present, key=int), sorted(present - keys, key=int)
         uri = f"server://{self._machine_identifier()}/com.plexapp.plugins.library/library/metadata/" if came else ""
         for start in range(0, len(came), PAGE_SIZE):
             items = {"uri": uri + ",".join(came[start : start + PAGE_SIZE])}
             if collection is None:
                 about = {"type": _TYPES[section.media_type], "title": name, "smart": "0", "sectionId": section.key}
-                # once: asked again after a time-out, the server might make a second one
+                # one try: after a timeout, a second one might make a second collection
                 self._ask("POST", "/library/collections", about | items, tries=1)
                 collection = self._find_collection(section, name)
             else:
@@ -94,18 +91,15 @@ class MediaServer:
         found = [row for row in self._rows(f"/library/sections/{section.key}/collections") if row.get("title") == name]
         if any(str(row.get("smart")) in ("1", "True") for row in found):
             raise MediaServerError(
-                f"The library {section.title} has a smart collection named as PLEX_COLLECTION. It is left alone; "
+                f"The library {section.title} has a smart collection named as PLEX_COLLECTION. It was not changed; "
                 "rename one of the two."
             )
         return min((_key(row) for row in found), key=int, default=None)
 
-    def _collected(self, collection: str) -> set[str]:
-        return {_key(row) for row in self._rows(f"/library/collections/{collection}/items")}
-
     def _machine_identifier(self) -> str:
         identifier = str(self._container("/identity", {}).get("machineIdentifier"))
         if not re.fullmatch(r"[0-9A-Za-z-]{8,100}", identifier):
-            raise MediaServerError("The media server does not tell its machineIdentifier.")
+            raise _not_understood("/identity")
         return identifier
 
     def _rows(self, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
@@ -121,9 +115,9 @@ class MediaServer:
                 raise _not_understood(path) from error
             wrong_end = (not page.rows and received < page.total) or received + len(page.rows) > page.total
             if page.size != len(page.rows) or page.offset not in (None, received) or wrong_end:
-                raise MediaServerError(f"The media server gave a part of {path} only. It is asked again in an hour.")
+                raise MediaServerError(f"The media server sent only a part of {path}. The next try is in an hour.")
             if total not in (None, page.total):
-                raise MediaServerError(f"{path} changed while it was read. It is read again in an hour.")
+                raise MediaServerError(f"{path} changed while it was read. The next try is in an hour.")
             if not all(isinstance(row, Mapping) for row in page.rows):
                 raise _not_understood(path)
             yield from page.rows
@@ -146,11 +140,11 @@ class MediaServer:
             reply = self._http.ask(method, f"{self._url}{path}", headers=self._headers, query=dict(query), tries=tries)
         except Unreachable as error:
             raise MediaServerError(
-                "The media server does not answer, or says that it is in trouble. "
-                "Look whether it runs and whether PLEX_SERVER_URL is its address as seen from here."
+                "The media server does not answer, or answers with an error. "
+                "Check that it runs, and that this machine reaches it at PLEX_SERVER_URL."
             ) from error
         except RateLimited as error:
-            raise MediaServerError("The media server asks to slow down. It is asked again in an hour.") from error
+            raise MediaServerError("The media server asks to slow down. The next try is in an hour.") from error
         if reply.status in (401, 403):
             raise MediaServerError(
                 f"The media server refuses PLEX_SERVER_TOKEN (HTTP {reply.status}). Set the token of its owner."
@@ -158,7 +152,7 @@ class MediaServer:
         if reply.status not in (200, 201, 204) and not (or_gone and reply.status == 404):
             raise MediaServerError(
                 f"The media server answered HTTP {reply.status} to {method} {path}. "
-                "Look whether PLEX_SERVER_URL is that of a Plex Media Server."
+                "Check that PLEX_SERVER_URL is the address of a Plex Media Server."
             )
         return reply
 
@@ -166,7 +160,7 @@ class MediaServer:
 def _key(row: Mapping[str, Any]) -> str:
     key = str(row.get("ratingKey"))
     if not _is_key(key):
-        raise MediaServerError("The media server named a title in a way this version does not understand.")
+        raise MediaServerError("The media server described a title in a way that this version does not understand.")
     return key
 
 
@@ -181,6 +175,6 @@ def _modern(guid: str) -> str:
 
 def _not_understood(path: str) -> MediaServerError:
     return MediaServerError(
-        f"What answers at PLEX_SERVER_URL does not speak like a Plex Media Server (asked for {path}). "
-        "Look whether the address is right and no login page stands in between."
+        f"The reply for {path} at PLEX_SERVER_URL is not that of a Plex Media Server. "
+        "Check the address, and that no login page is in between."
     )

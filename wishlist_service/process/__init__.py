@@ -1,1 +1,1 @@
-"""What a process needs: logs, signals, deadlines."""
+"""What every process needs: logs, signals, deadlines."""

@@ -1,4 +1,4 @@
-"""An end to waiting for what knows no time-out of its own."""
+"""A deadline for calls that have no time-out of their own."""
 
 import threading
 from collections.abc import Callable
@@ -9,10 +9,7 @@ Result = TypeVar("Result")
 
 
 def within(seconds: float | None, call: Callable[[], Result]) -> Result:
-    """What `call` gives or raises; TimeoutError when that takes longer.
-
-    It is left alone in a thread then: nothing hurries a name server or a database that fell silent.
-    """
+    """Return or raise what `call` does. Raises TimeoutError after `seconds`; the call then goes on in its thread."""
     outcome: Future[Result] = Future()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Ending in time when told to."""
+"""Stopping a program in time."""
 
 import logging
 import os
@@ -8,19 +8,19 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS: Final = 8  # Docker kills after 10 unless told otherwise
+STOP_SECONDS: Final = 8  # Docker kills after 10
 
 
 def stop_on_signals(stop: threading.Event) -> None:
-    """Set `stop` at SIGTERM and the first Ctrl-C; a second Ctrl-C ends the program at once.
+    """Set `stop` at SIGTERM and the first Ctrl-C. A second Ctrl-C ends the program at once.
 
-    A program that has not ended STOP_SECONDS later is waiting for Plex, with nothing written of that person:
-    it ends as if killed, which loses nothing, but with exit status 0.
+    After STOP_SECONDS, a program that still waits for Plex is ended with status 0. That loses nothing: a person's
+    list is stored completely or not at all.
     """
 
     def handle(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        # The main thread may be inside stop.wait(), holding the event's own lock: set it from another one.
+        # from another thread, because the main one may hold the event's lock
         threading.Thread(target=stop.set).start()
         last_resort = threading.Timer(STOP_SECONDS, _end_at_once)
         last_resort.daemon = True
@@ -31,6 +31,6 @@ def stop_on_signals(stop: threading.Event) -> None:
 
 
 def _end_at_once() -> None:
-    logger.warning("told to stop, what was still under way is left as it was")
+    logger.warning("did not end in time, stopped without storing unfinished work")
     logging.shutdown()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What Plex is still to be asked about single titles, and what it told."""
+"""Single titles: what to ask Plex about them, and what it answered."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from wishlist_service.models import TitleDetails, TitleQuestion
 
 
 def find_run_with_times_due(conn: Connection) -> int | None:
-    """The first run that is over and whose new wishes nobody has asked about."""
+    """Return the id of the first finished run whose new wishes Plex was not asked about."""
     return row(conn, int, """
         SELECT id
           FROM sync_run_reports
@@ -24,9 +24,12 @@ def find_run_with_times_due(conn: Connection) -> int | None:
 
 
 def list_new_wishes(conn: Connection, *, run_id: int, limit: int) -> list[TitleQuestion]:
-    """Of the newest wishes of a run, so many, those whose time is not known and whose person's token works."""
+    """Return the newest wishes of a run whose time is unknown and whose person has a working token.
+
+    limit: how many of the newest wishes to look at.
+    """
     return rows(conn, TitleQuestion, """
-        WITH added AS MATERIALIZED (        -- not by going back through all events for those of the run
+        WITH added AS MATERIALIZED (        -- otherwise PostgreSQL reads all events backwards
             SELECT id, item_id, user_id
               FROM wishlist_events
              WHERE run_id = %(run_id)s
@@ -51,7 +54,7 @@ def list_new_wishes(conn: Connection, *, run_id: int, limit: int) -> list[TitleQ
 
 
 def store_times(conn: Connection, *, times: Sequence[tuple[TitleQuestion, datetime]]) -> None:
-    """Note when the people put the titles on their lists."""
+    """Store when people put the titles on their watchlists."""
     conn.execute("""
         UPDATE wishlist_item_sources AS source
            SET watchlisted_at = told.watchlisted_at
@@ -68,16 +71,12 @@ def store_times(conn: Connection, *, times: Sequence[tuple[TitleQuestion, dateti
 
 
 def end_times(conn: Connection, *, run_id: int) -> None:
-    """The new wishes of the run are asked about."""
-    conn.execute("""
-        UPDATE sync_runs
-           SET times_due = false
-         WHERE id = %(run_id)s
-        """, {"run_id": run_id})
+    """Record that Plex was asked about the new wishes of the run."""
+    conn.execute("UPDATE sync_runs SET times_due = false WHERE id = %(run_id)s", {"run_id": run_id})
 
 
 def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
-    """Wanted titles whose details are to be asked for now, each with somebody who wants it and whose token works."""
+    """Return wanted titles whose details are due, each with a person who wants it and has a working token."""
     return rows(conn, TitleQuestion, """
         SELECT item.id AS item_id, item.uid, person.id AS user_id, person.plex_token
           FROM wishlist_items AS item
@@ -93,16 +92,13 @@ def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
                 LIMIT 1) AS person
          WHERE item.details_due_at <= now()
            AND item.wanted_count > 0
-      ORDER BY item.details_due_at        -- and by nothing else: after a first sync all are due at once
+      ORDER BY item.details_due_at        -- by nothing else: after a first sync all titles are due at once
          LIMIT %(limit)s
         """, {"limit": limit})
 
 
 def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | None, timedelta | None]]) -> None:
-    """Fill in what was told of each item, or put the question off.
-
-    An external id that is known from a list stays.
-    """
+    """Store the details of each item (id, details, when to ask again). External ids from a watchlist stay."""
     conn.execute("""
         UPDATE wishlist_items AS item
            SET summary = coalesce(told.summary, item.summary),

@@ -1,4 +1,4 @@
-"""What was added, removed or came back: rows of wishlist_events. What an event shows is wishlist_event_documents."""
+"""Added, removed and returned titles: wishlist_events, shown by the view wishlist_event_documents."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ def list_history(
     after: EventPlace | None,
     limit: int,
 ) -> EventPage:
-    """A page of events, the newest first; None does not filter. `uids` are those one title may have."""
+    """Return a page of events, newest first. None does not filter; `uids` are those of one title."""
     return rows(conn, EventPage, """
         WITH page AS (
              SELECT id, happened_at
@@ -32,7 +32,7 @@ def list_history(
                 AND (%(kind)s::text IS NULL OR kind = %(kind)s)
                 AND (%(since)s::timestamptz IS NULL OR happened_at >= %(since)s)
            ORDER BY id DESC
-              LIMIT %(limit)s + 1),               -- one more tells whether there is a next page
+              LIMIT %(limit)s + 1),               -- one more shows whether there is a next page
              shown AS (
              SELECT id, happened_at
                FROM page
@@ -47,22 +47,18 @@ def list_history(
                  LIMIT 1) AS last,
                (SELECT count(*) FROM page) > %(limit)s AS more
         """, {
-        "user_ids": user_ids,
-        "uids": uids,
-        "kind": kind,
-        "since": since,
-        "after_id": after and after.id,
-        "limit": limit,
-    }, prepare=False)[0]  # each choice of filters has a plan of its own
+        "user_ids": user_ids, "uids": uids, "kind": kind, "since": since,
+        "after_id": after and after.id, "limit": limit,
+    }, prepare=False)[0]  # each set of filters needs its own plan
 
 
 def list_diary(conn: Connection, *, user_id: int | None, before: int | None, limit: int) -> EventPage:
-    """A page of the history in which a first import is one line, the newest first; None does not filter.
+    """Return a page of the history, newest first, in which a first import is one line. None does not filter.
 
-    Each item is an event and `titles`: how many a first import brought, whose last one the event then is; else null.
+    Each item has `event` and `titles`: null, or the size of a first import, of which `event` is the last.
     """
-    # line by line, and past an import in one step: its events were written by one statement, so they are of one
-    # moment and their ids follow each other
+    # Each step yields one line. A step skips a whole import: one statement wrote its events, so they share one time
+    # and their ids follow each other.
     return rows(conn, EventPage, """
         WITH RECURSIVE line (number, id, happened_at, first_id, titles) AS (
              SELECT 0, NULL::bigint, NULL::timestamptz, coalesce(%(before)s::bigint, 9223372036854775807), 0::bigint
@@ -85,7 +81,7 @@ def list_diary(conn: Connection, *, user_id: int | None, before: int | None, lim
                        AND id <= newest.id
                        AND first_import
                        AND happened_at = newest.happened_at) AS import
-              WHERE line.number <= %(limit)s),     -- one more tells whether there is a next page
+              WHERE line.number <= %(limit)s),     -- one more shows whether there is a next page
              shown AS (
              SELECT id, happened_at, first_id, titles
                FROM line
@@ -102,16 +98,16 @@ def list_diary(conn: Connection, *, user_id: int | None, before: int | None, lim
                  LIMIT 1) AS last,
                (SELECT count(*) FROM line) > %(limit)s + 1 AS more
         """, {"user_id": user_id, "before": before, "limit": limit},
-        prepare=False)[0]  # everybody's and one person's have a plan each
+        prepare=False)[0]  # all people and one person need different plans
 
 
 def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPage:
-    """A page of events, the oldest first.
+    """Return a page of events, oldest first.
 
-    Raises Gone if the place is of another history than this one: the database was restored from a backup that is
-    older than it. Ids are then given out a second time, and what follows the place would not be all that is new.
+    Raises Gone if the database was restored from a backup that is older than the place. Ids are then assigned a
+    second time, so some new events would come before the place.
     """
-    # known: the id was given out, and what stands there or before it is not younger
+    # known: the id was assigned, and no event up to it is newer than the place
     known, *page = next(
         conn.execute("""
             WITH page AS (
@@ -119,7 +115,7 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
                    FROM wishlist_events
                   WHERE id > %(after_id)s
                ORDER BY id
-                  LIMIT %(limit)s + 1),               -- one more tells whether there is a next page
+                  LIMIT %(limit)s + 1),               -- one more shows whether there is a next page
                  shown AS (
                  SELECT id, happened_at
                    FROM page
@@ -146,7 +142,7 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
     )
     if not known:
         raise Gone(
-            "This cursor is of a history that is no longer here: the database was restored from an older backup. "
-            "Start over, without after."
+            "This cursor is no longer valid: the database was restored from an older backup. "
+            "Start over without `after`."
         )
     return EventPage(*page)

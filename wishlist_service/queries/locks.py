@@ -1,4 +1,4 @@
-"""Every advisory lock of this service: what each keeps apart, and for how long."""
+"""Every advisory lock of this service: what it excludes, and for how long."""
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -8,22 +8,22 @@ from psycopg import Connection, OperationalError
 
 from wishlist_service.db import value
 
-# Advisory locks of this service, as (class, object). The view sync_run_reports knows _RUN_LOCKS too.
+# Each lock is a pair of numbers: a class and an object. The view sync_run_reports uses _RUN_LOCKS, too.
 _LOCK_CLASS = 1464421200
 _SYNC_LOCK = 1
 _MIGRATION_LOCK = 2
 _WISHLIST_LOCK = 3
 DETAILS_LOCK: Final = 4
 NEWS_LOCK: Final = 5
-# and 6: sync_state_changed() in sql/
-_RUN_LOCKS = 1464421201  # one for each run that goes on, by its id
-PERSON_LOCKS: Final = 1464421202  # one for each person whom a scheduled run has in hand, by their id
+# 6 is taken by sync_state_changed() in sql/
+_RUN_LOCKS = 1464421201  # with the id of a running run
+PERSON_LOCKS: Final = 1464421202  # with the id of a person claimed by a scheduled run
 
 
 def try_sync_lock(conn: Connection, *, shared: bool = False) -> bool:
-    """Keep other syncs out for as long as `conn` lives; False if one goes on.
+    """Exclude other syncs until `conn` closes; return False if one is running.
 
-    shared: only those are kept out, and in the way, that do not share.
+    shared: exclude only syncs that do not share.
     """
     return value(conn, """
         SELECT CASE WHEN %(shared)s
@@ -34,33 +34,33 @@ def try_sync_lock(conn: Connection, *, shared: bool = False) -> bool:
 
 
 def try_turn(conn: Connection, lock: int) -> bool:
-    """Be the only scheduler that does this for as long as `conn` lives; False if another one does it."""
+    """Take this lock until `conn` closes, so that one scheduler at a time works; return False if another has it."""
     return value(conn, "SELECT pg_try_advisory_lock(%(class)s, %(lock)s)", {"class": _LOCK_CLASS, "lock": lock})
 
 
 def lock_run(conn: Connection, *, run_id: int) -> None:
-    """Show for as long as `conn` lives that this run goes on."""
+    """Show until `conn` closes that this run is running."""
     conn.execute("SELECT pg_advisory_lock(%s, %s::integer)", (_RUN_LOCKS, run_id))
 
 
 @contextmanager
 def giving_back_locks(conn: Connection) -> Generator[None]:
-    """Give all locks back at the end: the server takes its time to notice that a connection was closed."""
+    """Release all locks at the end of the block: the server may notice late that a connection was closed."""
     try:
         yield
     finally:
-        with suppress(OperationalError):  # it is gone already, and the locks with it
+        with suppress(OperationalError):  # the connection is gone, and its locks with it
             conn.execute("SELECT pg_advisory_unlock_all()")
 
 
 def unlock_person(conn: Connection, *, user_id: int) -> None:
-    """Give back what queries.sync_users.claim_due_user_id() locked."""
+    """Release the lock that queries.sync_users.claim_due_user_id() took."""
     conn.execute("SELECT pg_advisory_unlock(%s, %s)", (PERSON_LOCKS, user_id))
 
 
 @contextmanager
 def migration_lock(conn: Connection) -> Generator[None]:
-    """Wait for and hold the lock of migrators; it goes with the connection when the process is killed."""
+    """Wait for the migration lock and hold it for the block. It ends with the connection if the process is killed."""
     conn.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCK_CLASS, _MIGRATION_LOCK))
     try:
         yield
@@ -69,14 +69,14 @@ def migration_lock(conn: Connection) -> Generator[None]:
 
 
 def hide_names(conn: Connection) -> None:
-    """Have the views show no names of people until this transaction ends; see shown_name() in sql/."""
+    """Make the views hide the names of people until this transaction ends; see shown_name() in sql/."""
     conn.execute("SELECT set_config('wishlist.names', 'hidden', true)")
 
 
 def lock_wishlist(conn: Connection) -> None:
-    """Wait until nobody else changes wishes, and have others wait until this transaction ends.
+    """Wait until no other transaction changes wishes, and make others wait until this one ends.
 
-    Two who counted the same title at once would each miss the other's wish, or block each other; and
-    a title that leaves with a person could be wished for meanwhile.
+    Without it, two that count the same title would each miss the other's wish, or block each other. And an erased
+    person's title could be deleted while another person's wish for it arrives.
     """
     conn.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, _WISHLIST_LOCK))

@@ -1,4 +1,4 @@
-"""Which of the wanted titles the media server has."""
+"""Which wanted titles the media server has."""
 
 from datetime import timedelta
 
@@ -11,9 +11,9 @@ Wanted = tuple[int, str, str, str | None, int | None, int | None, bool]
 
 
 def claim_look(conn: Connection, *, interval: timedelta) -> bool:
-    """Whether it is time to look through the media server; of several who ask, one is told so in an interval.
+    """Return whether to read the media server now: True for one scheduler per interval.
 
-    Nobody is as long as there are no titles: the first ones shall not wait for the next interval.
+    Always False while there are no titles, so that the first ones do not wait for the next interval.
     """
     return bool(
         conn.execute("""
@@ -26,7 +26,7 @@ def claim_look(conn: Connection, *, interval: timedelta) -> bool:
 
 
 def list_wanted(conn: Connection) -> list[Wanted]:
-    """Id, uid, media type, imdb, tmdb and tvdb id of each wanted title, and whether it is dismissed."""
+    """Return id, uid, media type, imdb, tmdb and tvdb id of each wanted title, and whether it is dismissed."""
     return conn.execute("""
         SELECT id, uid, media_type, imdb_id, tmdb_id, tvdb_id, dismissed_at IS NOT NULL
           FROM wishlist_items
@@ -35,7 +35,7 @@ def list_wanted(conn: Connection) -> list[Wanted]:
 
 
 def store_available(conn: Connection, *, item_ids: list[int], available: list[bool]) -> int:
-    """Note for each of the titles whether it is there; returns of how many that is news."""
+    """Store whether the media server has each title; return for how many that changed."""
     return conn.execute("""
         UPDATE wishlist_items AS item
            SET available = looked.available,
@@ -47,9 +47,9 @@ def store_available(conn: Connection, *, item_ids: list[int], available: list[bo
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:
-    """Who has wanted titles, that have been there, for longer than `grace`, and has a token that is accepted.
+    """Return the wishes for titles that both are available and wanted for longer than `grace`.
 
-    uid: of this title only; None does not filter.
+    People without a working token are left out. `uid`: for this title only; None does not filter.
     """
     return rows(conn, Wisher, """
         SELECT person.id, person.name, person.plex_token, item.uid, true AS wants

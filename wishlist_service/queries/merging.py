@@ -1,4 +1,4 @@
-"""One person's read merged into the wishlist: whole lists at a time, only the differences written."""
+"""Merging one person's watchlist into the wishlist: whole lists at a time, writing only differences."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from wishlist_service.models import WatchlistEntry
 
 
 def list_present_wishes(conn: Connection, *, user_id: int) -> list[tuple[str, bool]]:
-    """The uids this person wants at present, each with whether it is kept: off their list because we took it off."""
+    """Return the uids this person wants at present, and whether each is kept: this service took it off their list."""
     return conn.execute("""
         SELECT item.uid, source.kept_at IS NOT NULL
           FROM wishlist_item_sources AS source
@@ -22,10 +22,10 @@ def list_present_wishes(conn: Connection, *, user_id: int) -> list[tuple[str, bo
 
 
 def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> None:
-    """These titles are on the person's list: keep them no longer than that.
+    """End the keeping of these titles: they are on the person's watchlist.
 
-    They came back to it, or Plex could not take them off. What was kept within the hour stays so, since
-    the list may have been read before Plex took the title off.
+    The person added them again, or Plex did not remove them. Titles kept within the last hour stay kept: the
+    watchlist may have been read before Plex removed them.
     """
     conn.execute("""
         UPDATE wishlist_item_sources AS source
@@ -39,10 +39,10 @@ def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> Non
 
 
 def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
-    """Add the titles that are new, update the facts that differ, and return how many were updated.
+    """Add new titles, update facts that differ, and return how many titles were updated.
 
-    A fact that Plex no longer tells stays as it was known. The new titles count as wanted by one person:
-    add_wishes() must follow in the same transaction.
+    A fact that Plex no longer gives stays. New titles count as wanted by one person, so add_wishes() must follow
+    in the same transaction.
     """
     return value(conn, """
         WITH written AS (
@@ -51,9 +51,9 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
                    poster_url, plex_url, content_rating, added_at, wanted_count, wish_count)
             SELECT entry.uid, entry.media_type, entry.title, entry.year, entry.released_on, entry.imdb_id,
                    entry.tmdb_id, entry.tvdb_id, entry.poster_url, entry.plex_url, entry.content_rating,
-                   -- all are new at once: what is newer on the person's list is newer here
+                   -- all are added at one time: this keeps the order of the watchlist
                    now() - entry.position * interval '1 microsecond',
-                   1, 1                           -- as add_wishes() would make it: one write, not two
+                   1, 1                           -- as add_wishes() would set them: one write, not two
               FROM jsonb_to_recordset(%(entries)s) AS entry (
                    uid text, media_type text, title text, year integer, released_on date, imdb_id text,
                    tmdb_id integer, tvdb_id integer, poster_url text, plex_url text, content_rating text,
@@ -80,16 +80,16 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
                    poster_url = coalesce(excluded.poster_url, item.poster_url),
                    plex_url = coalesce(excluded.plex_url, item.plex_url),
                    content_rating = coalesce(excluded.content_rating, item.content_rating)
-         RETURNING xmax <> 0 AS was_there)        -- only an updated row carries a locker's id
+         RETURNING xmax <> 0 AS was_there)        -- true for an updated row only
         SELECT count(*) FILTER (WHERE was_there)
           FROM written
         """, {"entries": Jsonb([_as_json(entry) for entry in entries])})
 
 
 def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> int:
-    """Note that the person wants these titles, for the first time or again.
+    """Store that the person wants these titles, for the first time or again.
 
-    Returns how many of them nobody else wants: so many joined the wishlist.
+    Returns how many joined the wishlist, because no other person wants them.
     """
     return value(conn, """
         WITH added AS (
@@ -101,7 +101,7 @@ def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEnt
                 ON CONFLICT (item_id, user_id) DO UPDATE
                SET removed_at = NULL,
                    last_seen_at = NULL,
-                   watchlisted_at = NULL          -- it was told of the time before
+                   watchlisted_at = NULL          -- it belongs to the earlier wish
          RETURNING source.item_id)
         SELECT count(*)
           FROM added
@@ -119,9 +119,9 @@ def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEnt
 
 
 def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> int:
-    """Mark the person's wishes for these titles removed, as of now.
+    """Mark the person's wishes for these titles as removed now.
 
-    Returns how many of them nobody else wants: so many left the wishlist.
+    Returns how many left the wishlist, because no other person wants them.
     """
     return value(conn, """
         WITH removed AS (
@@ -149,7 +149,7 @@ def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> i
 
 
 def remove_unwanted_items(conn: Connection, *, item_ids: Collection[int]) -> None:
-    """Delete those of the items that nobody ever wished for."""
+    """Delete the items that no person wants or wanted."""
     conn.execute("""
         DELETE FROM wishlist_items AS item
          WHERE item.id = ANY (%(item_ids)s)
@@ -158,12 +158,12 @@ def remove_unwanted_items(conn: Connection, *, item_ids: Collection[int]) -> Non
 
 
 def name_run(conn: Connection, *, run_id: int) -> None:
-    """Have the events of this transaction tell which run they are of."""
+    """Make the events of this transaction belong to the run."""
     conn.execute("SELECT set_config('wishlist.run', %(run_id)s::text, true)", {"run_id": run_id})
 
 
 def list_wished_item_ids(conn: Connection, *, user_id: int) -> list[int]:
-    """The items this person wants or ever wanted."""
+    """Return the ids of the items this person wants or wanted."""
     return rows(conn, int, """
         SELECT item_id
           FROM wishlist_item_sources

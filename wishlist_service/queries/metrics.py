@@ -1,4 +1,4 @@
-"""The numbers that monitors watch."""
+"""The numbers of GET /metrics."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from wishlist_service.db import value
 
 
 def get_numbers(conn: Connection) -> dict[str, Any]:
-    """Items by type, people by state, how long ago each active one was read, and runs and requests by how they ended.
+    """Return items by type, users by state, seconds since each was read, runs and requests to Plex by outcome.
 
-    `users` counts paused people as "paused" whatever their state; `ages` leaves out who was never read.
+    `users` counts paused people as "paused", whatever their state. `ages` leaves out people who were never read.
     """
     return value(conn, """
         SELECT json_build_object(

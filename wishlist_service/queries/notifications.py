@@ -1,15 +1,15 @@
-"""News: who is told, up to where they were, and what is new since."""
+"""Notifications: the addresses, what each was told, and what is new since."""
 
 from datetime import datetime
 
 from psycopg import Connection
 
 from wishlist_service.db import row, rows
-from wishlist_service.models import NewWish, Told, Trouble
+from wishlist_service.models import ListError, NewWish, Told
 
 
 def rename_address(conn: Connection, *, fingerprints: list[str]) -> None:
-    """Know the address by the first of its fingerprints if it was known by another."""
+    """Store the address under its first fingerprint if it is stored under another."""
     conn.execute("""
         UPDATE news_addresses
            SET fingerprint = %(first)s
@@ -19,7 +19,7 @@ def rename_address(conn: Connection, *, fingerprints: list[str]) -> None:
 
 
 def add_address(conn: Connection, *, fingerprint: str) -> None:
-    """Tell this address, unless it is known, what is new from now on."""
+    """Add this address unless it is known. It is told what is new from now on."""
     conn.execute("""
         INSERT INTO news_addresses (fingerprint, event_id, change_id)
         SELECT %(fingerprint)s,
@@ -30,15 +30,13 @@ def add_address(conn: Connection, *, fingerprint: str) -> None:
 
 
 def remove_other_addresses(conn: Connection, *, fingerprints: list[str]) -> None:
-    """Forget the addresses that are not these."""
-    conn.execute("""
-        DELETE FROM news_addresses
-         WHERE fingerprint <> ALL (%(fingerprints)s)
-        """, {"fingerprints": fingerprints})
+    """Remove all addresses but these."""
+    conn.execute(
+        "DELETE FROM news_addresses WHERE fingerprint <> ALL (%(fingerprints)s)", {"fingerprints": fingerprints})
 
 
 def find_due_address(conn: Connection, *, fingerprint: str) -> Told | None:
-    """Up to where this address was told; None while it is put off."""
+    """Return up to where this address was told; None while it must wait after a failed try."""
     return row(conn, Told, """
         SELECT event_id, change_id
           FROM news_addresses
@@ -48,7 +46,7 @@ def find_due_address(conn: Connection, *, fingerprint: str) -> Told | None:
 
 
 def get_present(conn: Connection, *, told: Told) -> Told:
-    """Up to where there is news for who was `told`: that of a run under way, and what came after it, waits."""
+    """Return up to where there is news since `told`. Events of a running run, and those after them, wait."""
     return rows(conn, Told, """
         SELECT coalesce((
                SELECT min(event.id) - 1
@@ -70,10 +68,7 @@ def get_present(conn: Connection, *, told: Told) -> Told:
 
 
 def list_new_wishes(conn: Connection, *, after: int, upto: int) -> list[NewWish]:
-    """Wishes of the events after the one and up to the other that are still there, person by person.
-
-    What a person's first import brought is left out.
-    """
+    """Return the present wishes of the events after `after` up to `upto`, person by person, without first imports."""
     return rows(conn, NewWish, """
         SELECT person.name, item.title, item.year
           FROM (SELECT event.user_id, event.item_id, max(event.id) AS id
@@ -89,13 +84,13 @@ def list_new_wishes(conn: Connection, *, after: int, upto: int) -> list[NewWish]
          WHERE source.removed_at IS NULL
            AND item.dismissed_at IS NULL
            AND person.active
-      ORDER BY person.id, added.id DESC        -- the newest first
+      ORDER BY person.id, added.id DESC        -- newest first
         """, {"after": after, "upto": upto})
 
 
-def list_troubles(conn: Connection, *, after: int, upto: int) -> list[Trouble]:
-    """Changes for the worse after the one and up to the other that nothing has mended."""
-    return rows(conn, Trouble, """
+def list_errors(conn: Connection, *, after: int, upto: int) -> list[ListError]:
+    """Return the errors after the one change and up to the other that no later change has fixed."""
+    return rows(conn, ListError, """
         SELECT change.id AS change_id, change.user_id, person.name, person.plex_username,
                change.sync_state, change.sync_detail
           FROM sync_state_changes AS change
@@ -114,7 +109,7 @@ def list_troubles(conn: Connection, *, after: int, upto: int) -> list[Trouble]:
 
 
 def store_told(conn: Connection, *, fingerprint: str, told: Told) -> None:
-    """The address was told everything up to there."""
+    """Record up to where the address was told."""
     conn.execute("""
         UPDATE news_addresses
            SET event_id = %(event_id)s,
@@ -126,7 +121,7 @@ def store_told(conn: Connection, *, fingerprint: str, told: Told) -> None:
 
 
 def put_off(conn: Connection, *, fingerprint: str) -> tuple[int, datetime]:
-    """The address could not be told; returns how often in a row, and when to try again: after 1, 2, 4 … minutes."""
+    """Record a failed try; return how many failed in a row, and when to try again: after 1, 2, 4 … minutes."""
     return next(
         conn.execute("""
             UPDATE news_addresses

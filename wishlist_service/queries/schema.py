@@ -1,4 +1,4 @@
-"""Whether a database has the schema in sql/: one comparison for migrate, API, scheduler, doctor and restore."""
+"""Compares a database with the files in sql/, for migrate, API, scheduler, doctor and restore."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,7 +15,7 @@ SQL_DIRECTORY: Final = Path(__file__).parent.parent.parent / "sql"
 
 @dataclass(frozen=True)
 class Schema:
-    """How a database that this version can use differs from the files; names of migrations, sorted."""
+    """How a usable database differs from the files: sorted names of migrations."""
 
     missing: list[str]
     newer: list[str]
@@ -23,9 +23,9 @@ class Schema:
 
 
 def compare_schema(conn: Connection, *, directory: Path = SQL_DIRECTORY) -> Schema:
-    """Return what the database lacks, and what it has from a newer version.
+    """Return which migrations the database lacks, and which it has from a newer version.
 
-    Raises DatabaseRefused if it was made from other files: changed since, or of an earlier version.
+    Raises DatabaseRefused if it was made from files that have changed since, or from those of an earlier version.
     """
     known = read_checksums(directory)
     applied = get_applied_migrations(conn)
@@ -39,8 +39,8 @@ def compare_schema(conn: Connection, *, directory: Path = SQL_DIRECTORY) -> Sche
 
 
 def read_checksums(directory: Path) -> dict[str, str]:
-    """Return the SHA-256 of each migration by its name; a file is the same whatever its line ends."""
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in directory.glob("*.sql")}  # each line end as \n
+    """Return the SHA-256 of each migration by its name. Line endings make no difference."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in directory.glob("*.sql")}  # line ends become \n
     if not texts:
         raise FileNotFoundError(f"No migrations in {directory}.")
     return {name: sha256(text.encode()).hexdigest() for name, text in texts.items()}
@@ -49,12 +49,8 @@ def read_checksums(directory: Path) -> dict[str, str]:
 def get_applied_migrations(conn: Connection) -> dict[str, str]:
     """Return the checksum of each applied migration by its name; empty if the database was never migrated.
 
-    yoyo's migration_hash holds the checksum, see migrate.py.
+    migrate.py stores the checksum in yoyo's column migration_hash.
     """
     if value(conn, "SELECT to_regclass('_yoyo_migration') IS NULL"):
         return {}
-    applied = conn.execute("""
-        SELECT migration_id, migration_hash
-          FROM _yoyo_migration
-        """)
-    return dict(applied.fetchall())
+    return dict(conn.execute("SELECT migration_id, migration_hash FROM _yoyo_migration").fetchall())

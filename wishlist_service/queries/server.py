@@ -1,4 +1,4 @@
-"""The database server itself."""
+"""The database server, and how much the database holds."""
 
 from psycopg import Connection
 
@@ -7,7 +7,7 @@ from wishlist_service.models import Contents, Server
 
 
 def get_server(conn: Connection) -> Server:
-    """What kind of server this is, and how it stands."""
+    """Return the version and state of the server."""
     return rows(conn, Server, """
         SELECT current_setting('server_version_num')::integer / 10000 AS major_version,
                split_part(current_setting('server_version'), ' ', 1) AS version,
@@ -20,12 +20,12 @@ def get_server(conn: Connection) -> Server:
 
 
 def has_tables(conn: Connection) -> bool:
-    """Whether the database was ever migrated."""
+    """Return whether the database was ever migrated."""
     return value(conn, "SELECT to_regclass('public.plex_users') IS NOT NULL")
 
 
 def count_contents(conn: Connection) -> Contents:
-    """How much there is; the tables must be there."""
+    """Return how much the database holds. The tables must exist."""
     return rows(conn, Contents, """
         SELECT (SELECT count(*) FROM plex_users) AS people,
                (SELECT count(*) FROM wishlist_items) AS titles,
@@ -34,7 +34,7 @@ def count_contents(conn: Connection) -> Contents:
 
 
 def holds_anything(conn: Connection) -> bool:
-    """Whether there is anything to lose; a sync over nobody, as a new installation runs at once, is not."""
+    """Return whether there is data to lose. Syncs without people, as a new installation runs them, do not count."""
     return value(conn, """
         SELECT EXISTS (SELECT FROM plex_users)
             OR EXISTS (SELECT FROM wishlist_items)
@@ -43,7 +43,7 @@ def holds_anything(conn: Connection) -> bool:
 
 
 def list_foreign_relations(conn: Connection) -> list[str]:
-    """The tables, views and sequences in the schema that no version of this service made."""
+    """Return the tables, views and sequences that no version of this service made."""
     return rows(conn, str, """
         SELECT relname
           FROM pg_class

@@ -1,4 +1,4 @@
-"""Sign-ins by link: rows of plex_links."""
+"""Sign-in links: rows of plex_links."""
 
 from datetime import timedelta
 
@@ -11,14 +11,14 @@ from wishlist_service.models import PlexLink, PlexPin
 
 
 def is_name_taken(conn: Connection, *, name: str) -> bool:
-    """Whether somebody of that name is already here."""
+    """Return whether a person has that name."""
     return value(conn, "SELECT EXISTS (SELECT FROM plex_users WHERE lower(name) = lower(%(name)s))", {"name": name})
 
 
 def add_link(conn: Connection, *, name: str | None, user_id: int | None, pin: PlexPin, client_identifier: str) -> int:
-    """Add a pending sign-in of somebody new, or of a person who is here, and return its id.
+    """Add a pending sign-in of a new person, or of the user with this id, and return its id.
 
-    client_identifier: the encrypted one. Raises NotFound if the person is not here any longer.
+    client_identifier: encrypted. Raises NotFound for an unknown user.
     """
     try:
         return value(conn, """
@@ -34,11 +34,11 @@ def add_link(conn: Connection, *, name: str | None, user_id: int | None, pin: Pl
             "expires_in": pin.expires_in,
         })
     except ForeignKeyViolation as error:
-        raise NotFound(f"There is no user {user_id}.") from error
+        raise NotFound(f"No user has id {user_id}.") from error
 
 
 def get_link(conn: Connection, *, link_id: int) -> PlexLink:
-    """One sign-in. Raises NotFound."""
+    """Return the sign-in. Raises NotFound."""
     link = row(conn, PlexLink, """
         SELECT link.id, coalesce(person.name, link.name) AS name, link.user_id,
                CASE WHEN link.status = 'pending' AND link.expires_at <= now() THEN 'expired' ELSE link.status
@@ -49,12 +49,12 @@ def get_link(conn: Connection, *, link_id: int) -> PlexLink:
          WHERE link.id = %(link_id)s
         """, {"link_id": link_id})
     if link is None:
-        raise NotFound(f"There is no sign-in {link_id}. Ended ones are forgotten after a day.")
+        raise NotFound(f"No sign-in has id {link_id}. Sign-ins are deleted a day after they expire.")
     return link
 
 
 def claim_link(conn: Connection, *, pause: timedelta) -> PlexLink | None:
-    """A pending sign-in that nobody has asked Plex about for the length of `pause`; now it counts as asked about."""
+    """Return a pending sign-in that Plex was not asked about for `pause`, and mark it as asked about now."""
     return row(conn, PlexLink, """
         UPDATE plex_links
            SET polled_at = now()
@@ -71,12 +71,12 @@ def claim_link(conn: Connection, *, pause: timedelta) -> PlexLink | None:
 
 
 def is_any_pending(conn: Connection) -> bool:
-    """Whether there is a sign-in to wait for."""
+    """Return whether a sign-in is pending."""
     return value(conn, "SELECT EXISTS (SELECT FROM plex_links WHERE status = 'pending' AND expires_at > now())")
 
 
 def finish_link(conn: Connection, *, link_id: int, user_id: int) -> None:
-    """The sign-in has led to this person's token. Raises Conflict if it had ended already."""
+    """Record that the sign-in gave this person's token. Raises Conflict if it had already ended."""
     cur = conn.execute("""
         UPDATE plex_links
            SET status = 'linked',
@@ -85,11 +85,11 @@ def finish_link(conn: Connection, *, link_id: int, user_id: int) -> None:
            AND status = 'pending'
         """, {"link_id": link_id, "user_id": user_id})
     if not cur.rowcount:
-        raise Conflict("This sign-in has ended already.")
+        raise Conflict("This sign-in has already ended. Start a new one.")
 
 
 def end_link(conn: Connection, *, link_id: int, status: str, detail: str | None) -> bool:
-    """The sign-in is over without a token; False if it had ended already."""
+    """End the sign-in without a token; return False if it had already ended."""
     cur = conn.execute("""
         UPDATE plex_links
            SET status = %(status)s,
@@ -101,8 +101,5 @@ def end_link(conn: Connection, *, link_id: int, status: str, detail: str | None)
 
 
 def remove_old_links(conn: Connection) -> None:
-    """Forget those that expired more than a day ago."""
-    conn.execute("""
-        DELETE FROM plex_links
-         WHERE expires_at < now() - interval '1 day'
-        """)
+    """Delete the sign-ins that expired more than a day ago."""
+    conn.execute("DELETE FROM plex_links WHERE expires_at < now() - interval '1 day'")

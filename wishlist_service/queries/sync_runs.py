@@ -1,4 +1,4 @@
-"""Sync runs: what is running, what ran, what comes next."""
+"""Sync runs: what runs, what ran, what comes next. The view sync_run_reports has the columns of SyncRun."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,10 +21,7 @@ def add_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
 
 
 def interrupt_running_runs(conn: Connection) -> int:
-    """Close what killed processes left open and return how many.
-
-    When they ended is not known, so finished_at stays null.
-    """
+    """Close the runs of killed processes and return how many. finished_at stays null, since it is unknown."""
     return conn.execute("""
         UPDATE sync_runs
            SET status = 'interrupted'
@@ -38,7 +35,7 @@ def interrupt_running_runs(conn: Connection) -> int:
 
 
 def add_result(conn: Connection, *, run_id: int, result: UserResult) -> None:
-    """Add one person's numbers, or why their list was not read, to the run."""
+    """Add one person's numbers to the run, or why their watchlist was not read."""
     error = {"user_id": result.user_id, "name": result.name, "state": result.outcome, "detail": result.detail}
     errors = Jsonb([error] if result.failed else [])
     conn.execute("""
@@ -56,24 +53,19 @@ def add_result(conn: Connection, *, run_id: int, result: UserResult) -> None:
 def finish_run(
     conn: Connection, *, run_id: int, status: str, total_items: int, plex_requests: Mapping[str, int]
 ) -> None:
-    """Close the run; plex_requests tells how many requests to Plex ended in what way."""
+    """Close the run. `plex_requests`: how many requests to Plex ended in each way."""
     conn.execute("""
         UPDATE sync_runs
            SET status = %(status)s,
                finished_at = now(),
                total_items = %(total_items)s,
-               plex_requests = %(plex_requests)s
+               plex_requests = %(requests)s
          WHERE id = %(run_id)s
-        """, {
-        "run_id": run_id,
-        "status": status,
-        "total_items": total_items,
-        "plex_requests": Jsonb(dict(plex_requests)),
-    })
+        """, {"run_id": run_id, "status": status, "total_items": total_items, "requests": Jsonb(dict(plex_requests))})
 
 
 def remove_person(conn: Connection, *, user_id: int) -> None:
-    """Take the errors of an erased person, which hold the name, out of all runs."""
+    """Remove the errors of an erased person from all runs, since they hold the name."""
     conn.execute("""
         UPDATE sync_runs
            SET errors = (
@@ -85,23 +77,17 @@ def remove_person(conn: Connection, *, user_id: int) -> None:
 
 
 def get_run(conn: Connection, *, run_id: int) -> SyncRun:
-    """One run. Raises NotFound."""
-    run = row(conn, SyncRun, """
-        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-               new_items, updated_items, removed_items, total_items, errors
-          FROM sync_run_reports
-         WHERE id = %(run_id)s
-        """, {"run_id": run_id})
+    """Return the run. Raises NotFound."""
+    run = row(conn, SyncRun, "SELECT * FROM sync_run_reports WHERE id = %(run_id)s", {"run_id": run_id})
     if run is None:
-        raise NotFound(f"There is no sync run {run_id}.")
+        raise NotFound(f"No sync run has id {run_id}.")
     return run
 
 
 def find_running_run(conn: Connection) -> SyncRun | None:
-    """The run under way, the latest one of several."""
+    """Return the running run, the latest of several."""
     return row(conn, SyncRun, """
-        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-               new_items, updated_items, removed_items, total_items, errors
+        SELECT *
           FROM sync_run_reports
          WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
            AND status = 'running'
@@ -111,10 +97,9 @@ def find_running_run(conn: Connection) -> SyncRun | None:
 
 
 def find_last_run(conn: Connection) -> SyncRun | None:
-    """The last run that is over."""
+    """Return the last run that has ended."""
     return row(conn, SyncRun, """
-        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-               new_items, updated_items, removed_items, total_items, errors
+        SELECT *
           FROM sync_run_reports
          WHERE status <> 'running'
       ORDER BY id DESC
@@ -123,10 +108,9 @@ def find_last_run(conn: Connection) -> SyncRun | None:
 
 
 def list_runs(conn: Connection, *, limit: int, offset: int) -> list[SyncRun]:
-    """Runs, the newest first."""
+    """Return runs, newest first."""
     return rows(conn, SyncRun, """
-        SELECT id, trigger, status, started_at, finished_at, users_processed, items_fetched,
-               new_items, updated_items, removed_items, total_items, errors
+        SELECT *
           FROM sync_run_reports
       ORDER BY id DESC
          LIMIT %(limit)s
@@ -135,26 +119,15 @@ def list_runs(conn: Connection, *, limit: int, offset: int) -> list[SyncRun]:
 
 
 def count_runs(conn: Connection) -> int:
-    """How many runs there are."""
-    return value(conn, """
-        SELECT count(*)
-          FROM sync_runs
-        """)
+    """Return how many runs there are."""
+    return value(conn, "SELECT count(*) FROM sync_runs")
 
 
 def find_last_success(conn: Connection) -> datetime | None:
-    """When an active person's list was last read completely."""
-    return value(conn, """
-        SELECT max(last_success_at)
-          FROM plex_users
-         WHERE active
-        """)
+    """Return when an active person's watchlist was last read completely."""
+    return value(conn, "SELECT max(last_success_at) FROM plex_users WHERE active")
 
 
 def find_next_run(conn: Connection) -> datetime | None:
-    """When the next list is due; None if there is nobody to sync."""
-    return value(conn, """
-        SELECT min(next_sync_at)
-          FROM plex_users
-         WHERE active
-        """)
+    """Return when the next watchlist is due; None if no person is active."""
+    return value(conn, "SELECT min(next_sync_at) FROM plex_users WHERE active")

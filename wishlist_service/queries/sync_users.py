@@ -1,4 +1,4 @@
-"""People as the sync sees them: who is due and claimed by which scheduler, and how their reads ended."""
+"""People as the sync sees them: who is due, which scheduler claims them, and how their reads ended."""
 
 from datetime import timedelta
 
@@ -10,18 +10,12 @@ from wishlist_service.models import Change, PlexAccount, SyncUser, UserResult
 
 
 def is_anybody_due(conn: Connection) -> bool:
-    """Whether there is a list to read now."""
-    return value(conn, """
-        SELECT EXISTS (
-                   SELECT
-                     FROM plex_users
-                    WHERE active
-                      AND next_sync_at <= now())
-        """)
+    """Return whether a watchlist is due."""
+    return value(conn, "SELECT EXISTS (SELECT FROM plex_users WHERE active AND next_sync_at <= now())")
 
 
 def bring_forward(conn: Connection, *, interval: timedelta) -> int:
-    """Have those be due earlier whom a longer interval, or a clock that ran ahead, put off; returns how many."""
+    """Make people due earlier whose due time comes from a longer interval or a wrong clock; return how many."""
     return conn.execute("""
         UPDATE plex_users
            SET next_sync_at = greatest(now(), last_attempt_at + %(interval)s)
@@ -30,10 +24,10 @@ def bring_forward(conn: Connection, *, interval: timedelta) -> int:
 
 
 def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[int], lock_class: int) -> int | None:
-    """Lock the first person who is due, or will be within `ahead`, and whom no other connection has locked.
+    """Lock the first person who is due within `ahead` and not locked by another connection; return their id.
 
-    claimed_ids: whom this connection has locked, which PostgreSQL would let it lock again. The person may have been
-    read between the look and the lock: see find_due_user().
+    claimed_ids: people locked by this connection, which PostgreSQL would let it lock again. Another connection may
+    have read the person before the lock was taken, so check with find_due_user().
     """
     return row(conn, int, """
         SELECT id
@@ -43,14 +37,14 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[i
                    AND next_sync_at <= now() + %(ahead)s
                    AND id <> ALL (%(claimed_ids)s::integer[])
               ORDER BY next_sync_at, id
-                 LIMIT 100) AS candidate   -- the limit keeps the condition below from being tried on others first
+                 LIMIT 100) AS candidate   -- the limit makes PostgreSQL try locks in this order
          WHERE pg_try_advisory_lock(%(lock_class)s, id)
          LIMIT 1
         """, {"ahead": ahead, "claimed_ids": claimed_ids, "lock_class": lock_class})
 
 
 def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUser | None:
-    """The person, if they are still due within `ahead`."""
+    """Return the person if they are still due within `ahead`."""
     return row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
@@ -63,7 +57,7 @@ def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUs
 
 
 def list_active_users(conn: Connection) -> list[SyncUser]:
-    """Everybody whose list is to be read, in the order they came."""
+    """Return the active people in the order they were added."""
     return rows(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
@@ -75,7 +69,7 @@ def list_active_users(conn: Connection) -> list[SyncUser]:
 
 
 def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
-    """One person, active or not. Raises NotFound."""
+    """Return the person, active or not. Raises NotFound."""
     user = row(conn, SyncUser, """
         SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
                sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size, held_removals,
@@ -84,14 +78,14 @@ def get_sync_user(conn: Connection, *, user_id: int) -> SyncUser:
          WHERE id = %(user_id)s
         """, {"user_id": user_id})
     if user is None:
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(f"No user has id {user_id}.")
     return user
 
 
 def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
-    """Lock the person's row for this transaction; False if what was read of them is out of date.
+    """Lock the person's row for this transaction; return False if the read is out of date.
 
-    That is if they left, paused or changed the token meanwhile, or if this service changed their list.
+    It is if the person was erased, paused or given another token meanwhile, or if this service changed their watchlist.
     """
     cur = conn.execute("""
         SELECT id
@@ -106,15 +100,9 @@ def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
 
 
 def record_read(
-    conn: Connection,
-    *,
-    user_id: int,
-    list_etag: str | None,
-    list_size: int,
-    change: Change,
-    due_again_in: timedelta,
+    conn: Connection, *, user_id: int, list_etag: str | None, list_size: int, change: Change, due_again_in: timedelta
 ) -> None:
-    """A complete read is stored. A held one shows less than is kept, so it moves no last_success_at."""
+    """Record a complete read. A held one does not move last_success_at: more is kept than it shows."""
     conn.execute("""
         UPDATE plex_users
            SET sync_state = CASE WHEN %(held)s::text IS NULL THEN 'ok' ELSE 'held' END,
@@ -128,17 +116,13 @@ def record_read(
                next_sync_at = now() + %(due_again_in)s
          WHERE id = %(user_id)s
         """, {
-        "user_id": user_id,
-        "list_etag": list_etag,
-        "list_size": list_size,
-        "held": change.held,
-        "held_removals": change.held_removals,
-        "due_again_in": due_again_in,
+        "user_id": user_id, "list_etag": list_etag, "list_size": list_size, "due_again_in": due_again_in,
+        "held": change.held, "held_removals": change.held_removals,
     })
 
 
 def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedelta) -> None:
-    """Plex confirmed that the list is still the one last read."""
+    """Record that Plex confirmed the watchlist as last read."""
     conn.execute("""
         UPDATE plex_users
            SET sync_state = 'ok',
@@ -153,7 +137,7 @@ def record_not_modified(conn: Connection, *, user_id: int, due_again_in: timedel
 def record_failure(
     conn: Connection, *, user: SyncUser, result: UserResult, tried: bool, due_again_in: timedelta
 ) -> None:
-    """The list could not be read with this token, or was not even tried; what is known stays."""
+    """Record that the watchlist was not read with this token, or (`tried` False) that it was not asked for."""
     conn.execute("""
         UPDATE plex_users
            SET sync_state = CASE WHEN %(tried)s THEN %(outcome)s ELSE sync_state END,
@@ -166,7 +150,7 @@ def record_failure(
 
 
 def record_list_change(conn: Connection, *, user_id: int) -> None:
-    """Note that this service changed the person's list at Plex: what is being read of it now must not be stored."""
+    """Record that this service changed the watchlist at Plex, so that a read that is under way is not stored."""
     conn.execute("""
         UPDATE plex_users
            SET list_changes = list_changes + 1,
@@ -176,16 +160,12 @@ def record_list_change(conn: Connection, *, user_id: int) -> None:
 
 
 def make_due(conn: Connection, *, user_id: int) -> None:
-    """Have the person's list be read soon."""
-    conn.execute("""
-        UPDATE plex_users
-           SET next_sync_at = now()
-         WHERE id = %(user_id)s
-        """, {"user_id": user_id})
+    """Make the person's watchlist due now."""
+    conn.execute("UPDATE plex_users SET next_sync_at = now() WHERE id = %(user_id)s", {"user_id": user_id})
 
 
 def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> None:
-    """Plex has said whose the person's present token is."""
+    """Store the Plex account of the person's present token."""
     conn.execute("""
         UPDATE plex_users
            SET plex_uuid = %(uuid)s,
@@ -196,9 +176,9 @@ def record_account(conn: Connection, *, user_id: int, account: PlexAccount) -> N
 
 
 def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
-    """Id, name and encrypted token of somebody whose token was not pinged for a day; from now on it counts as pinged.
+    """Return id, name and encrypted token of a person not pinged for a day, and mark them as pinged now.
 
-    Of several callers each gets another person.
+    Each of several callers gets another person.
     """
     return conn.execute("""
         UPDATE plex_users
@@ -217,8 +197,5 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
 
 
 def get_client_identifier(conn: Connection) -> str:
-    """The X-Plex-Client-Identifier of this installation."""
-    return value(conn, """
-        SELECT client_identifier
-          FROM sync_state
-        """)
+    """Return the X-Plex-Client-Identifier of this installation."""
+    return value(conn, "SELECT client_identifier FROM sync_state")

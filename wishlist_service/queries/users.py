@@ -1,4 +1,4 @@
-"""People and their encrypted tokens: rows of plex_users."""
+"""People and their encrypted tokens: plex_users. The view plex_user_reports has the columns of PlexUser."""
 
 from typing import Final
 
@@ -9,17 +9,17 @@ from wishlist_service.db import row, rows, value
 from wishlist_service.errors import Conflict, NotFound
 from wishlist_service.models import PlexUser, SealedToken
 
-NAME_TAKEN: Final = "Somebody of that name is already here (upper and lower case count as the same)."
+NAME_TAKEN: Final = "Another person has this name (upper and lower case count as the same). Choose another one."
 
 _CONFLICTS = {
     "plex_users_name_key": NAME_TAKEN,
-    "plex_users_token_key": "This token is already here.",
-    "plex_users_account_key": "This Plex account is already here.",
+    "plex_users_token_key": "Another person has this token.",
+    "plex_users_account_key": "Another person has this Plex account.",
 }
 
 
 def next_user_id(conn: Connection) -> int:
-    """An id for somebody about to be added: their token is encrypted for it."""
+    """Return an id for a person to be added. Their token is encrypted for it."""
     return value(conn, "SELECT nextval(pg_get_serial_sequence('plex_users', 'id'))")
 
 
@@ -38,10 +38,9 @@ def add_user(conn: Connection, *, user_id: int, name: str, token: SealedToken) -
 
 
 def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int) -> list[PlexUser]:
-    """People in the order they came; `active` None lists all."""
+    """Return people in the order they were added; `active` None returns all."""
     return rows(conn, PlexUser, """
-        SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
-               last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
+        SELECT *
           FROM plex_user_reports
          WHERE %(active)s::boolean IS NULL OR active = %(active)s
       ORDER BY id
@@ -51,7 +50,7 @@ def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int
 
 
 def count_users(conn: Connection, *, active: bool | None) -> int:
-    """How many people there are; `active` None counts all."""
+    """Return how many people there are; `active` None counts all."""
     return value(conn, """
         SELECT count(*)
           FROM plex_users
@@ -60,7 +59,7 @@ def count_users(conn: Connection, *, active: bool | None) -> int:
 
 
 def list_missing_user_ids(conn: Connection, *, user_ids: list[int]) -> list[int]:
-    """Those of the ids that nobody has."""
+    """Return the ids that no user has."""
     return rows(conn, int, """
         SELECT wanted.id
           FROM unnest(%(user_ids)s::integer[]) AS wanted (id)
@@ -70,20 +69,15 @@ def list_missing_user_ids(conn: Connection, *, user_ids: list[int]) -> list[int]
 
 
 def get_user(conn: Connection, *, user_id: int) -> PlexUser:
-    """One person. Raises NotFound."""
-    user = row(conn, PlexUser, """
-        SELECT id, name, token_masked, active, plex_username, sync_state, sync_detail,
-               last_attempt_at, last_success_at, wishlist_size, created_at, updated_at
-          FROM plex_user_reports
-         WHERE id = %(user_id)s
-        """, {"user_id": user_id})
+    """Return the person. Raises NotFound."""
+    user = row(conn, PlexUser, "SELECT * FROM plex_user_reports WHERE id = %(user_id)s", {"user_id": user_id})
     if user is None:
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(f"No user has id {user_id}.")
     return user
 
 
 def find_token_owner(conn: Connection, *, fingerprints: list[str]) -> tuple[int, str] | None:
-    """Id and name of the person who has this token, whichever key its fingerprint was made with."""
+    """Return id and name of the person with this token. `fingerprints`: one for each key."""
     return conn.execute("""
         SELECT id, name
           FROM plex_users
@@ -92,28 +86,24 @@ def find_token_owner(conn: Connection, *, fingerprints: list[str]) -> tuple[int,
 
 
 def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str] | None:
-    """Id and name of the person with this Plex account."""
-    return conn.execute("""
-        SELECT id, name
-          FROM plex_users
-         WHERE plex_uuid = %(uuid)s
-        """, {"uuid": uuid}).fetchone()
+    """Return id and name of the person with this Plex account."""
+    return conn.execute("SELECT id, name FROM plex_users WHERE plex_uuid = %(uuid)s", {"uuid": uuid}).fetchone()
 
 
 def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | None]:
-    """Uuid and username of the person's Plex account, as far as known. Raises NotFound."""
+    """Return uuid and username of the person's Plex account, None if unknown. Raises NotFound."""
     account = conn.execute("""
         SELECT plex_uuid, plex_username
           FROM plex_users
          WHERE id = %(user_id)s
         """, {"user_id": user_id}).fetchone()
     if account is None:
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(f"No user has id {user_id}.")
     return account
 
 
 def update_user(conn: Connection, *, user_id: int, name: str | None, active: bool | None) -> None:
-    """Rename, pause or resume a person; None leaves as is. Raises NotFound, or Conflict if the name is taken."""
+    """Rename, pause or resume a person; None changes nothing. Raises NotFound, and Conflict if the name is taken."""
     try:
         cur = conn.execute("""
             UPDATE plex_users
@@ -126,13 +116,13 @@ def update_user(conn: Connection, *, user_id: int, name: str | None, active: boo
     except UniqueViolation as error:
         raise _conflict(error) from error
     if not cur.rowcount:
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(f"No user has id {user_id}.")
 
 
 def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
-    """Give a person another token: everything read with the old one is to be read anew.
+    """Give a person another token and make their watchlist due.
 
-    Raises NotFound, or Conflict if the token or account is taken.
+    Raises NotFound, and Conflict if the token or account is taken.
     """
     try:
         cur = conn.execute("""
@@ -154,17 +144,13 @@ def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
     except UniqueViolation as error:
         raise _conflict(error) from error
     if not cur.rowcount:
-        raise NotFound(f"There is no user {user_id}.")
+        raise NotFound(f"No user has id {user_id}.")
 
 
 def remove_user(conn: Connection, *, user_id: int) -> None:
-    """Erase a person, their token and their wishes. Raises NotFound."""
-    cur = conn.execute("""
-        DELETE FROM plex_users
-         WHERE id = %(user_id)s
-        """, {"user_id": user_id})
-    if not cur.rowcount:
-        raise NotFound(f"There is no user {user_id}.")
+    """Delete a person, their token and their wishes. Raises NotFound."""
+    if not conn.execute("DELETE FROM plex_users WHERE id = %(user_id)s", {"user_id": user_id}).rowcount:
+        raise NotFound(f"No user has id {user_id}.")
 
 
 def _conflict(error: UniqueViolation) -> Conflict:
@@ -172,7 +158,7 @@ def _conflict(error: UniqueViolation) -> Conflict:
 
 
 def list_tokens(conn: Connection, *, active: bool | None = None) -> list[tuple[int, str, str]]:
-    """Id, name and encrypted token of people; `active` None lists all."""
+    """Return id, name and encrypted token of people; `active` None returns all."""
     return conn.execute("""
         SELECT id, name, plex_token
           FROM plex_users
@@ -182,17 +168,12 @@ def list_tokens(conn: Connection, *, active: bool | None = None) -> list[tuple[i
 
 
 def lock_tokens(conn: Connection) -> list[tuple[int, str, str]]:
-    """All that list_tokens() lists, and nobody else changes them until this transaction ends."""
-    return conn.execute("""
-        SELECT id, name, plex_token
-          FROM plex_users
-      ORDER BY id
-           FOR NO KEY UPDATE
-        """).fetchall()
+    """Return what list_tokens() returns, and lock it until this transaction ends."""
+    return conn.execute("SELECT id, name, plex_token FROM plex_users ORDER BY id FOR NO KEY UPDATE").fetchall()
 
 
 def replace_ciphertext(conn: Connection, *, user_id: int, plex_token: str, token_fingerprint: str) -> None:
-    """Store the same token encrypted anew: nothing has to be read again."""
+    """Store the same token encrypted with another key."""
     conn.execute("""
         UPDATE plex_users
            SET plex_token = %(plex_token)s,

@@ -1,4 +1,4 @@
-"""What the household decides about titles and wishes, beside what the watchlists say."""
+"""What people decide about titles and wishes here, beside what the watchlists say."""
 
 from psycopg import Connection
 
@@ -7,7 +7,7 @@ from wishlist_service.models import Wisher
 
 
 def set_dismissed(conn: Connection, *, uids: list[str], dismissed: bool) -> None:
-    """Dismiss the title, or undo it; one that already is what it shall be keeps its time."""
+    """Dismiss the title, or undo that. A title that is already dismissed keeps its time."""
     conn.execute("""
         UPDATE wishlist_items
            SET dismissed_at = CASE WHEN %(dismissed)s THEN now() END
@@ -18,7 +18,7 @@ def set_dismissed(conn: Connection, *, uids: list[str], dismissed: bool) -> None
 
 
 def list_wishers(conn: Connection, *, uids: list[str], user_ids: list[int] | None) -> list[Wisher]:
-    """The active people who want the title at present, or all of `user_ids`, whether they want it or not."""
+    """Return the active people who want the title at present, or the people of `user_ids`, whatever they want."""
     return rows(conn, Wisher, """
         SELECT person.id, person.name, person.plex_token, item.uid,
                source.item_id IS NOT NULL AS wants
@@ -40,7 +40,7 @@ def list_wishers(conn: Connection, *, uids: list[str], user_ids: list[int] | Non
 
 
 def find_wish(conn: Connection, *, uids: list[str], user_id: int) -> tuple[str, bool, str] | None:
-    """The uid, whether the wish is kept, and the person's name; None if they do not want the title at present."""
+    """Return the uid, whether the wish is kept, and the person's name; None if they do not want the title now."""
     return conn.execute("""
         SELECT item.uid, source.kept_at IS NOT NULL, person.name
           FROM wishlist_items AS item
@@ -53,7 +53,7 @@ def find_wish(conn: Connection, *, uids: list[str], user_id: int) -> tuple[str, 
 
 
 def list_keepers(conn: Connection, *, uids: list[str]) -> list[int]:
-    """The ids of those whose wish for the title is kept although it was taken off their list."""
+    """Return the ids of the people whose wish is kept although the title was taken off their watchlist."""
     return rows(conn, int, """
         SELECT source.user_id
           FROM wishlist_items AS item
@@ -66,10 +66,10 @@ def list_keepers(conn: Connection, *, uids: list[str]) -> list[int]:
 
 
 def claim_to_keep(conn: Connection, *, except_ids: list[int]) -> Wisher | None:
-    """A wish that is on its person's list, of nobody in `except_ids`; from now on it is kept, whatever the list says.
+    """Return a wish that is on its person's watchlist, and keep it from now on, whatever the watchlist says.
 
-    Only of people whose list was read and who are not due: a sync that reads it now would do so in vain. And not
-    before Plex was asked when new wishes were made, which it knows only of titles that are on a list.
+    Skips people in `except_ids`, and people who are due: changing a watchlist voids a sync that reads it. Returns
+    None while Plex must be asked when new wishes were made, since it knows that only of titles on a watchlist.
     """
     return row(conn, Wisher, """
         WITH chosen AS (
@@ -97,7 +97,7 @@ def claim_to_keep(conn: Connection, *, except_ids: list[int]) -> Wisher | None:
 
 
 def give_up_keeping(conn: Connection, *, user_id: int, uid: str) -> None:
-    """Take back what claim_to_keep() did: the title is on the person's list still."""
+    """Undo claim_to_keep(): the title is still on the person's watchlist."""
     conn.execute("""
         UPDATE wishlist_item_sources AS source
            SET kept_at = NULL
@@ -109,7 +109,7 @@ def give_up_keeping(conn: Connection, *, user_id: int, uid: str) -> None:
 
 
 def keep_all(conn: Connection) -> None:
-    """Keep every present wish, whatever the lists say; full reads find out which are still on them."""
+    """Keep every present wish, whatever the watchlists say. Full reads show which titles are still on them."""
     conn.execute("""
         WITH kept AS (
             UPDATE wishlist_item_sources

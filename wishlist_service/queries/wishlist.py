@@ -1,6 +1,6 @@
-"""The shared wishlist, read: single items, numbers and pages.
+"""Reads the wishlist: single items, numbers and pages.
 
-What an item shows is the view wishlist_documents, the filters are wishlist_matching().
+The view wishlist_documents makes an item's JSON; wishlist_matching() has the filters.
 """
 
 from dataclasses import replace
@@ -13,17 +13,14 @@ from wishlist_service.models import ItemPage, Place, WishlistFilter
 
 
 def get_generation(conn: Connection) -> int:
-    """A number that grows with every change of what the wishlist shows."""
-    return value(conn, """
-        SELECT generation
-          FROM sync_state
-        """)
+    """Return a number that grows with every change of what the wishlist shows."""
+    return value(conn, "SELECT generation FROM sync_state")
 
 
 def find_item(conn: Connection, *, uids: list[str]) -> str | None:
-    """The item with one of these one or two uids as JSON text, if an active person ever wanted it.
+    """Return the item with one of these one or two uids as JSON text; None if no active person wanted it.
 
-    `sources` tells who wants or wanted it, since when and until when, the first first.
+    `sources` lists who wants or wanted it, since when and until when, earliest first.
     """
     return row(conn, str, """
         SELECT left(item.document::text, -1) || ',"summary":' || coalesce(to_json(stored.summary)::text, 'null')
@@ -47,7 +44,7 @@ def find_item(conn: Connection, *, uids: list[str]) -> str | None:
 
 
 def list_genres(conn: Connection, *, most_titles: int) -> list[str]:
-    """The genres of the titles added last that somebody wants."""
+    """Return the genres of the wanted titles that were added last."""
     return rows(conn, str, """
         SELECT DISTINCT unnest(latest.genres) AS genre
           FROM (SELECT genres
@@ -61,7 +58,7 @@ def list_genres(conn: Connection, *, most_titles: int) -> list[str]:
 
 
 def count_current_items(conn: Connection) -> int:
-    """How many items somebody active wants at present."""
+    """Return how many items active people want at present."""
     return value(conn, """
         SELECT coalesce(sum(items), 0)
           FROM wishlist_tallies
@@ -71,7 +68,7 @@ def count_current_items(conn: Connection) -> int:
 
 
 def get_stats(conn: Connection) -> str:
-    """The numbers of the stats summary as JSON text."""
+    """Return the numbers of the wishlist as JSON text."""
     return value(conn, """
         SELECT json_build_object(
                    'total_items', coalesce(sum(items) FILTER (WHERE wanted_count > 0), 0),
@@ -112,9 +109,9 @@ def get_stats(conn: Connection) -> str:
 
 
 def get_summary(conn: Connection) -> str:
-    """The numbers and the latest titles as JSON text of less than 16 KiB.
+    """Return the main numbers and the latest titles as JSON text of less than 16 KiB.
 
-    A failing person's list was not read when it was last tried.
+    `users_failing` counts people whose watchlist was not read at the last try.
     """
     return value(conn, """
         WITH newest AS (
@@ -177,7 +174,7 @@ def get_summary(conn: Connection) -> str:
                                       sum(octet_length(line::text) + 2) OVER (ORDER BY added_at DESC, id DESC)
                                           AS bytes
                                  FROM recent) AS counted
-                        WHERE bytes < 15000))::text   -- Home Assistant keeps no more than 16 KiB of one sensor
+                        WHERE bytes < 15000))::text   -- Home Assistant stores at most 16 KiB of a sensor
           FROM wishlist_tallies
          WHERE wanted_count > 0
            AND NOT dismissed
@@ -200,11 +197,11 @@ _ROWS: Final[LiteralString] = """
                  OR ({key}, added_at, id) {beyond}
                     (%(after_key)s::{kind}, %(after_added_at)s::timestamptz, %(after_id)s))
        ORDER BY key {onward}, added_at {onward}, id {onward}
-          LIMIT %(limit)s + 1                          -- one more tells whether there is a next page
+          LIMIT %(limit)s + 1                          -- one more shows whether there is a next page
          OFFSET %(offset)s
     """
 
-# The total is known: the titles in the order of the list, as far as the page goes.
+# With a total from the tallies, PostgreSQL reads titles in the order of the list, only up to the end of the page.
 _TALLIED: Final[LiteralString] = """
     WITH total AS (
          SELECT coalesce(sum(items), 0) AS items
@@ -218,8 +215,9 @@ _TALLIED: Final[LiteralString] = """
          page AS ({matching})
     """
 
-# Matches are collected to be counted, up to a limit, for a common word may be in half of all titles. If these are
-# all, the page is of them; otherwise they are common enough to be met soon in the order of the list.
+# Without tallies, matches are collected to count them, up to a limit: a common word may be in half of all titles.
+# Below the limit, the page is made from the collected ones. Otherwise matches are so frequent that reading in the
+# order of the list finds a page of them soon.
 _COLLECTED: Final[LiteralString] = """
     WITH collected AS MATERIALIZED (
          SELECT id, added_at, {key} AS key
@@ -232,7 +230,7 @@ _COLLECTED: Final[LiteralString] = """
          page AS (({matching_collected}) UNION ALL ({matching}))
     """
 
-# What is shown of the page's titles only; all from one snapshot.
+# JSON is made for the titles of the page only.
 _SHOWN: Final[LiteralString] = """,
          place AS (
          SELECT array_agg(id ORDER BY key {onward}, added_at {onward}, id {onward}) AS ids,
@@ -247,7 +245,7 @@ _SHOWN: Final[LiteralString] = """,
       FROM total, place
     """
 
-# What a sort compares: what is unknown comes last in either direction. There is an index on each of these expressions.
+# What a sort compares. Unknown values come last in either direction. Each of these expressions has an index.
 _KEYS: Final[dict[tuple[str, str], tuple[LiteralString, LiteralString]]] = {
     ("added_at", "desc"): ("item.added_at", "timestamptz"),
     ("added_at", "asc"): ("item.added_at", "timestamptz"),
@@ -299,9 +297,9 @@ def list_items(
     offset: int = 0,
     after: Place | None = None,
 ) -> ItemPage:
-    """A page of the wishlist, how many items match in all, and where the next page begins.
+    """Return a page of the wishlist, how many items match in all, and where the next page begins.
 
-    What the tallies do not tell is counted up to MOST_COUNTED, the titles of some people exactly.
+    With filters that the tallies do not have, matches are counted up to MOST_COUNTED; with user_ids, exactly.
     """
     tallied = filters == replace(filters, search=None, user_ids=None, genre=None, available=None, missing=None)
     most_counted = None if tallied or filters.user_ids else MOST_COUNTED
@@ -313,7 +311,7 @@ def list_items(
         "after_id": after and after.id,
         "most_counted": most_counted,
     }
-    # never prepared: a plan for any filters can turn a search of 1 ms into one of 1 s
+    # never prepared: one plan for all filters can make a search take 1 s instead of 1 ms
     page = rows(conn, ItemPage, _PAGES[sort, order, tallied], parameters, prepare=False)[0]
     if most_counted and page.total > most_counted:
         return replace(page, total=most_counted, total_is_exact=False)

@@ -1,11 +1,8 @@
-"""python -m wishlist_service.sync: one sync in the foreground."""
+"""python -m wishlist_service.sync: run one sync in the foreground."""
 
 import argparse
 import sys
 import threading
-
-from psycopg import OperationalError
-from psycopg.errors import DiskFull, UndefinedTable
 
 from wishlist_service import db
 from wishlist_service.config import load_config
@@ -21,7 +18,7 @@ from wishlist_service.tokens import TokenCipher
 
 
 def main() -> None:
-    """One sync in the foreground: a line per person, exit status 1 if one could not be read."""
+    """Run one sync and print a line for each person. Exit status 1 if a watchlist was not read."""
     argparse.ArgumentParser(prog="python -m wishlist_service.sync", description=__doc__).parse_args()
     config = load_config()
     configure_logging("DEBUG" if config.log_level == "DEBUG" else "ERROR", stream=sys.stderr)
@@ -36,20 +33,15 @@ def main() -> None:
     def show_result(result: UserResult) -> None:
         print(f"{chr(13)}\033[K" if terminal else "", _line(result), sep="", flush=True)
 
-    try:
+    with db.exit_on_error():
         identifier = db.ask(config.database_url, sync_users.get_client_identifier)
         plex = PlexClient(config, client_identifier=identifier, stop=stop)
         cipher = TokenCipher(config.token_encryption_keys)
-        claimed = claims.claim(config, trigger="command")
+        try:
+            claimed = claims.claim(config, trigger="command")
+        except SyncRunning as running:
+            sys.exit(f"{running} Wait for it to end, then try again.")
         finished = run_sync(claimed, plex, cipher, stop=stop, on_result=show_result, on_page=show_page)
-    except SyncRunning as running:
-        sys.exit(f"{running} Wait for it to end, then try again.")
-    except UndefinedTable:
-        sys.exit("The database has no tables yet. Run: python -m wishlist_service.migrate")
-    except DiskFull:
-        sys.exit("The disk of the database is full. What was not stored stays as it was; free some space there.")
-    except OperationalError as error:
-        sys.exit(f"The database is away: {str(error).strip()}")
     print(
         f"Run {finished.id} {finished.status}: {finished.total_items} titles on the wishlist, "
         f"{finished.new_items} new, {finished.updated_items} updated, {finished.removed_items} removed."
@@ -61,7 +53,7 @@ def _line(result: UserResult) -> str:
     if result.failed:
         return f"{result.name}: {result.outcome}. {result.detail}"
     if result.outcome == "skipped":
-        return f"{result.name}: skipped, changed while the list was read"
+        return f"{result.name}: skipped, changed while the watchlist was read"
     numbers = f"{result.titles} titles, {result.added} added, {result.removed} removed"
     return f"{result.name}: {result.outcome}, {numbers}" + (f". {result.detail}" if result.detail else "")
 

@@ -1,8 +1,7 @@
 """Who may sync whom: the locks that keep runs apart.
 
-A run that was asked for excludes all others. Scheduled ones go on side by side and claim people one by one.
-All locks live on the connection that also does the run's writing: a run that lost them cannot write, and
-a killed one leaves its people free and nothing to clean up.
+A requested run excludes all others. Scheduled runs may run side by side, and claim people one by one. All locks
+belong to the connection that also writes: a run that loses them cannot write, and a killed one leaves none behind.
 """
 
 import logging
@@ -23,33 +22,32 @@ from wishlist_service.queries import locks, sync_runs, sync_users
 
 logger = logging.getLogger(__name__)
 
-MOST_PEOPLE: Final = 50  # of a scheduled run: with many people runs end, and their due times drift apart
-_NOW: Final = timedelta(0)
+MOST_PEOPLE: Final = 50  # of a scheduled run, so that it ends, and the due times of many people spread
 _LONGEST_AHEAD: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to sync: a connection that holds the locks, and the run opened with them."""
+    """The right to sync: a connection with the locks, and its open run."""
 
     conn: Connection
     run_id: int
     trigger: str
     people: Iterator[SyncUser]
-    """Each is claimed when they are asked for, and theirs is the connection's next statement."""
+    """Claims each person when it yields them."""
     due_again_in: timedelta
-    """For all people of the run: a household stays together, groups of many people drift apart."""
+    """The same for all people of the run: a few people stay together, groups of many spread."""
     asked_for: bool
-    """True when one person's sync was asked for by id."""
+    """True if the sync of one person was requested."""
     claimed_ids: set[int] = field(default_factory=set[int])
-    """Whom a scheduled run has locked."""
+    """The people locked by a scheduled run."""
 
 
 def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
-    """Exclude all other runs and open one over everybody active, or over one person.
+    """Exclude all other runs and open one for all active people, or for one person.
 
-    Raises SyncRunning, NotFound for an unknown person, Conflict for a paused one, and OperationalError
-    when the database is away.
+    Raises SyncRunning, NotFound for an unknown user, Conflict for a paused one, and OperationalError if the database
+    cannot be reached.
     """
     conn = db.connect(config.database_url, role="sync")
     try:
@@ -59,7 +57,7 @@ def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
         else:
             users = [sync_users.get_sync_user(conn, user_id=user_id)]
             if not users[0].active:
-                raise Conflict(f"{users[0].name} is not active. Set active to true first.")
+                raise Conflict(f"{users[0].name} is paused. Set active to true first.")
         run_id = _open_run(conn, trigger=trigger, user_id=user_id)
     except BaseException:
         conn.close()
@@ -68,10 +66,10 @@ def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
 
 
 def claim_due(config: Config) -> Claim | None:
-    """Claim somebody who is due and open a run; None, and nothing written, if nobody is or others have them all.
+    """Claim a person who is due and open a run. Return None if there is none, or if other runs claimed them all.
 
-    The run takes along who is due a little later, so that a household is one run.
-    Raises SyncRunning while a run that was asked for goes on, and OperationalError when the database is away.
+    The run also claims people who are due a little later, so that a few people share one run.
+    Raises SyncRunning while a requested run is running, and OperationalError if the database cannot be reached.
     """
     ahead = min(_LONGEST_AHEAD, timedelta(hours=config.sync_interval_hours) / 20)
     claimed_ids: set[int] = set()
@@ -80,7 +78,7 @@ def claim_due(config: Config) -> Claim | None:
         first = None
         if sync_users.is_anybody_due(conn):
             _exclude_others(conn, scheduled=True)
-            first = _claim_person(conn, ahead=_NOW, claimed_ids=claimed_ids)
+            first = _claim_person(conn, ahead=timedelta(0), claimed_ids=claimed_ids)
         if first is None:
             conn.close()
             return None
@@ -93,15 +91,15 @@ def claim_due(config: Config) -> Claim | None:
 
 
 def release(claimed: Claim, user: SyncUser) -> None:
-    """Let others have the person: what became of them is committed."""
+    """Release the lock of the person, whose result is committed."""
     if user.id in claimed.claimed_ids:
         locks.unlock_person(claimed.conn, user_id=user.id)
         claimed.claimed_ids.remove(user.id)
 
 
 def _exclude_others(conn: Connection, *, scheduled: bool = False) -> None:
-    # Between a run's lock and its row, and between its end and its connection's, there is a
-    # moment with nothing to name: look again until one or the other is there.
+    # A starting run has its lock before its row, and an ending one closes its row before its lock.
+    # Try again until there is a free lock, or a run to name.
     for _ in range(50):
         if locks.try_sync_lock(conn, shared=scheduled):
             return
@@ -116,7 +114,7 @@ def _open_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
         if left_open := sync_runs.interrupt_running_runs(conn):
             logger.warning("sync run of a killed process closed count=%s", left_open)
         run_id = sync_runs.add_run(conn, trigger=trigger, user_id=user_id)
-        locks.lock_run(conn, run_id=run_id)  # before others see the row: without its lock it looks interrupted
+        locks.lock_run(conn, run_id=run_id)  # before others see the row: without the lock it looks interrupted
     return run_id
 
 
@@ -135,7 +133,7 @@ def _claim_person(conn: Connection, *, ahead: timedelta, claimed_ids: set[int]) 
             conn, ahead=ahead, claimed_ids=list(claimed_ids), lock_class=locks.PERSON_LOCKS
         )
     ) is not None:
-        # Whoever had them may have finished after the statement began to look, and before it locked.
+        # Another run may have read the person after this statement began and before it took the lock.
         if person := sync_users.find_due_user(conn, user_id=user_id, ahead=ahead):
             claimed_ids.add(user_id)
             return person

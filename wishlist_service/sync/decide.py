@@ -1,4 +1,4 @@
-"""What a complete read means for one person's wishes. Values in, values out: no clock, database or network."""
+"""Decides what a complete read changes in one person's wishes. Uses no clock, database or network."""
 
 import hashlib
 from collections.abc import Collection
@@ -13,11 +13,11 @@ def decide(
     held_removals: str | None,
     kept: Collection[str] = frozenset[str](),
 ) -> Change:
-    """What to add to and remove from the `present` uids so that they are what was read.
+    """Return what to add to and remove from the `present` uids to match the read.
 
-    A read that takes too much away is not believed at once: its removals wait until the next
-    complete read takes away the very same. `held_removals` is what the last read left waiting.
-    Those of the present ones that are `kept` stay, whatever was read: this service took them off the list.
+    If a read removes too much, its removals are held until the next complete read removes exactly the same.
+    held_removals: the digest of the removals that the last read left held.
+    kept: present uids that stay, since this service took them off the watchlist.
     """
     wanted = {entry.uid for entry in read.entries}
     add = frozenset(wanted - set(present))
@@ -44,13 +44,13 @@ def _takes_too_much(present: int, missing: int, *, nothing_read: bool) -> bool:
 
 def _held_sentence(present: int, missing: int) -> str:
     return (
-        f"{missing} of {present} titles vanished from the list at once. They are kept for now; "
+        f"{missing} of {present} titles are missing from the watchlist at once. They are kept for now; "
         "if the next read shows the same, they are removed."
     )
 
 
 def _unidentified_sentence(unidentified: int, missing: int) -> str:
     return (
-        f"{unidentified} {'row' if unidentified == 1 else 'rows'} of the list could not be read at all, so it is "
+        f"{unidentified} {'row' if unidentified == 1 else 'rows'} of the watchlist could not be read, so it is "
         f"not certain what was removed. {missing} missing {'title is' if missing == 1 else 'titles are'} kept."
     )

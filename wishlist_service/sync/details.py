@@ -1,7 +1,7 @@
-"""What a list does not tell: asked of Plex title by title, between the syncs and never in their way.
+"""Asks Plex, title by title and between syncs, for what a watchlist does not say.
 
-When somebody put a title on their list is asked for new wishes, once; summary, genres and missing external ids
-for each title, until Plex tells.
+For each new wish once: when the person put it on their watchlist. For each title, until Plex answers: summary, genres
+and missing external ids.
 """
 
 import logging
@@ -25,13 +25,13 @@ logger = logging.getLogger(__name__)
 
 TIMES_A_RUN: Final = 20
 TITLES_A_LOOK: Final = 50
-ASKING_SECONDS: Final = 50  # then the scheduler's other jobs have their turn
-UNKNOWN_AGAIN_IN: Final = timedelta(days=3)  # Plex has no record of the title
+ASKING_SECONDS: Final = 50  # then the scheduler runs its other jobs
+UNKNOWN_AGAIN_IN: Final = timedelta(days=3)  # Plex does not know the title
 FAILED_AGAIN_IN: Final = timedelta(days=1)
 
 
 class Details:
-    """The questions of one scheduler. Of several, one at a time asks."""
+    """The requests of one scheduler. Of several schedulers, one at a time sends them."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Details:
         self._until = 0.0
 
     def look(self) -> None:
-        """Ask some of what is due; end early when a list is to be read, the program stops, or Plex says so.
+        """Ask for some of what is due. End early if a sync is due, the program stops, or Plex asks to slow down.
 
-        Raises OperationalError when the database goes away; what was not stored is asked again.
+        Raises OperationalError if the database cannot be reached; what was not stored is asked for again.
         """
         self._until = time.monotonic() + ASKING_SECONDS
         with db.connect(self._url, role="details") as conn, locks.giving_back_locks(conn):
@@ -65,7 +65,7 @@ class Details:
             self._ask_details(conn)
 
     def _ask_times(self, conn: Connection, run_id: int) -> bool:
-        """Ask when the new wishes of a run were made; False if no more is to be asked now."""
+        """Ask when the new wishes of a run were made; return False to stop asking for now."""
         left = details.list_new_wishes(conn, run_id=run_id, limit=TIMES_A_RUN)
         times: list[tuple[TitleQuestion, datetime]] = []
         slow_down = False
@@ -73,9 +73,9 @@ class Details:
             question = left.pop(0)
             try:
                 told = self._titles.watchlisted_at(self._token(question), question.uid)
-            except SyncFailure as failure:
-                logger.info("time of a wish not told run=%s item=%s reason=%s", run_id, question.item_id, failure)
-                slow_down = isinstance(failure, RateLimited)
+            except SyncFailure as error:
+                logger.info("time of a wish not read run=%s item=%s reason=%s", run_id, question.item_id, error)
+                slow_down = isinstance(error, RateLimited)
             else:
                 times += [(question, told)] if told else []
         with conn.transaction():
@@ -87,27 +87,27 @@ class Details:
         return not (slow_down or left)
 
     def _ask_details(self, conn: Connection) -> None:
-        """Ask about titles until one meets trouble: that one is asked about another day, the rest at the next look."""
+        """Ask about titles until an error. The title with the error is due in a day, the rest at the next look."""
         told: list[tuple[int, TitleDetails | None, timedelta | None]] = []
         for question in details.list_titles_due(conn, limit=TITLES_A_LOOK):
             if not self._may_ask(conn):
                 break
             try:
                 found = self._titles.details(self._token(question), question.uid)
-            except SyncFailure as failure:
-                logger.info("details of a title not told item=%s reason=%s", question.item_id, failure)
-                if not isinstance(failure, RateLimited):
+            except SyncFailure as error:
+                logger.info("details of a title not read item=%s reason=%s", question.item_id, error)
+                if not isinstance(error, RateLimited):
                     told.append((question.item_id, None, FAILED_AGAIN_IN))
                 break
             told.append((question.item_id, found, None if found else UNKNOWN_AGAIN_IN))
         if told:
-            # all at once: each write makes every reply that is kept be made anew
+            # in one write, since each write voids all cached replies
             with conn.transaction():
                 locks.lock_wishlist(conn)
                 details.store_details(conn, told=told)
 
     def _may_ask(self, conn: Connection) -> bool:
-        """After a pause: whether there is still time for a question."""
+        """Pause, then return whether there is time for another request."""
         self._on_asked()
         in_time = time.monotonic() < self._until
         return in_time and not self._stop.wait(self._pause_seconds) and not sync_users.is_anybody_due(conn)

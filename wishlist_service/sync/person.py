@@ -1,4 +1,4 @@
-"""One person's part of a sync: read from Plex, then stored in one short transaction."""
+"""One person's part of a sync: reads from Plex, then stores in one short transaction."""
 
 import logging
 from collections.abc import Callable
@@ -21,27 +21,27 @@ logger = logging.getLogger(__name__)
 
 FULL_READ_EVERY: Final = timedelta(days=1)
 REJECTED_TRIED_EVERY: Final = timedelta(days=1)
-ROWS_AT_A_TIME: Final = 500  # in one statement: they travel as text, several times over in memory
+ROWS_AT_A_TIME: Final = 500  # in one statement, since several copies of its text are in memory
 
 OnPage = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Read:
-    """What was read for one person; `watchlist` None means not modified."""
+    """What was read for one person. `watchlist` None means not modified."""
 
     watchlist: Watchlist | None
     account: PlexAccount | None
 
 
 class _NotTried(SyncFailure):
-    """The token was refused less than a day ago; the state stays what it was."""
+    """The token was refused less than a day ago, so it was not tried. The state stays the same."""
 
     state = "token_rejected"
 
 
 def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_for: bool, on_page: OnPage) -> Read:
-    """Read one person's list from Plex. Raises a SyncFailure; touches no database."""
+    """Read one person's watchlist from Plex, without the database. Raises a SyncFailure."""
     now = datetime.now(UTC)
     rejected_lately = user.last_attempt_at and now - user.last_attempt_at < REJECTED_TRIED_EVERY
     if user.sync_state == "token_rejected" and rejected_lately and not asked_for:
@@ -58,11 +58,11 @@ def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_fo
 
 
 def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | None:
-    """Whose token it is; None if Plex does not say now. Raises a PlexError if that must be known."""
+    """Return the account of the token, None if Plex does not say now. Raises a PlexError if it is required."""
     try:
         return plex.account(token)
     except PlexError:
-        # A new token of somebody whose list is here: if it is another's, that list would replace this one.
+        # A new token: if it is of another account, its watchlist would replace this person's.
         if user.plex_uuid is not None:
             raise
         return None
@@ -71,23 +71,21 @@ def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | 
 def store_user(
     conn: Connection, user: SyncUser, outcome: Callable[[], Read], *, run_id: int, due_again_in: timedelta
 ) -> UserResult:
-    """Store what became of one person's read, which `outcome` returns or raises, and when the next one is due."""
+    """Store one person's read, which `outcome` returns or raises, and when the next one is due."""
     fail = partial(_fail, conn, user, run_id=run_id, due_again_in=due_again_in)
     try:
         result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
-    except _NotTried as failure:
-        result = fail(failure.state, str(failure), tried=False)
-    except SyncFailure as failure:
-        result = fail(failure.state, str(failure))
+    except SyncFailure as error:
+        result = fail(error.state, str(error), tried=not isinstance(error, _NotTried))
     except DiskFull:
-        detail = "The disk of the database is full. The list is kept as it was; free some space there."
-        result = fail(SyncFailure.state, detail)
+        result = fail(
+            SyncFailure.state, "The disk of the database is full. Nothing was changed; free some space there."
+        )
     except Exception as error:
         if isinstance(error, OperationalError) and conn.broken:
-            raise  # the database is away: that is no fault of this person
+            raise  # the database cannot be reached, which is no error of this person
         logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
-        detail = "An unexpected error stopped this person's sync; the log has it. The list is kept as it was."
-        result = fail(SyncFailure.state, detail)
+        result = fail(SyncFailure.state, "An unexpected error, see the log. Nothing was changed.")
     if result.failed:
         logger.warning(
             'user not synced run=%s user=%s name="%s" state=%s detail="%s"',
@@ -140,16 +138,16 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int, due_aga
 
 
 def refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount) -> None:
-    """Raise OtherAccount unless a token of this account may stand for this person."""
+    """Raise OtherAccount if another person has this account, or if this person has another account."""
     owner = users.find_account_owner(conn, uuid=account.uuid)
     if owner and owner[0] != user.id:
         raise OtherAccount(
-            f"This token is of the Plex account {account.username}, which {owner[1]} already stands for. "
-            "Nothing was read; remove one of the two, or save the right token."
+            f"This token is of the Plex account {account.username}, which already belongs to {owner[1]}. "
+            "Nothing was changed; remove one of the two people, or save the right token."
         )
     if user.plex_uuid not in (None, account.uuid):
         raise OtherAccount(
-            f"This token is of the Plex account {account.username}, but this person's list is read from "
+            f"This token is of the Plex account {account.username}, but this person's watchlist is read from "
             f"{user.plex_username}. Nothing was changed; save a token of {user.plex_username}."
         )
 
@@ -173,9 +171,8 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     sync_users.record_read(
         conn, user_id=user.id, list_etag=etag, list_size=read.size, change=change, due_again_in=due_again_in
     )
-    skipped = len(read.unreadable_keys) + read.unidentified
-    if skipped:
-        logger.warning("rows of the list could not be read user=%s rows=%s", user.id, skipped)
+    if skipped := len(read.unreadable_keys) + read.unidentified:
+        logger.warning("rows of a watchlist skipped, invalid user=%s rows=%s", user.id, skipped)
     changed = change.add or change.remove or updated
     return UserResult(
         user_id=user.id,

@@ -1,7 +1,7 @@
-"""The sync: every active person's watchlist read from Plex and merged into the wishlist.
+"""The sync: reads people's watchlists from Plex and merges them into the wishlist.
 
-Called by the API, the scheduler and `python -m wishlist_service.sync`, each with a claim: claims.py
-sees to it that nobody is read by two at once.
+The API, the scheduler and `python -m wishlist_service.sync` call it, each with a claim of claims.py, so that no two
+runs read the same person at once.
 """
 
 import logging
@@ -24,7 +24,7 @@ from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
 
-LISTS_AT_A_TIME: Final = 2  # what Plex asked of tools like this one
+LISTS_AT_A_TIME: Final = 2  # Plex asked tools like this one for it
 
 OnResult = Callable[[UserResult], None]
 
@@ -38,10 +38,10 @@ def run_sync(
     on_result: OnResult = lambda _result: None,
     on_page: OnPage = lambda _name, _rows, _total: None,
 ) -> SyncRun:
-    """Sync the claimed people and return the finished run; the locks are given back.
+    """Sync the claimed people, release the locks and return the finished run.
 
-    Once `stop` is set no further person is begun and the run ends as interrupted.
-    Raises OperationalError when the database goes away; the run is then seen as interrupted.
+    Once `stop` is set, no other person is read, and the run ends as interrupted.
+    Raises OperationalError if the database cannot be reached; the run then shows as interrupted.
     """
     started = time.monotonic()
     asked_before = plex.request_counts()
@@ -78,10 +78,7 @@ def _status(results: list[UserResult]) -> str:
 def _read_ahead(
     claimed: Claim, plex: PlexClient, cipher: TokenCipher, *, stop: threading.Event, on_page: OnPage
 ) -> Iterator[tuple[SyncUser, "Future[Read]"]]:
-    """Each person with what became of reading their list, as the reads finish.
-
-    Reads LISTS_AT_A_TIME at once and holds no more than that in memory.
-    """
+    """Yield each person and their read as it ends. At most LISTS_AT_A_TIME are read, and in memory, at once."""
     reading: dict[Future[Read], SyncUser] = {}
     with ThreadPoolExecutor(LISTS_AT_A_TIME, thread_name_prefix="plex-read") as pool:
         while True:

@@ -1,1 +1,1 @@
-"""What is changed at Plex: watchlists, collections, availability."""
+"""Changes at Plex: watchlists, collections, and which titles are available."""

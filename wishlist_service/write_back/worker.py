@@ -1,6 +1,6 @@
-"""What the scheduler gives back to Plex if it is asked for, in a thread that no sync waits for.
+"""The scheduler's changes at Plex, in a thread of their own, so that no sync waits for them.
 
-It has connections of its own: when Plex asks it to slow down, the sync goes on. Several schedulers share the work.
+The thread has its own clients: when Plex asks it to slow down, the sync goes on. Several schedulers share the work.
 """
 
 import logging
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property, partial
-from typing import Final
+from typing import Any, Final
 
 from psycopg import OperationalError
 from psycopg.errors import UndefinedTable
@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 60
 KEEPING_SECONDS: Final = 3600  # then the media server has its turn
 LIBRARY_EVERY: Final = timedelta(hours=1)
-GRACE: Final = timedelta(days=1)  # both the title in a library and the wish are this old before it is taken off
+GRACE: Final = timedelta(days=1)  # an available title is taken off once it and the wish are this old
 
 
-class GivingBack:
-    """The work of one scheduler; a turn never raises."""
+class WriteBack:
+    """The changes at Plex of one scheduler. A turn never raises."""
 
     def __init__(self, config: Config, cipher: TokenCipher, *, stop: threading.Event, retry_seconds: float = 1) -> None:
         self._config = config
@@ -42,50 +42,41 @@ class GivingBack:
         self._retry_seconds = retry_seconds
 
     def start(self) -> None:
-        """Take a turn every minute from now on, in the background, if anything is asked for."""
+        """Take a turn every minute in the background, if a setting asks for changes."""
         if self._config.remove_after_sync or self._config.plex_server_url:
-            # a daemon: whatever it is doing may break off at any moment
-            threading.Thread(target=self._loop, daemon=True, name="giving-back").start()
+            # a daemon: it may be cut off at any moment
+            threading.Thread(target=self._loop, daemon=True, name="write-back").start()
 
     def turn(self) -> None:
         """Do what is due."""
         self._attempt(self._keep)
-        self._attempt(self._look_through)
+        self._attempt(self._read_media_server)
 
     @cached_property
-    def _client_identifier(self) -> str:
-        return db.ask(self._url, sync_users.get_client_identifier)
+    def _options(self) -> dict[str, Any]:
+        identifier = db.ask(self._url, sync_users.get_client_identifier)
+        return {"client_identifier": identifier, "stop": self._stop, "retry_seconds": self._retry_seconds}
 
     @cached_property
     def _plex(self) -> PlexClient:
-        return PlexClient(
-            self._config,
-            client_identifier=self._client_identifier,
-            stop=self._stop,
-            retry_seconds=self._retry_seconds,
-        )
+        return PlexClient(self._config, **self._options)
 
     @cached_property
     def _server(self) -> MediaServer:
-        return MediaServer(
-            self._config,
-            client_identifier=self._client_identifier,
-            stop=self._stop,
-            retry_seconds=self._retry_seconds,
-        )
+        return MediaServer(self._config, **self._options)
 
     def _attempt(self, job: Callable[[], None]) -> None:
-        """One job; what stops it must not stop the others."""
+        """Run one job. Its error must not stop the others."""
         try:
             job()
         except MediaServerError as error:
-            logger.error('media server not done with, tried again in an hour reason="%s"', error)
+            logger.error('media server failed, next try in an hour reason="%s"', error)
         except (RateLimited, Unreachable) as error:
             logger.warning('taking titles off watchlists put off reason="%s"', error)
         except (OperationalError, UndefinedTable) as error:
-            logger.error("giving back put off, the database is away reason=%r", str(error).strip())
+            logger.error("changes at plex put off, the database is away reason=%r", str(error).strip())
         except Exception:
-            logger.exception("giving back put off, unexpected error")
+            logger.exception("changes at plex put off, unexpected error")
 
     def _loop(self) -> None:
         while not self._stop.is_set():
@@ -98,17 +89,16 @@ class GivingBack:
             return
         until = time.monotonic() + KEEPING_SECONDS
         failed: set[int] = set()
-        with db.connect(self._url, role="give-back") as conn:
+        with db.connect(self._url, role="write-back") as conn:
             while not self._stop.is_set() and time.monotonic() < until:
                 running = sync_runs.find_running_run(conn)
-                if running and running.trigger != "scheduled":  # it reads people who are not due, too
+                if running and running.trigger != "scheduled":  # it also reads people who are not due
                     return
                 if not watchlists.keep_one(conn, self._plex, self._cipher, except_ids=failed):
                     return
                 self._stop.wait(self._config.page_pause_seconds)
 
-    def _look_through(self) -> None:
-        """Find out what the media server has, and do what follows from it."""
+    def _read_media_server(self) -> None:
         if not (self._config.plex_server_url and db.ask(self._url, media_server.claim_look, interval=LIBRARY_EVERY)):
             return
         found = availability.check(self._url, self._server)
@@ -116,17 +106,22 @@ class GivingBack:
         self._attempt(self._remove_available)
 
     def _collect(self, found: availability.Found) -> None:
-        if self._config.plex_collection:
-            availability.show_in_collections(self._server, self._config.plex_collection, found)
+        """Put the wanted titles of each library into its collection, and take all others out."""
+        if not self._config.plex_collection:
+            return
+        for section, keys in found.shown.items():
+            added, removed = self._server.keep_collection(section, self._config.plex_collection, keys)
+            if added or removed:
+                logger.info("collection changed library=%r added=%s removed=%s", section.title, added, removed)
 
     def _remove_available(self) -> None:
         if not self._config.remove_when_available:
             return
-        connect = partial(db.connect, self._url, role="give-back")
+        connect = partial(db.connect, self._url, role="write-back")
         ask = partial(db.ask, self._url, media_server.list_wishers_of_available)
         refused: set[int] = set()
         for uid in dict.fromkeys(wisher.uid for wisher in ask(uid=None, grace=GRACE)):
-            # asked again: all of it takes an hour, and somebody may be paused, erased or have another token by now
+            # asked again, because this may take an hour: by now a person may be paused, erased or have a new token
             able = [wisher for wisher in ask(uid=uid, grace=GRACE) if wisher.id not in refused]
             outcomes = watchlists.take_off(connect, self._plex, self._cipher, able)
             states = {outcome.state for outcome in outcomes}
