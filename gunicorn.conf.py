@@ -16,7 +16,8 @@ from pathlib import Path
 from wishlist_service.config import load_config
 from wishlist_service.web.worker import SILENT_SECONDS, WebWorker, tell_slow_client_plainly
 
-settings = load_config()
+# This process never opens the database; wsgi.py reads the settings again in the worker, with the driver.
+settings = load_config(with_driver=False)
 
 # Here the workers count requests for /metrics. prometheus-client reads the variable when it is imported.
 # After a SIGHUP this file is read again, and the directory exists already.
@@ -65,10 +66,10 @@ def get_to_know_tokens(worker):
     from wishlist_service.tokens import warn_of_unreadable
 
     time.sleep(1)
-    cipher = context_of(worker.wsgi).cipher
-    cipher.derive_keys()
+    context = context_of(worker.wsgi)
+    context.cipher.derive_keys()
     if worker.age == 1:
-        warn_of_unreadable(settings.database_url, cipher)
+        warn_of_unreadable(context.config.database_url, context.cipher)
 
 
 def post_worker_init(worker):

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from dotenv import dotenv_values
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 DATABASE_SETTINGS: Final = ("DATABASE_URL", "DATABASE_PASSWORD")
 
@@ -72,8 +70,16 @@ def _flag(text: str) -> bool:
 def _database_url(text: str) -> str:
     if not text.startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
+    return text
+
+
+def _with_password(url: str, password: str) -> str:
+    # imported here because gunicorn's first process needs no driver, which takes 8 MB
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
     try:
-        parts = conninfo_to_dict(text)
+        parts = conninfo_to_dict(url)
     except ProgrammingError:  # its text may quote the password
         raise ValueError(
             "is invalid: it has an unknown parameter, or special characters that are not percent-encoded"
@@ -82,7 +88,7 @@ def _database_url(text: str) -> str:
     place = f"{parts.get('host')}{parts.get('dbname')}"
     if "@" in place or not re.fullmatch("[0-9,]*", str(parts.get("port") or "")):
         raise ValueError("has special characters that must be percent-encoded: @ as %40, / as %2F")
-    return text
+    return make_conninfo(url, password=password) if password else url
 
 
 def _header_secret(text: str) -> str:
@@ -344,10 +350,11 @@ class Config:
     )
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str], *, uses: Collection[str] = ()) -> "Config":
+    def from_env(cls, env: Mapping[str, str], *, uses: Collection[str] = (), with_driver: bool = True) -> "Config":
         """Return the settings in `env`. Raises ConfigError.
 
         uses: the names of the settings that the program uses; errors in others are ignored. Empty means all.
+        with_driver: False for a process without a database. It checks only how DATABASE_URL begins.
         """
         values: dict[str, Any] = {}
         errors: dict[str, str] = {}
@@ -362,11 +369,14 @@ class Config:
         for attribute, needed in _NEEDS.items():
             if values[attribute] and not values[needed] and needed not in errors:
                 errors[attribute] = f"{SETTINGS[attribute].name} needs {SETTINGS[needed].name}, too"
+        password = values.pop("database_password")
+        if with_driver and "database_url" not in errors:
+            try:
+                values["database_url"] = _with_password(values["database_url"], password)
+            except ValueError as error:
+                errors["database_url"] = f"DATABASE_URL {error}"
         if told := [text for attribute, text in errors.items() if not uses or SETTINGS[attribute].name in uses]:
             raise ConfigError(told)
-        # here special characters of the password need no encoding
-        if password := values.pop("database_password"):
-            values["database_url"] = make_conninfo(values["database_url"], password=password)
         return cls(**values)
 
 
@@ -387,13 +397,13 @@ _NEEDS: Final = {
 }
 
 
-def load_config(*, uses: Collection[str] = ()) -> Config:
-    """Return the settings of environment(). `uses` is that of Config.from_env().
+def load_config(*, uses: Collection[str] = (), with_driver: bool = True) -> Config:
+    """Return the settings of environment(). The parameters are those of Config.from_env().
 
     Ends the program with the list of errors if there are any.
     """
     try:
-        return Config.from_env(environment(), uses=uses)
+        return Config.from_env(environment(), uses=uses, with_driver=with_driver)
     except ConfigError as error:
         sys.exit(str(error))
 

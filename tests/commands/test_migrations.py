@@ -130,17 +130,19 @@ def test_database_of_an_earlier_version_is_refused_untouched(empty_url: str) -> 
     assert everything(empty_url) == before
 
 
-@pytest.mark.parametrize("arguments", [GUNICORN, ("-m", "wishlist_service.scheduler")])
-def test_database_of_another_version_stops_the_start(household: Household, arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("arguments", "status"), [(GUNICORN, 4), (("-m", "wishlist_service.scheduler"), 1)])
+def test_database_of_another_version_stops_the_start(
+    household: Household, arguments: tuple[str, ...], status: int
+) -> None:
     household.conn.execute("UPDATE _yoyo_migration SET migration_hash = 'f' WHERE migration_id = '0002_titles'")
 
     with program(*arguments, env=settings_for(household)) as started:
-        assert started.exit_status() == 1
+        assert started.exit_status() == status
 
     sentence = "This version cannot use the database, since sql/0002_titles.sql was changed after it was applied: "
     assert started.output.count(sentence) == 1, started.output
     assert "Traceback" not in started.output
-    assert "Booting worker" not in started.output
+    assert started.output.count("Booting worker") <= 1  # gunicorn does not try again
 
 
 def test_newer_database_is_left_as_it_is(empty_url: str, tmp_path: Path) -> None:
