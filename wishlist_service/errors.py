@@ -55,7 +55,7 @@ class SyncRunning(Conflict):
 
 
 @dataclass(frozen=True)
-class Fault:
+class FieldError:
     """An error in one field of an input."""
 
     field: str
@@ -65,9 +65,9 @@ class Fault:
 class Invalid(WishlistError):
     """The input has errors, which are all listed."""
 
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(" ".join(f"{fault.field}: {fault.detail}" for fault in faults))
-        self.faults = faults
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(" ".join(f"{error.field}: {error.detail}" for error in errors))
+        self.errors = errors
 
 
 class SyncFailure(WishlistError):

@@ -121,7 +121,7 @@ def _page(error: WishlistError | None = None, *, of: int | None = None) -> Respo
 
 def _sentence(error: WishlistError) -> str:
     if isinstance(error, Invalid):
-        return " ".join(f"The {each.field} {each.detail}" for each in error.faults)
+        return " ".join(f"The {each.field} {each.detail}" for each in error.errors)
     return str(error)
 
 

@@ -3,7 +3,7 @@
 import logging
 
 from wishlist_service import db
-from wishlist_service.errors import Conflict, Fault, Invalid, PlexError, TokenRejected
+from wishlist_service.errors import Conflict, FieldError, Invalid, PlexError, TokenRejected
 from wishlist_service.models import PlexAccount
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, sign_ins, sync_runs, users
@@ -90,7 +90,7 @@ def _check_token(
     try:
         account = plex.account(token, tries=1)  # a person waits for the reply; the next sync asks again
     except TokenRejected as error:
-        raise Invalid([Fault("token", "Plex does not accept this token. Get a new one.")]) from error
+        raise Invalid([FieldError("token", "Plex does not accept this token. Get a new one.")]) from error
     except PlexError as error:
         logger.warning("token could not be checked now reason=%s", error)
         return None

@@ -11,7 +11,7 @@ from flask import Request
 from werkzeug.exceptions import BadRequest, LengthRequired, UnsupportedMediaType
 
 from wishlist_service.config import parse_choice, parse_flag, parse_integer, parse_number
-from wishlist_service.errors import Fault, Invalid
+from wishlist_service.errors import FieldError, Invalid
 
 LARGEST_ID: Final = 2**31 - 1
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
@@ -30,7 +30,7 @@ class Fields:
         self._values = values
         self._texts = texts
         self._read: set[str] = set()
-        self._errors: list[Fault] = []
+        self._errors: list[FieldError] = []
 
     @classmethod
     def from_json(cls, request: Request) -> "Fields":
@@ -66,7 +66,7 @@ class Fields:
     def error(self, name: str, detail: str) -> None:
         """Collect an error: what is wrong with a field."""
         # A client may send any name, even half surrogates.
-        self._errors.append(Fault(name[:100].encode(errors="replace").decode(), detail))
+        self._errors.append(FieldError(name[:100].encode(errors="replace").decode(), detail))
 
     def done(self) -> None:
         """Raise Invalid with every collected error and every unknown field."""

@@ -101,9 +101,9 @@ def problem_document(problem: Problem) -> Response:
 
 
 def _invalid(error: Invalid) -> Problem:
-    count = len(error.faults)
+    count = len(error.errors)
     detail = f"The request has {count} {'error' if count == 1 else 'errors'}."
-    return Problem(422, detail, {"errors": [{"field": fault.field, "detail": fault.detail} for fault in error.faults]})
+    return Problem(422, detail, {"errors": [{"field": each.field, "detail": each.detail} for each in error.errors]})
 
 
 def _http_error(error: HTTPException) -> Problem:
