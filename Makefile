@@ -1,7 +1,8 @@
 # make run          Run the whole service on this machine
 # make demo         Run it with a simulated Plex and invented titles (no Plex account needed)
-# make test         Run the tests
-# make check        Run everything that CI runs: format, lint, types and tests
+# make quick        Run the quick tests, for each change (less than 90 seconds)
+# make test         Run all tests but the slow ones (up to 5 minutes)
+# make check        Run everything that CI runs: format, lint, types and all tests
 # make docs         Write the generated docs: docs/api.md, docs/settings.md, docs/database.md, .env.example
 # make fmt          Format the code
 # make bench        Measure speed and memory against their goals (takes a quarter of an hour)
@@ -12,8 +13,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 
-.PHONY: run demo test check docs bench audit screenshots fmt clean
+.PHONY: run demo quick test check docs bench audit screenshots fmt clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service
@@ -21,8 +23,11 @@ run: $(VENV)/runs
 demo: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service demo
 
+quick: $(VENV)/tests $(VENV)/nginx
+	$(PYTEST) -m "not browser and not slow"
+
 test: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
 	$(BIN)/ruff format --check .
@@ -33,7 +38,7 @@ check: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
-	$(MAKE) test
+	$(PYTEST)
 
 docs: $(VENV)/tests
 	@$(BIN)/python -m docs.generate

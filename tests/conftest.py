@@ -14,23 +14,30 @@ from psycopg import Connection, connect
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from tests.support.fake_plex import FakePlex, row
+from tests.support.computed_once import compute_once
+from tests.support.fake_actions import Actions
+from tests.support.fake_plex import FakePlex
 from tests.support.household import (
     API_KEY,
     PASSPHRASE,
     TEMPLATE,
     WORKER,
     Household,
+    add_three_people,
+    know_three_people,
     make_config,
     make_plex_client,
     with_database,
 )
+from tests.support.openapi import live_in
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.migrate import migrate
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.postgres.embedded import EmbeddedPostgres
 from wishlist_service.tokens import TokenCipher
+
+compute_once()
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +49,8 @@ def server_url() -> Iterator[str]:
     # where there is room in memory: there a database is copied and dropped ten times as fast
     roomy = Path("/dev/shm").is_dir() and shutil.disk_usage("/dev/shm").free > 2**31
     state = Path(tempfile.mkdtemp(prefix="wishlist-pg-", dir="/dev/shm" if roomy else "/tmp"))
-    quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+    quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+    quick += ("wal_level=minimal", "max_wal_senders=0")
     try:
         with EmbeddedPostgres(state, settings=quick) as server:
             yield server.url
@@ -76,10 +84,23 @@ def template(server_url: str) -> str:
     return TEMPLATE
 
 
-@pytest.fixture
-def database_url(new_database: Callable[[str | None], str], template: str, server_url: str) -> Iterator[str]:
-    """A migrated database for this test alone."""
+@pytest.fixture(scope="session")
+def filled_template(new_database: Callable[[str | None], str], template: str, cipher: TokenCipher) -> str:
+    """The name of a database to copy in which the people of `filled` have been synced."""
     url = new_database(template)
+    with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
+        config = make_config(database_url=url, plex_discover_url=plex.url, plex_tv_url=plex.url)
+        add_three_people(Household(config, plex, make_plex_client(config), cipher, conn))
+    return str(conninfo_to_dict(url)["dbname"])
+
+
+@pytest.fixture
+def database_url(
+    request: pytest.FixtureRequest, new_database: Callable[[str | None], str], template: str, server_url: str
+) -> Iterator[str]:
+    """A migrated database for this test alone."""
+    filled = "filled" in request.fixturenames
+    url = new_database(request.getfixturevalue("filled_template") if filled else template)
     yield url
     with connect(server_url, autocommit=True) as conn:
         conn.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
@@ -95,10 +116,8 @@ def conn(database_url: str) -> Iterator[Connection[dict[str, Any]]]:
 @pytest.fixture
 def plex() -> Iterator[FakePlex]:
     """The simulated Plex."""
-    server = FakePlex()
-    server.start()
-    yield server
-    server.stop()
+    with FakePlex() as server:
+        yield server
 
 
 @pytest.fixture
@@ -146,13 +165,18 @@ def household(
 @pytest.fixture
 def filled(household: Household) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
-    alpha = row("1", "Alpha", year=1999)
-    gamma = row("3", "Gamma_Ray", year=None)
-    household.add("Ann", [alpha, row("2", "beta 100%", year=2005, media_type="show"), gamma])
-    household.sync()
-    household.add("Ben", [row("4", "Été à Delta\\", year=1999), alpha])
-    cleo = household.add("Cleo", [gamma, row("5", "Epsilon")])
-    household.sync()
-    cleo.rows = []
-    household.sync()
+    know_three_people(household.plex)
     return household
+
+
+@pytest.fixture
+def lived_in(household: Household) -> Household:
+    """People, runs and sign-ins for which every operation of the OpenAPI document has an answer."""
+    live_in(household)
+    return household
+
+
+@pytest.fixture
+def actions(plex: FakePlex) -> Actions:
+    """Where the simulated Plex takes titles off watchlists."""
+    return Actions(plex)

@@ -70,25 +70,25 @@ class Invalid(WishlistError):
         self.errors = errors
 
 
-class SyncFailure(WishlistError):
+class SyncError(WishlistError):
     """One person's watchlist could not be read. `state` becomes their sync_state."""
 
     state = "error"
 
 
-class TokenUnreadable(SyncFailure):
+class TokenUnreadable(SyncError):
     """The stored token cannot be decrypted with TOKEN_ENCRYPTION_KEY."""
 
     state = "token_unreadable"
 
 
-class OtherAccount(SyncFailure):
+class OtherAccount(SyncError):
     """The token is of another Plex account than this person's, or of one that belongs to another person."""
 
     state = "other_account"
 
 
-class PlexError(SyncFailure):
+class PlexError(SyncError):
     """Plex did not send a complete answer."""
 
 

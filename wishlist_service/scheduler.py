@@ -21,7 +21,7 @@ from schedule import Scheduler
 
 from wishlist_service import db
 from wishlist_service.config import Config, load_config
-from wishlist_service.errors import DatabaseRefused, SyncFailure, SyncRunning
+from wishlist_service.errors import DatabaseRefused, SyncError, SyncRunning
 from wishlist_service.notify.worker import Notifications
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.titles import PlexTitles
@@ -147,7 +147,7 @@ class Sidecar:
             user_id, name, ciphertext = claimed
             try:
                 self._plex.ping(self._cipher.decrypt(ciphertext, owner=user_id))
-            except SyncFailure as error:
+            except SyncError as error:
                 logger.warning("ping failed user=%s name=%s reason=%s", user_id, name, error)
             self._show_alive()
 

@@ -1,29 +1,22 @@
-"""The OpenAPI document tells the truth: every request and reply in it is tried on the real service."""
+"""The OpenAPI document: every request and reply in it is tried on the real service, and pages show it."""
 
-import json
 import re
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from psycopg import Connection
-from werkzeug.test import TestResponse
 
-from tests.support.fake_plex import FakePlex, row
+from tests.support.fake_plex import FakePlex
 from tests.support.household import API_KEY, Household, make_config
-from tests.support.sign_ins import add_pending_and_failed
+from tests.support.openapi import FORMATS, HARBOUR, OPENAPI, Operation, check_schema, deref
+from wishlist_service import __version__
 from wishlist_service.api.docs import read_document
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.web.listing import make_cursor
 
-OPENAPI = read_document()
-FORMATS = Draft202012Validator.FORMAT_CHECKER
-LANTERN = row("5d7768a1c4d3b2001f0a11e1", "The Lantern Keeper", year=2024)
-HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=None, Guid=[])
 MEANT_WRONG: dict[int, dict[str, Any]] = {
     400: {"data": "{", "content_type": "application/json"},
     401: {"headers": {}},
@@ -34,89 +27,11 @@ MEANT_WRONG: dict[int, dict[str, Any]] = {
 }
 
 
-def deref(node: dict[str, Any]) -> dict[str, Any]:
-    """The node itself, or the component it refers to."""
-    *_, kind, name = node.get("$ref", "//").split("/")
-    return OPENAPI["components"][kind][name] if name else node
-
-
-def check_schema(value: Any, schema: dict[str, Any]) -> None:
-    """Assert that a value is what a schema of the document says, formats included."""
-    Draft202012Validator(schema | {"components": OPENAPI["components"]}, format_checker=FORMATS).validate(value)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation of the document: asks for what its examples say, and checks what comes back."""
-
-    path: str
-    method: str
-
-    def __str__(self) -> str:
-        return self.spec["operationId"]
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        return OPENAPI["paths"][self.path][self.method]
-
-    @property
-    def bodies(self) -> dict[str, Any]:
-        content = self.spec.get("requestBody", {"content": {}})["content"]
-        return {name: example["value"] for media in content.values() for name, example in media["examples"].items()}
-
-    def parameters(self, place: str) -> dict[str, Any]:
-        """The first example of each parameter by name, as a query string spells it."""
-        here = [parameter for parameter in map(deref, self.spec.get("parameters", [])) if parameter["in"] == place]
-        values = {parameter["name"]: parameter["schema"]["examples"][0] for parameter in here}
-        return {name: json.dumps(value) if isinstance(value, bool) else value for name, value in values.items()}
-
-    def ask(self, client: FlaskClient, *, expect: int | None, path: Any = None, **changes: Any) -> Any:
-        """The reply to the example request, changed as told; checked unless `expect` (the status) is None."""
-        headers = {"X-API-Key": API_KEY} if "security" in self.spec else {}
-        request: dict[str, Any] = {"query_string": self.parameters("query"), "headers": headers}
-        if self.bodies and "data" not in changes:
-            request["json"] = next(iter(self.bodies.values()))
-        url = self.path.format_map(self.parameters("path") | (path or {}))
-        reply = client.open(url, method=self.method.upper(), **request | changes)
-        if expect:
-            self._check_promise(reply, expect)
-        return reply
-
-    def _check_promise(self, reply: TestResponse, status: int) -> None:
-        assert reply.status_code == status, reply.text
-        promised = deref(self.spec["responses"][str(status)])
-        assert promised.get("headers", {}).keys() <= dict(reply.headers).keys()
-        if "content" not in promised:
-            assert reply.data == b""
-            return
-        [(content_type, media)] = promised["content"].items()
-        assert reply.mimetype == content_type
-        check_schema(reply.json if reply.is_json else reply.text, media["schema"])
-        assert content_type != "application/problem+json" or reply.json["status"] == status
-
-
 OPERATIONS = [Operation(path, method) for path, methods in OPENAPI["paths"].items() for method in methods]
+
 SUCCESSES = [(op, name) for op in OPERATIONS for name in op.bodies or [None]]
+
 ERRORS = [(op, int(status)) for op in OPERATIONS for status in op.spec["responses"] if status[0] == "4"]
-
-
-@pytest.fixture
-def lived_in(household: Household, plex: FakePlex) -> Household:
-    """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more."""
-    ann = household.add("Ann", [LANTERN, HARBOUR])
-    household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
-    household.add("Cleo", [])
-    plex.people.pop("token-of-cleo-0123456789")
-    household.sync()
-    household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
-    household.conn.execute("UPDATE wishlist_items SET genres = '{Drama}', available = false")
-    ann.rows.remove(HARBOUR)
-    household.sync()
-    household.conn.execute("UPDATE wishlist_item_sources SET kept_at = now() WHERE user_id = 1 AND removed_at IS NULL")
-    add_pending_and_failed(household)
-    plex.add(Operation("/api/users", "post").bodies["person"]["token"])
-    plex.people[Operation("/api/users/{id}", "patch").bodies["new_token"]["token"]] = ann
-    return household
 
 
 def test_the_document_is_valid_and_describes_exactly_the_routes_there_are(client: FlaskClient) -> None:
@@ -239,3 +154,25 @@ def test_the_words_of_the_document_are_those_of_the_database(conn: Connection[di
     assert words["plex_links_status_check"] == {*schemas["Link"]["properties"]["status"]["enum"], "failed"}
     assert words["sync_runs_trigger_check"] == set(run["trigger"]["enum"])
     assert words["sync_runs_status_check"] == set(run["status"]["enum"])
+
+
+@pytest.mark.parametrize("url_base", ["", "/plex-wishlist"])
+def test_the_docs_pages_and_the_document_come_from_the_service_alone(url_base: str) -> None:
+    client = create_app(make_config(url_base=url_base)).test_client()
+
+    page, same, document = (client.get(url_base + path) for path in ("/docs/", "/docs", "/openapi.json"))
+
+    written = read_document()
+    info = written["info"] | {"version": __version__}
+    assert document.json == written | {"info": info, "servers": [{"url": url_base or "/"}]}
+    assert (page.status_code, page.mimetype) == (same.status_code, same.mimetype) == (200, "text/html")
+    assert set(re.findall("""["':]//([^/"']+)""", page.text + same.text)) <= {"localhost"}
+    links = re.findall('(?:src|href)="(.+?)"', page.text)
+    assert links == re.findall('(?:src|href)="(.+?)"', same.text)
+    assert {link.rpartition(".")[2] for link in links} == {"css", "js", "png"}
+    for link in links:
+        with client.get(link) as asset:
+            assert (asset.status_code, link.startswith(f"{url_base}/docs/")) == (200, True)
+    assert re.findall('data-url="(.+?)"', page.text) == [f"{url_base}/openapi.json"]
+    # left to its default, Swagger UI tells validator.swagger.io where the document is
+    assert "validatorUrl: null" in client.get(f"{url_base}/docs/start.js").text

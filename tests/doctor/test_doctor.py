@@ -13,6 +13,8 @@ from wishlist_service.doctor import database, report
 from wishlist_service.doctor.errors import Error
 from wishlist_service.sync import claims
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_line_for_each_thing_that_is_well(household: Household) -> None:
     household.add("Ann", [row("1", "Alpha")])

@@ -9,10 +9,10 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.feeds.test_feeds import ids
 from tests.support.consumers import another_radarr, another_sonarr, options_of_dialog
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
+from tests.support.titles import ids
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.feeds.formats import tag_labels
 

@@ -7,11 +7,13 @@ import pytest
 from flask.testing import FlaskClient
 from psycopg import connect
 
-from tests.feeds.test_exports import fill
 from tests.support.household import Household
 from tests.support.own_server import Look, OwnServer, own_server
 from tests.support.processes import gunicorn, settings_for
+from tests.support.titles import fill
 from wishlist_service.errors import BrokenTransfer
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

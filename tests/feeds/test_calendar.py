@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from tests.feeds.test_feeds import entry
 from tests.support.fake_plex import row
 from tests.support.household import Household
+from tests.support.titles import entry
 from wishlist_service.feeds.calendar import calendar
 
 

@@ -16,6 +16,8 @@ from tests.support.plex_faults import status
 from tests.support.processes import gunicorn, settings_for
 from tests.support.visitors import READ_KEY
 
+pytestmark = pytest.mark.browser
+
 LANTERN = row("a11e", "The Lantern Keeper", year=2024)
 HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=2021)
 TITLE = f"/title/movie/{'a11e':0>24}"

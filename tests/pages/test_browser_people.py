@@ -13,6 +13,8 @@ from tests.support.nginx import BASE, under_a_path
 from tests.support.processes import gunicorn, settings_for
 from tests.support.sign_ins import DORA, add_pending_and_failed
 
+pytestmark = pytest.mark.browser
+
 AGREED = 30_000  # milliseconds; the service asks Plex every few seconds
 
 

@@ -11,6 +11,8 @@ from tests.support.household import Household
 from tests.support.plex_faults import dripping, reset, silent, status
 from tests.support.processes import call, gunicorn, program, settings_for
 
+pytestmark = pytest.mark.slow
+
 OLD = [row(f"{n:x}", f"Old {n:03}") for n in range(1, 121)]  # two pages
 NEW = [row("abc", "Newcomer"), *OLD[:-1]]
 SYNC = ("-m", "wishlist_service.sync")

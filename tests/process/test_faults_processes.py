@@ -23,6 +23,8 @@ from tests.support.processes import (
     waiting_for_locks,
 )
 
+pytestmark = pytest.mark.slow
+
 OLD = [row(f"{n:x}", f"Old {n:02}") for n in range(1, 9)]
 NEW = [row(f"{n:x}", f"New {n:03}") for n in range(101, 251)]  # two pages
 SYNC = ("-m", "wishlist_service.sync")

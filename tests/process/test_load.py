@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from itertools import cycle, islice
 
+import pytest
+
 from tests.support.fake_plex import Person, row
 from tests.support.household import Household
 from tests.support.processes import call, gunicorn, settings_for
+
+pytestmark = pytest.mark.slow
 
 CLIENTS = 200
 SECONDS = 60

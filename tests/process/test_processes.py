@@ -26,6 +26,8 @@ from tests.support.processes import (
     wait_until,
 )
 
+pytestmark = pytest.mark.slow
+
 ALPHA = row("1", "Alpha")
 
 

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 from typing import LiteralString
 
@@ -79,6 +80,7 @@ SQL_ARGUMENT = {"value": 1, "row": 2, "rows": 2}
 DB_PATHS = {"wishlist_service", "wishlist_service.db"}
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Every module the file imports, names imported from a package included."""
     found: set[str] = set()
@@ -198,11 +200,16 @@ def test_helpers_for_sql_take_literals_only() -> None:
     )
 
 
+@cache
+def endpoints() -> set[str]:
+    """Every endpoint of the application."""
+    return {rule.endpoint for rule in create_app(make_config()).url_map.iter_rules()}
+
+
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("pages.")])
 def test_page_endpoints_are_named_by_pages_alone(module: str) -> None:
     texts = [node.value for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Constant)]
-    endpoints = {rule.endpoint for rule in create_app(make_config()).url_map.iter_rules()}
-    pages = {endpoint for endpoint in endpoints if endpoint.startswith("pages.")}
+    pages = {endpoint for endpoint in endpoints() if endpoint.startswith("pages.")}
 
     assert "pages.wall.show" in pages
     assert {text for text in texts if text in pages or text in ("pages", "pages.")} == set()

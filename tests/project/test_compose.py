@@ -177,6 +177,7 @@ def test_refused_migration_ends_the_container(household: Household, tmp_path: Pa
     assert "became" not in refused.output
 
 
+@pytest.mark.slow
 def test_stop_while_it_waits_for_the_database_ends_the_container(tmp_path: Path) -> None:
     env = environment("postgresql://nobody@127.0.0.1:9/none")
 
@@ -187,6 +188,7 @@ def test_stop_while_it_waits_for_the_database_ends_the_container(tmp_path: Path)
     assert "became" not in waiting.output
 
 
+@pytest.mark.slow
 def test_stop_in_the_middle_of_the_migration_leaves_nothing_of_it(new_database: NewDatabase, tmp_path: Path) -> None:
     url = new_database(None)
     with connect(url) as hold, connect(url, autocommit=True) as look:
@@ -202,6 +204,7 @@ def test_stop_in_the_middle_of_the_migration_leaves_nothing_of_it(new_database: 
     assert len(migrate(url)) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [GUNICORN, ("-m", "wishlist_service.backup", "--nightly")])
 def test_stop_during_the_start_ends_the_program(
     household: Household, tmp_path: Path, arguments: tuple[str, ...]

@@ -15,6 +15,8 @@ from wishlist_service.models import EventPlace, Place, WatchlistEntry, WishlistF
 from wishlist_service.queries import events, feeds, merging, metrics, sync_users, users, wishes, wishlist
 from wishlist_service.queries.wishlist import list_items
 
+pytestmark = pytest.mark.slow
+
 LARGE = {"wishlist_items", "wishlist_item_sources", "wishlist_events"}
 ITEMS = 60_000
 PEOPLE = 400  # so that each wants as small a part of all titles as in a large installation
@@ -94,10 +96,13 @@ def plans(new_database: Callable[[str | None], str], template: str) -> Iterator[
         filling.execute("VACUUM")
     pool = db.Pool(url, size=1)
     pool.open()
-    with pool.connection() as conn:
+    with pool.connection() as lent:
+        options = lent.info.get_parameters()["options"]
+    pool.close()
+    # the pool cuts a connection that is lent for long; this one is used by all the tests
+    with connect(url, autocommit=True, options=options) as conn:
         conn.execute("LOAD 'auto_explain'")
         yield Plans(conn)
-    pool.close()
 
 
 FILTERS = {

@@ -2,13 +2,14 @@
 
 import os
 import threading
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from flask.testing import FlaskClient
 from psycopg import Connection
 
-from tests.support.fake_plex import FakePlex, Person
+from tests.support.fake_plex import FakePlex, Person, row
 from wishlist_service.app import context_of
 from wishlist_service.config import Config
 from wishlist_service.models import PlexAccount, SyncRun, UserResult
@@ -54,6 +55,11 @@ def make_plex_client(config: Config, **options: Any) -> PlexClient:
     return PlexClient(config, **defaults | options)
 
 
+def token_of(name: str) -> str:
+    """The token of a person of this name, unless a test names another."""
+    return f"token-of-{name.lower()}-0123456789"
+
+
 @dataclass
 class Household:
     """Adds people, syncs, and looks at the outcome; the short way for tests of the sync."""
@@ -66,7 +72,7 @@ class Household:
 
     def add(self, name: str, rows: list[dict[str, Any]] | None = None, *, token: str | None = None) -> Person:
         """Add a person with this list, as if Plex had already told whose token it is."""
-        token = token or f"token-of-{name.lower()}-0123456789"
+        token = token or token_of(name)
         person = self.plex.people.get(token) or self.plex.add(token, username=name.lower(), rows=rows)
         user_id = users.next_user_id(self.conn)
         sealed = self.cipher.seal(token, owner=user_id, account=PlexAccount(person.uuid, person.username))
@@ -106,3 +112,28 @@ class Household:
 def context(client: FlaskClient) -> Any:
     """What the views of this client's app work with."""
     return context_of(client.application)
+
+
+ALPHA, GAMMA = row("1", "Alpha", year=1999), row("3", "Gamma_Ray", year=None)
+WANTED = {
+    "Ann": [ALPHA, row("2", "beta 100%", year=2005, media_type="show"), GAMMA],
+    "Ben": [row("4", "Été à Delta\\", year=1999), ALPHA],
+    "Cleo": [],
+}
+
+
+def add_three_people(household: Household) -> None:
+    """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
+    household.add("Ann", WANTED["Ann"])
+    household.sync()
+    household.add("Ben", WANTED["Ben"])
+    cleo = household.add("Cleo", [GAMMA, row("5", "Epsilon")])
+    household.sync()
+    cleo.rows = []
+    household.sync()
+
+
+def know_three_people(plex: FakePlex) -> None:
+    """What Plex knows of them after that."""
+    for name, rows in deepcopy(WANTED).items():
+        plex.add(token_of(name), username=name.lower(), rows=rows)

@@ -69,7 +69,7 @@ class Program:
         for line in self.process.stdout:
             self.output += line
 
-    def wait_for(self, text: str, *, count: int = 1, seconds: float = 30) -> None:
+    def wait_for(self, text: str, *, count: int = 1, seconds: float = 60) -> None:
         """Wait until the output holds the text so many times."""
         wait_until(lambda: self.output.count(text) >= count or self.process.poll() is not None, seconds=seconds)
         assert self.output.count(text) >= count, self.output
@@ -88,7 +88,7 @@ class Program:
             self.process.stdout.close()
 
     def exit_status(self) -> int:
-        status = self.process.wait(60)
+        status = self.process.wait(120)
         self._reader.join(10)
         return status
 
@@ -115,7 +115,7 @@ def gunicorn(
         yield running, address
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], Any], *, seconds: float = 60) -> None:
     """Wait for something that will be so soon; fails when it is not."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -207,7 +207,7 @@ def request(method: str, url: str, *, headers: dict[str, str] | None = None, bod
     data = json.dumps(body).encode() if body is not None else None
     prepared = urllib.request.Request(url, method=method, headers=kind | (headers or {}), data=data)
     try:
-        with urllib.request.urlopen(prepared, timeout=60) as reply:
+        with urllib.request.urlopen(prepared, timeout=120) as reply:
             return Answer(reply.status, reply.read(), reply.headers)
     except urllib.error.HTTPError as error:
         with error:

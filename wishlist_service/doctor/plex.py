@@ -17,7 +17,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from wishlist_service import __version__, db
 from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error, Result
-from wishlist_service.errors import MediaServerError, RateLimited, SyncFailure, Unreachable
+from wishlist_service.errors import MediaServerError, RateLimited, SyncError, Unreachable
 from wishlist_service.models import SyncUser
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.http import open_session
@@ -129,7 +129,7 @@ def _check_token(config: Config, person: SyncUser, plex: PlexClient, cipher: Tok
         account = within(config.plex_timeout_seconds, lambda: plex.account(token, tries=1))
         with db.connect(config.database_url, role="doctor") as conn:
             refuse_other_account(conn, person, account)
-    except SyncFailure as error:
+    except SyncError as error:
         if error.state not in _TOKEN_ERRORS:
             raise
         text = "Plex no longer accepts this token." if error.state == "token_rejected" else error

@@ -15,7 +15,7 @@ from psycopg import Connection
 
 from wishlist_service import db
 from wishlist_service.config import Config
-from wishlist_service.errors import RateLimited, SyncFailure
+from wishlist_service.errors import RateLimited, SyncError
 from wishlist_service.models import TitleDetails, TitleQuestion
 from wishlist_service.plex.titles import PlexTitles
 from wishlist_service.queries import details, locks, sync_users
@@ -73,7 +73,7 @@ class Details:
             question = left.pop(0)
             try:
                 told = self._titles.watchlisted_at(self._token(question), question.uid)
-            except SyncFailure as error:
+            except SyncError as error:
                 logger.info("time of a wish not read run=%s item=%s reason=%s", run_id, question.item_id, error)
                 slow_down = isinstance(error, RateLimited)
             else:
@@ -94,7 +94,7 @@ class Details:
                 break
             try:
                 found = self._titles.details(self._token(question), question.uid)
-            except SyncFailure as error:
+            except SyncError as error:
                 logger.info("details of a title not read item=%s reason=%s", question.item_id, error)
                 if not isinstance(error, RateLimited):
                     told.append((question.item_id, None, FAILED_AGAIN_IN))

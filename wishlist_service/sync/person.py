@@ -10,7 +10,7 @@ from typing import Final
 from psycopg import Connection, OperationalError
 from psycopg.errors import DiskFull
 
-from wishlist_service.errors import OtherAccount, PlexError, SyncFailure
+from wishlist_service.errors import OtherAccount, PlexError, SyncError
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, sync_runs, sync_users, users
@@ -34,14 +34,14 @@ class Read:
     account: PlexAccount | None
 
 
-class _NotTried(SyncFailure):
+class _NotTried(SyncError):
     """The token was refused less than a day ago, so it was not tried. The state stays the same."""
 
     state = "token_rejected"
 
 
 def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, asked_for: bool, on_page: OnPage) -> Read:
-    """Read one person's watchlist from Plex, without the database. Raises a SyncFailure."""
+    """Read one person's watchlist from Plex, without the database. Raises a SyncError."""
     now = datetime.now(UTC)
     rejected_lately = user.last_attempt_at and now - user.last_attempt_at < REJECTED_TRIED_EVERY
     if user.sync_state == "token_rejected" and rejected_lately and not asked_for:
@@ -75,17 +75,15 @@ def store_user(
     fail = partial(_fail, conn, user, run_id=run_id, due_again_in=due_again_in)
     try:
         result = _merge(conn, user, outcome(), run_id=run_id, due_again_in=due_again_in)
-    except SyncFailure as error:
+    except SyncError as error:
         result = fail(error.state, str(error), tried=not isinstance(error, _NotTried))
     except DiskFull:
-        result = fail(
-            SyncFailure.state, "The disk of the database is full. Nothing was changed; free some space there."
-        )
+        result = fail(SyncError.state, "The disk of the database is full. Nothing was changed; free some space there.")
     except Exception as error:
         if isinstance(error, OperationalError) and conn.broken:
             raise  # the database cannot be reached, which is no error of this person
         logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
-        result = fail(SyncFailure.state, "An unexpected error, see the log. Nothing was changed.")
+        result = fail(SyncError.state, "An unexpected error, see the log. Nothing was changed.")
     if result.failed:
         logger.warning(
             'user not synced run=%s user=%s name="%s" state=%s detail="%s"',

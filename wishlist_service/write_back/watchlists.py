@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from psycopg import Connection
 
-from wishlist_service.errors import RateLimited, SyncFailure, TitleUnknown, Unreachable
+from wishlist_service.errors import RateLimited, SyncError, TitleUnknown, Unreachable
 from wishlist_service.models import Wisher
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, sync_users, wishes
@@ -43,7 +43,7 @@ def take_off(
     Plex gets one request for each person, and no more once it does not answer or asks to slow down.
     """
     outcomes: list[Outcome] = []
-    away: SyncFailure | None = None
+    away: SyncError | None = None
     for wisher in wishers:
         if not wisher.wants or dry_run:
             outcomes.append(Outcome(wisher.id, wisher.name, "would_be_removed" if wisher.wants else "not_on_list"))
@@ -52,7 +52,7 @@ def take_off(
             if away:
                 raise away
             plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid, tries=1)
-        except SyncFailure as error:
+        except SyncError as error:
             away = error if isinstance(error, RateLimited | Unreachable) else None
             outcomes.append(Outcome(wisher.id, wisher.name, "failed", error.state, str(error)))
             logger.warning(
@@ -94,7 +94,7 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_
         raise
     except Unreachable:
         raise
-    except SyncFailure as error:
+    except SyncError as error:
         if not isinstance(error, TitleUnknown):
             except_ids.add(wisher.id)
         logger.warning('wish kept but still on its watchlist user=%s uid=%s reason="%s"', wisher.id, wisher.uid, error)

@@ -1,0 +1,97 @@
+"""The OpenAPI document, its operations as tests ask for them, and a household in which each of them has an answer."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from werkzeug.test import TestResponse
+
+from tests.support.fake_plex import row
+from tests.support.household import API_KEY, Household
+from tests.support.sign_ins import add_pending_and_failed
+from wishlist_service.api.docs import read_document
+
+OPENAPI = read_document()
+FORMATS = Draft202012Validator.FORMAT_CHECKER
+LANTERN = row("5d7768a1c4d3b2001f0a11e1", "The Lantern Keeper", year=2024)
+HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=None, Guid=[])
+
+
+def deref(node: dict[str, Any]) -> dict[str, Any]:
+    """The node itself, or the component it refers to."""
+    *_, kind, name = node.get("$ref", "//").split("/")
+    return OPENAPI["components"][kind][name] if name else node
+
+
+def check_schema(value: Any, schema: dict[str, Any]) -> None:
+    """Assert that a value is what a schema of the document says, formats included."""
+    Draft202012Validator(schema | {"components": OPENAPI["components"]}, format_checker=FORMATS).validate(value)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the document: asks for what its examples say, and checks what comes back."""
+
+    path: str
+    method: str
+
+    def __str__(self) -> str:
+        return self.spec["operationId"]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return OPENAPI["paths"][self.path][self.method]
+
+    @property
+    def bodies(self) -> dict[str, Any]:
+        content = self.spec.get("requestBody", {"content": {}})["content"]
+        return {name: example["value"] for media in content.values() for name, example in media["examples"].items()}
+
+    def parameters(self, place: str) -> dict[str, Any]:
+        """The first example of each parameter by name, as a query string spells it."""
+        here = [parameter for parameter in map(deref, self.spec.get("parameters", [])) if parameter["in"] == place]
+        values = {parameter["name"]: parameter["schema"]["examples"][0] for parameter in here}
+        return {name: json.dumps(value) if isinstance(value, bool) else value for name, value in values.items()}
+
+    def ask(self, client: FlaskClient, *, expect: int | None, path: Any = None, **changes: Any) -> Any:
+        """The reply to the example request, changed as told; checked unless `expect` (the status) is None."""
+        headers = {"X-API-Key": API_KEY} if "security" in self.spec else {}
+        request: dict[str, Any] = {"query_string": self.parameters("query"), "headers": headers}
+        if self.bodies and "data" not in changes:
+            request["json"] = next(iter(self.bodies.values()))
+        url = self.path.format_map(self.parameters("path") | (path or {}))
+        reply = client.open(url, method=self.method.upper(), **request | changes)
+        if expect:
+            self._check_promise(reply, expect)
+        return reply
+
+    def _check_promise(self, reply: TestResponse, status: int) -> None:
+        assert reply.status_code == status, reply.text
+        promised = deref(self.spec["responses"][str(status)])
+        assert promised.get("headers", {}).keys() <= dict(reply.headers).keys()
+        if "content" not in promised:
+            assert reply.data == b""
+            return
+        [(content_type, media)] = promised["content"].items()
+        assert reply.mimetype == content_type
+        check_schema(reply.json if reply.is_json else reply.text, media["schema"])
+        assert content_type != "application/problem+json" or reply.json["status"] == status
+
+
+def live_in(household: Household) -> None:
+    """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more."""
+    ann = household.add("Ann", [LANTERN, HARBOUR])
+    household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
+    household.add("Cleo", [])
+    household.plex.people.pop("token-of-cleo-0123456789")
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
+    household.conn.execute("UPDATE wishlist_items SET genres = '{Drama}', available = false")
+    ann.rows.remove(HARBOUR)
+    household.sync()
+    household.conn.execute("UPDATE wishlist_item_sources SET kept_at = now() WHERE user_id = 1 AND removed_at IS NULL")
+    add_pending_and_failed(household)
+    household.plex.add(Operation("/api/users", "post").bodies["person"]["token"])
+    household.plex.people[Operation("/api/users/{id}", "patch").bodies["new_token"]["token"]] = ann

@@ -1,0 +1,185 @@
+"""What a hostile or broken client may send, slowly, too, and what every reply tells a browser."""
+
+import json
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support.household import API_KEY, Household
+from tests.support.processes import CHECKOUT, call, environment, free_port, gunicorn
+
+EVERY = [
+    "/api/wishlist",
+    "/api/users",
+    "/health",
+    "/docs",
+    "/docs/swagger-ui.css",
+    "/openapi.json",
+    "/nothing",
+    "/metrics",
+    "/",
+    "/sign-in",
+    "/static/style.css",
+]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"name": "Ann", "name": "Ben", "token": "x"}',
+        '{"name": NaN}',
+        '{"name": Infinity}',
+        '{"name": -Infinity}',
+        '{"name": ' + "9" * 5000 + "}",
+        '{"name": ' + "[" * 20_000 + "]" * 20_000 + "}",
+        '{"name": "Ann"} {"name": "Ben"}',
+        "\x00",
+        '{"name": "\x00"}',
+        "{'name': 'Ann'}",
+    ],
+)
+def test_body_that_is_not_quite_json_is_refused(api: FlaskClient, body: str) -> None:
+    reply = api.post("/api/users", data=body.encode(), content_type="application/json")
+
+    assert reply.status_code == 400
+    assert reply.json["detail"] == "The body is not valid JSON."
+
+
+@pytest.mark.parametrize("name", ["9" * 400, 1e308, [], {}, None, True, "\ud800", "a\x00b", "\x1b[31m"])
+def test_name_that_is_none_is_refused_with_its_field(api: FlaskClient, name: object) -> None:
+    body = json.dumps({"name": name, "token": "token-0123456789abcdef"})
+
+    reply = api.post("/api/users", data=body, content_type="application/json")
+
+    assert reply.status_code == 422
+    assert [fault["field"] for fault in reply.json["errors"]] == ["name"]
+
+
+def test_body_that_is_not_utf8_is_refused(api: FlaskClient) -> None:
+    assert api.post("/api/users", data=b'{"name": "\xff"}', content_type="application/json").status_code == 400
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800", "\u202e\u200b", "%", "_", "\\", "'; DROP TABLE plex_users; --"])
+@pytest.mark.parametrize(
+    "where", ["/api/wishlist?search={}", "/api/wishlist?sort={}", "/api/users/{}", "/{}", "/docs/{}"]
+)
+def test_odd_text_in_an_address_never_breaks_anything(client: FlaskClient, where: str, text: str) -> None:
+    reply = client.get(where.format(quote(text, safe="", errors="surrogatepass")))
+
+    assert reply.status_code in (200, 404, 422)
+    assert client.get("/api/users").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2f__init__.py", "%2e%2e/__init__.py", "../../openapi.json", "%00", "."])
+def test_docs_serve_nothing_but_their_own_files(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/docs/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_every_reply_says_how_a_browser_shall_treat_it(client: FlaskClient, path: str) -> None:
+    with client.get(path) as reply:
+        headers = reply.headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == ("same-origin" if path in ("/", "/sign-in") else "no-referrer")
+    assert "no-cache" in headers["Cache-Control"]
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+
+
+def test_page_of_the_docs_runs_no_script_but_its_own_files(client: FlaskClient) -> None:
+    page = client.get("/docs")
+
+    assert "script-src 'self';" in page.headers["Content-Security-Policy"]
+    assert "<script>" not in page.text
+    assert "script-src" not in client.get("/api/users").headers["Content-Security-Policy"]
+
+
+HEADERS = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Half: "
+
+BODY = (
+    b"POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n"
+    + f"X-API-Key: {API_KEY}\r\n\r\n{{".encode()
+)
+
+
+@pytest.mark.slow
+def test_clients_that_stop_in_the_middle_are_let_go(household: Household) -> None:
+    env = environment(household.config.database_url, PORT=str(free_port()), WEB_WORKERS="1", WEB_THREADS="1")
+    with gunicorn(env) as (api, address):
+        slow = [socket.create_connection(("127.0.0.1", int(env["PORT"]))) for _ in range(4)]
+        for number, client in enumerate(slow):
+            client.sendall(HEADERS if number % 2 else BODY)
+
+        status, _ = call("GET", f"{address}/api/users")  # behind more of them than there are threads
+
+        for client in slow:
+            client.close()
+        api.end()
+
+    assert status == 200
+    assert "client sent nothing for 10 s in the middle of a request" in api.output
+    assert "Traceback" not in api.output
+
+
+@pytest.mark.slow
+def test_clients_that_never_come_to_an_end_are_let_go(household: Household, tmp_path: Path) -> None:
+    sooner = "from wishlist_service.web import worker\nworker.REQUEST_SECONDS = 2\n"
+    configuration = (CHECKOUT / "gunicorn.conf.py").read_text() + sooner
+    (tmp_path / "gunicorn.conf.py").write_text(configuration)
+    env = environment(household.config.database_url, PORT=str(free_port()), WEB_WORKERS="1", WEB_THREADS="1")
+    stop = threading.Event()
+
+    def drip(client: socket.socket) -> None:
+        client.sendall(HEADERS)
+        with suppress(OSError):
+            while not stop.wait(0.2):
+                client.sendall(b"x")
+
+    with gunicorn(env, configuration=tmp_path / "gunicorn.conf.py") as (api, address):
+        clients = [socket.create_connection(("127.0.0.1", int(env["PORT"]))) for _ in range(4)]
+        threads = [threading.Thread(target=drip, args=[client]) for client in clients]
+        for thread in threads:
+            thread.start()
+
+        status, _ = call("GET", f"{address}/api/users")
+
+        stop.set()
+        for thread, client in zip(threads, clients, strict=True):
+            thread.join()
+            client.close()
+        assert api.end() == 0
+
+    assert status == 200
+    assert "Traceback" not in api.output
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (f"GET /api/wishlist?apikey={API_KEY}&search=Amélie HTTP/1.1", 400),
+        (f"GET api/wishlist?apikey={API_KEY} HTTP/1.1", 400),
+        (f"GET http://[bad/?apikey={API_KEY} HTTP/1.1", 400),
+        (f"GET / HTTP/1.1\r\nX-API-Key {API_KEY}", 400),
+        (f"GET /?apikey={API_KEY}{'x' * 9000} HTTP/1.1", 414),
+        (f"GET / HTTP/1.1\r\nX-API-Key: {API_KEY}{'x' * 9000}", 431),
+    ],
+)
+def test_what_is_no_http_is_refused_without_quoting_it(household: Household, line: str, expected: int) -> None:
+    env = environment(household.config.database_url, PORT=str(free_port()), LOG_LEVEL="DEBUG")
+    with gunicorn(env) as (api, _address):
+        with socket.create_connection(("127.0.0.1", int(env["PORT"]))) as client:
+            client.sendall(f"{line}\r\nHost: x\r\n\r\n".encode())
+            reply = b"".join(iter(lambda: client.recv(4096), b"")).decode()
+        api.end()
+
+    head, _, body = reply.partition("\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {expected} ")
+    assert "Content-Type: application/problem+json" in head
+    assert json.loads(body)["status"] == expected
+    assert "request refused address=127.0.0.1" in api.output
+    assert API_KEY not in reply + api.output
