@@ -157,7 +157,7 @@ def test_next_run_is_told_and_that_there_is_none(client: FlaskClient, household:
     [
         ({"users_processed": 2}, "2 lists read. Nothing changed."),
         ({"users_processed": 1, "new_items": 1, "removed_items": 2}, "1 list read. 1 title new, 2 removed."),
-        ({"users_processed": 3, "errors": [{}]}, "3 lists read, 1 could not be. Nothing changed."),
+        ({"users_processed": 3, "errors": [{}]}, "3 lists read, 1 failed. Nothing changed."),
         ({"users_processed": 9, "updated_items": 1200}, "9 lists read. 1,200 titles updated."),
         ({"errors": [{}, {}]}, "No list was read."),
         ({"status": "running"}, "The lists are being read."),

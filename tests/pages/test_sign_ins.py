@@ -54,7 +54,7 @@ def fault(reply: TestResponse) -> str:
     page = Seen(reply)
     text = page.one("p", role="alert").text
     fields = [field for field in page.all("input") if field.attributes.get("aria-invalid")]
-    assert all(field["aria-describedby"] == "fault" for field in fields)
+    assert all(field["aria-describedby"] == "error" for field in fields)
     return text
 
 

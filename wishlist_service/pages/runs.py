@@ -64,7 +64,7 @@ def _lists(run: SyncRun) -> str:
             return "No list was read."
         return f"{amount(failed, 'list')} could not be read." if failed else "The lists are being read."
     so_far = " so far" if run.status == "running" else ""
-    return f"{amount(run.users_processed, 'list')} read{so_far}{f', {failed} could not be' if failed else ''}."
+    return f"{amount(run.users_processed, 'list')} read{so_far}{f', {failed} failed' if failed else ''}."
 
 
 def _titles(run: SyncRun) -> str:

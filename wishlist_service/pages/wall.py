@@ -76,6 +76,6 @@ def _empty_page() -> str:
         "empty.html",
         people=people,
         failed=[person for person in people if person.active and person.sync_detail],
-        anybody_read=any(person.last_success_at for person in people),
+        any_read=any(person.last_success_at for person in people),
         is_syncing=read(sync_runs.find_running_run) is not None,
     )
