@@ -166,6 +166,10 @@ def test_nothing_that_is_printed_shows_a_token(old: TokenCipher, new: TokenCiphe
         list_size=0,
         held_removals=None,
         list_changes=0,
+        account_read_at=datetime(2024, 1, 1, tzinfo=UTC),
+        miscount=None,
+        odd_rows_since=None,
+        missed=[],
     )
 
     with pytest.raises(TokenUnreadable) as caught:

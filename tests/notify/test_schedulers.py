@@ -136,6 +136,8 @@ def test_sync_asked_of_the_api_and_a_refused_token_are_told_by_the_scheduler(
         wait_until(lambda: len(webhook.messages) == 1, seconds=60)
         ann.account_status, ann.always = 401, status(401)
         assert request("POST", f"{address}/api/sync?wait=30", headers=key).status == 200
+        household.conn.execute("UPDATE plex_users SET token_refused_at = token_refused_at - interval '10 minutes'")
+        assert request("POST", f"{address}/api/sync?wait=30", headers=key).status == 200
         wait_until(lambda: len(webhook.messages) == 2, seconds=60)
         assert scheduler.end() == 0
 

@@ -129,7 +129,7 @@ def test_link_that_leads_to_nothing_is_seen_to(browser: Browser, home: str, ann:
         expect(page.get_by_role("heading", level=1)).to_have_text("A sign-in link for Dora")
         pins.expire(list(pins.made)[1])
 
-        expect(page.get_by_role("heading", level=1)).to_have_text("The link has expired", timeout=AGREED)
+        expect(page.get_by_role("heading", level=1)).to_have_text("The sign-in link has expired", timeout=AGREED)
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -160,7 +160,7 @@ def test_api_killed_between_plex_and_the_database_is_mended_by_the_next_sync(
         (status(404, body=b"<h1>404</h1>"), "plex_changed", "HTTP 404"),
         (status(200, body=b"<html>Welcome to our hotel</html>"), "plex_changed", "login page"),
         (status(302, Location="http://elsewhere.example/"), "plex_changed", "HTTP 302"),
-        (cut_off, "unreachable", "did not answer"),
+        (cut_off, "unreachable", "was cut short"),
     ],
     ids=["moved", "login page", "redirect", "cut off"],
 )
