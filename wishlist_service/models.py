@@ -174,7 +174,7 @@ class Wisher:
 class Change:
     """What a complete read changes for one person. `held` is the sentence that says why removals wait.
 
-    missed: the titles that were missing while rows of the watchlist did not say which title they are.
+    missed: the titles that were missing while the watchlist had rows without a usable id.
     """
 
     add: frozenset[str]

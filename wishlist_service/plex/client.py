@@ -47,8 +47,8 @@ class PlexClient:
     ) -> Watchlist | None:
         """Return the person's whole watchlist; None if it is still that of `etag`. Raises a PlexError.
 
-        miscount: what the read before left: the `memory` of Miscounted, or the gap of the list that was returned.
-        A list of which Plex shows more or fewer rows than it counts is returned only if the read before was the same.
+        miscount: what the previous read left: the `memory` of Miscounted, or the gap of the list it returned.
+        If Plex shows more or fewer rows than it counts, the list is returned only if the previous read was the same.
         progress: called with (rows read, rows in all) after each page.
         """
         try:

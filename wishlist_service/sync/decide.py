@@ -47,7 +47,7 @@ def decide(
 
 
 def describe(read: Watchlist) -> str | None:
-    """What there is to say of a list that was read, though nothing waits for it."""
+    """Return what to tell about a list that was read without waiting removals, or None."""
     sentences: list[str] = []
     if read.miscount:
         sentences.append(f"{read.miscount}. Removals wait until they agree.")
