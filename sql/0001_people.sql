@@ -8,6 +8,7 @@ CREATE TABLE sync_state (
     client_identifier text NOT NULL DEFAULT gen_random_uuid()::text,
     generation        bigint NOT NULL DEFAULT 0,
     library_due_at    timestamptz NOT NULL DEFAULT now(),
+    library_failures  integer NOT NULL DEFAULT 0,
     language          text NOT NULL DEFAULT 'en',
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
@@ -21,7 +22,7 @@ COMMENT ON COLUMN sync_state.generation IS
     'Grows with every change of what the wishlist shows. Microseconds since 1970, so that a database restored from '
     'a backup never gets a number that it already had with other contents.';
 COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
-
+COMMENT ON COLUMN sync_state.library_failures IS 'How often in a row that failed. The time of the next try depends on it.';
 COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';
 
 INSERT INTO sync_state DEFAULT VALUES;
@@ -82,6 +83,8 @@ CREATE TABLE plex_users (
     last_attempt_at   timestamptz,
     last_success_at   timestamptz,
     next_sync_at      timestamptz NOT NULL DEFAULT now(),
+    failures          integer NOT NULL DEFAULT 0,
+    wait_until        timestamptz,
     list_etag         text,
     list_read_at      timestamptz,
     list_size         integer NOT NULL DEFAULT 0,
@@ -130,6 +133,10 @@ COMMENT ON COLUMN plex_users.last_attempt_at IS 'When the watchlist was last ask
 COMMENT ON COLUMN plex_users.last_success_at IS
     'When a complete read was last stored, and so when the present wishes were last seen. A held read does not count.';
 COMMENT ON COLUMN plex_users.next_sync_at IS 'When the watchlist is due to be read again.';
+COMMENT ON COLUMN plex_users.failures IS
+    'How many reads failed in a row in a way that is soon tried again: after 1, 2, 4 ... 32 minutes, then hourly.';
+COMMENT ON COLUMN plex_users.wait_until IS
+    'Until when Plex asked this person''s reads to wait, with Retry-After. Null if it did not.';
 COMMENT ON COLUMN plex_users.list_etag IS
     'The ETag of the first page of the watchlist, with which Plex says "not modified". Null forces a full read.';
 COMMENT ON COLUMN plex_users.list_read_at IS 'When the watchlist was last read in full.';
@@ -155,6 +162,26 @@ COMMENT ON COLUMN plex_users.pinged_at IS
 COMMENT ON COLUMN plex_users.created_at IS 'When the person was added.';
 COMMENT ON COLUMN plex_users.updated_at IS 'When the name, the token or active was last changed by a request.';
 
+CREATE FUNCTION is_retried(sync_state text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN sync_state IN ('unreachable', 'plex_changed', 'rate_limited', 'error');
+
+COMMENT ON FUNCTION is_retried(text) IS
+    'Whether a read that ended so is tried again within minutes. Every other one is read again after the interval, '
+    'and a refused token is tried once a day.';
+
+CREATE FUNCTION longest_wait(sync_state text, told_to_wait boolean, every interval) RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN sync_state = 'token_rejected' THEN interval '1 day'
+                WHEN told_to_wait THEN interval '1 hour'
+                WHEN is_retried(sync_state) THEN least(every, interval '66 minutes')
+                ELSE every
+            END;
+
+COMMENT ON FUNCTION longest_wait(text, boolean, interval) IS
+    'How long a person waits for the next read, give or take a tenth, if all are read every so often. A due time that '
+    'is further ahead is false: the clock was wrong, or the interval was longer.';
+
 CREATE VIEW plex_user_reports AS
 SELECT id,
        shown_name(id, name) AS name,
@@ -162,9 +189,14 @@ SELECT id,
        active,
        CASE WHEN NOT names_hidden() THEN plex_username END AS plex_username,
        sync_state,
-       shown_detail(sync_state, sync_detail) AS sync_detail,
+       shown_detail(sync_state, sync_detail)
+           || CASE WHEN active AND is_retried(sync_state)
+                   THEN to_char(next_sync_at AT TIME ZONE 'UTC', '" Next try at "HH24:MI" UTC."')
+                   ELSE ''
+              END AS sync_detail,
        last_attempt_at,
        last_success_at,
+       CASE WHEN active THEN next_sync_at END AS next_attempt_at,
        wishlist_size,
        created_at,
        updated_at
@@ -177,9 +209,11 @@ COMMENT ON COLUMN plex_user_reports.token_masked IS 'As plex_users.token_masked.
 COMMENT ON COLUMN plex_user_reports.active IS 'As plex_users.active.';
 COMMENT ON COLUMN plex_user_reports.plex_username IS 'As plex_users.plex_username. Null while names are hidden.';
 COMMENT ON COLUMN plex_user_reports.sync_state IS 'As plex_users.sync_state.';
-COMMENT ON COLUMN plex_user_reports.sync_detail IS 'As plex_users.sync_detail, without names while they are hidden.';
+COMMENT ON COLUMN plex_user_reports.sync_detail IS
+    'As plex_users.sync_detail, without names while they are hidden, and with the time of the next try after a failure.';
 COMMENT ON COLUMN plex_user_reports.last_attempt_at IS 'As plex_users.last_attempt_at.';
 COMMENT ON COLUMN plex_user_reports.last_success_at IS 'As plex_users.last_success_at.';
+COMMENT ON COLUMN plex_user_reports.next_attempt_at IS 'As plex_users.next_sync_at. Null while the person is paused.';
 COMMENT ON COLUMN plex_user_reports.wishlist_size IS 'As plex_users.wishlist_size.';
 COMMENT ON COLUMN plex_user_reports.created_at IS 'As plex_users.created_at.';
 COMMENT ON COLUMN plex_user_reports.updated_at IS 'As plex_users.updated_at.';

@@ -49,7 +49,7 @@ class Miscount:
 class Watchlist:
     """A complete watchlist: `entries` sorted by uid, each once.
 
-    etag: of page 1; None if the next read must be a full one.
+    etag: of page 1; None if the next read must be a full one. page_etag: of page 1 in any case.
     unreadable_keys: rating keys of rows that could not be read.
     unidentified: how many rows have no rating key.
     miscount: set if Plex shows more or fewer rows than it counts.
@@ -57,6 +57,7 @@ class Watchlist:
 
     entries: Sequence[WatchlistEntry]
     etag: str | None = None
+    page_etag: str | None = None
     unreadable_keys: frozenset[str] = frozenset()
     unidentified: int = 0
     miscount: Miscount | None = None
@@ -129,6 +130,7 @@ class PlexUser:
     sync_detail: str | None
     last_attempt_at: datetime | None
     last_success_at: datetime | None
+    next_attempt_at: datetime | None
     wishlist_size: int
     created_at: datetime
     updated_at: datetime
@@ -157,6 +159,7 @@ class SyncUser:
     miscount: str | None
     odd_rows_since: datetime | None
     missed: list[str]
+    failures: int
 
 
 @dataclass(frozen=True, kw_only=True)

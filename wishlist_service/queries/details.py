@@ -1,14 +1,22 @@
 """Single titles: what to ask Plex about them, and what it answered."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from wishlist_service.db import row, rows
+from wishlist_service.db import row, rows, value
 from wishlist_service.models import TitleDetails, TitleQuestion
+
+
+def is_anything_due(conn: Connection) -> bool:
+    """Return whether there is something to ask Plex about single titles."""
+    return value(conn, """
+        SELECT EXISTS (SELECT FROM sync_runs WHERE times_due)
+            OR EXISTS (SELECT FROM wishlist_items WHERE details_due_at <= now() AND wanted_count > 0)
+        """)
 
 
 def find_run_with_times_due(conn: Connection) -> int | None:
@@ -17,7 +25,7 @@ def find_run_with_times_due(conn: Connection) -> int | None:
         SELECT id
           FROM sync_run_reports
          WHERE id IN (SELECT id FROM sync_runs WHERE times_due)
-           AND status <> 'running'
+           AND status NOT IN ('waiting', 'running')
       ORDER BY id
          LIMIT 1
         """)
@@ -75,8 +83,11 @@ def end_times(conn: Connection, *, run_id: int) -> None:
     conn.execute("UPDATE sync_runs SET times_due = false WHERE id = %(run_id)s", {"run_id": run_id})
 
 
-def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
-    """Return wanted titles whose details are due, each with a person who wants it and has a working token."""
+def list_titles_due(conn: Connection, *, except_ids: Sequence[int], limit: int) -> list[TitleQuestion]:
+    """Return wanted titles whose details are due, each with a person who wants it and has a working token.
+
+    except_ids: items to leave out.
+    """
     return rows(conn, TitleQuestion, """
         SELECT item.id AS item_id, item.uid, person.id AS user_id, person.plex_token
           FROM wishlist_items AS item
@@ -92,13 +103,14 @@ def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
                 LIMIT 1) AS person
          WHERE item.details_due_at <= now()
            AND item.wanted_count > 0
+           AND item.id <> ALL (%(except_ids)s::bigint[])
       ORDER BY item.details_due_at        -- by nothing else: after a first sync all titles are due at once
          LIMIT %(limit)s
-        """, {"limit": limit})
+        """, {"except_ids": except_ids, "limit": limit})
 
 
-def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | None, timedelta | None]]) -> None:
-    """Store the details of each item (id, details, when to ask again). External ids from a watchlist stay.
+def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | None]]) -> None:
+    """Store the details of each item. External ids from a watchlist stay.
 
     What is still missing is asked about again later, see next_question_at().
     """
@@ -111,7 +123,6 @@ def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | 
                tvdb_id = coalesce(item.tvdb_id, told.tvdb_id),
                first_asked_at = coalesce(item.first_asked_at, now()),
                details_due_at = CASE
-                   WHEN told.again_seconds IS NOT NULL THEN now() + told.again_seconds * interval '1 second'
                    WHEN coalesce(told.summary, item.summary) IS NULL
                      OR cardinality(coalesce(told.genres, item.genres)) = 0
                      OR item.released_on IS NULL
@@ -121,12 +132,10 @@ def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | 
                    THEN next_question_at(coalesce(item.first_asked_at, now()))
                END
           FROM jsonb_to_recordset(%(told)s) AS told (
-               id bigint, summary text, genres text[], imdb_id text, tmdb_id integer, tvdb_id integer,
-               again_seconds double precision)
+               id bigint, summary text, genres text[], imdb_id text, tmdb_id integer, tvdb_id integer)
          WHERE item.id = told.id
         """, {"told": Jsonb([_as_json(*each) for each in told])})
 
 
-def _as_json(item_id: int, details: TitleDetails | None, again_in: timedelta | None) -> dict[str, Any]:
-    facts = vars(details) if details else {}
-    return facts | {"id": item_id, "again_seconds": again_in and again_in.total_seconds()}
+def _as_json(item_id: int, details: TitleDetails | None) -> dict[str, Any]:
+    return (vars(details) if details else {}) | {"id": item_id}

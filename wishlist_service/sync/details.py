@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from psycopg import Connection
@@ -19,6 +19,7 @@ from wishlist_service.errors import RateLimited, SyncError
 from wishlist_service.models import TitleDetails, TitleQuestion
 from wishlist_service.plex.titles import PlexTitles
 from wishlist_service.queries import details, locks, sync_users
+from wishlist_service.retries import draw_jitter, retry_in
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 TIMES_A_RUN: Final = 20
 TITLES_A_LOOK: Final = 50
 ASKING_SECONDS: Final = 50  # then the scheduler runs its other jobs
-FAILED_AGAIN_IN: Final = timedelta(days=1)
 
 
 class Details:
@@ -48,6 +48,8 @@ class Details:
         self._stop = stop
         self._on_asked = on_asked
         self._until = 0.0
+        self._failed: dict[int, tuple[int, float]] = {}
+        """Of items whose question failed: how often in a row, and when to ask again by the monotonic clock."""
 
     def look(self) -> None:
         """Ask for some of what is due. End early if a sync is due, the program stops, or Plex asks to slow down.
@@ -86,9 +88,14 @@ class Details:
         return not (slow_down or left)
 
     def _ask_details(self, conn: Connection) -> None:
-        """Ask about titles until an error. The title with the error is due in a day, the rest at the next look."""
-        told: list[tuple[int, TitleDetails | None, timedelta | None]] = []
-        for question in details.list_titles_due(conn, limit=TITLES_A_LOOK):
+        """Ask about titles until an error. The title with the error is asked about again after 1, 2, 4 ... minutes.
+
+        The rest waits for the next look. Nothing of a failure is stored: a new scheduler asks at once.
+        """
+        now = time.monotonic()
+        waiting = [item_id for item_id, (_failures, again_at) in self._failed.items() if again_at > now]
+        told: list[tuple[int, TitleDetails | None]] = []
+        for question in details.list_titles_due(conn, except_ids=waiting, limit=TITLES_A_LOOK):
             if not self._may_ask(conn):
                 break
             try:
@@ -96,14 +103,20 @@ class Details:
             except SyncError as error:
                 logger.info("details of a title not read item=%s reason=%s", question.item_id, error)
                 if not isinstance(error, RateLimited):
-                    told.append((question.item_id, None, FAILED_AGAIN_IN))
+                    self._put_off(question.item_id)
                 break
-            told.append((question.item_id, found, None))
+            self._failed.pop(question.item_id, None)
+            told.append((question.item_id, found))
         if told:
             # in one write, since each write voids all cached replies
             with conn.transaction():
                 locks.lock_wishlist(conn)
                 details.store_details(conn, told=told)
+
+    def _put_off(self, item_id: int) -> None:
+        failures = self._failed.get(item_id, (0, 0.0))[0] + 1
+        again_in = retry_in(failures, jitter=draw_jitter())
+        self._failed[item_id] = (failures, time.monotonic() + again_in.total_seconds())
 
     def _may_ask(self, conn: Connection) -> bool:
         """Pause, then return whether there is time for another request."""
