@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -286,7 +287,7 @@ def test_people_are_spread_over_the_interval_two_at_a_time(household: Household)
     assert household.plex.most_lists_at_a_time <= 2
     first = sorted(each[0] for each in times.values())
     assert first[-1] - first[0] > 1
-    gaps = [later - sooner for each in times.values() for sooner, later in zip(each, each[1:], strict=False)]
+    gaps = [later - sooner for each in times.values() for sooner, later in pairwise(each)]
     assert min(gaps) > 1.7
 
 
