@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -312,7 +312,7 @@ class PlexHttp:
             return reply
 
     @contextmanager
-    def _session(self, *person: str | None) -> Iterator[requests.Session]:
+    def _session(self, *person: str | None) -> Generator[requests.Session]:
         """Lend the person's session. No other thread has it meanwhile."""
         if not self._patient:
             yield self._sessions.of(*person)
