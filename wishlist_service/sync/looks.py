@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 STORED_AFTER_SECONDS: Final = (1800, 2100)
 TAKEN_OVER_WITHIN_SECONDS: Final = 20
-LONGEST_TURN_SECONDS: Final = 60  # for people who were added or paused meanwhile
+LONGEST_TURN_SECONDS: Final = 10  # until people are noticed who were read for the first time, or paused
 BUSY_SECONDS: Final = 5  # until a person is looked at whom another run has
 
 UNCHANGED: Final = ("ok", "held", "other_account")  # that stay as they are while the list does
@@ -114,7 +114,7 @@ class Looks:
             while len(self._reading) < LISTS_AT_A_TIME and (user_id := self._find_next()) is not None:
                 self._begin(conn, plex, user_id)
         seconds = cooldown or min(self._planned.values(), default=float("inf")) - time.monotonic()
-        seconds = min(max(seconds, 0.05), LONGEST_TURN_SECONDS)
+        seconds = min(max(seconds, 0.05), LONGEST_TURN_SECONDS, self._interval)
         if self._reading:
             for future in wait(self._reading, timeout=min(seconds, 1), return_when=FIRST_COMPLETED).done:
                 self._end(conn, future)
