@@ -21,8 +21,8 @@ from wishlist_service.config import Config
 from wishlist_service.errors import SyncError
 from wishlist_service.models import SyncUser
 from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.retries import draw_jitter
 from wishlist_service.queries import locks, looks
-from wishlist_service.retries import draw_jitter
 from wishlist_service.sync.person import Read, read_user, store_look
 from wishlist_service.sync.run import LISTS_AT_A_TIME
 from wishlist_service.tokens import TokenCipher

@@ -14,8 +14,8 @@ from psycopg.errors import DiskFull
 from wishlist_service.errors import Miscounted, OtherAccount, PlexError, RateLimited, SyncError
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.retries import retry_in
 from wishlist_service.queries import locks, merging, sync_runs, sync_users, users, wishlist
-from wishlist_service.retries import retry_in
 from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
 

@@ -19,8 +19,8 @@ from wishlist_service.config import Config
 from wishlist_service.errors import MediaServerError, RateLimited, Unreachable
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.media_server import MediaServer
+from wishlist_service.process.retries import draw_jitter, retry_in
 from wishlist_service.queries import media_server, sync_runs, sync_users, wishes
-from wishlist_service.retries import draw_jitter, retry_in
 from wishlist_service.tokens import TokenCipher
 from wishlist_service.write_back import availability, watchlists
 
