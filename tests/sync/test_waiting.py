@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.support.fake_plex import row
 from tests.support.household import Household
-from tests.support.processes import wait_until
+from tests.support.processes import program, settings_for, wait_until
 from tests.sync.test_claims import claim_due
 from wishlist_service.errors import SyncRunning
 from wishlist_service.queries import sync_runs
@@ -61,3 +62,21 @@ def test_run_whose_process_died_while_it_waited_is_interrupted(household: Househ
 
     wait_until(lambda: household.conn.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").rowcount == 0)
     assert household.sync().status == "succeeded"
+
+
+@pytest.mark.slow
+def test_command_waits_in_the_same_way(household: Household) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+    waiting = "SELECT FROM sync_runs WHERE status = 'waiting' AND trigger = 'command'"
+
+    scheduled = claim_due(household)
+    with program("-m", "wishlist_service.sync", env=settings_for(household)) as command:
+        wait_until(lambda: household.conn.execute(waiting).rowcount)
+        with program("-m", "wishlist_service.sync", env=settings_for(household)) as refused:
+            assert refused.exit_status() == 1
+        scheduled.conn.close()
+
+        assert command.exit_status() == 0
+
+    assert "Sync run 2 is still running. Wait for it to end, then try again." in refused.output
+    assert "Ann: changed, 1 titles, 1 added, 0 removed" in command.output
