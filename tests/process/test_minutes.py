@@ -150,6 +150,7 @@ def test_one_request_to_slow_down_leaves_nobody_of_five_unread(household: Househ
 
     with program(*SCHEDULER, env=settings_for(household)) as scheduler:
         wait_until(lambda: states(household) == {"ok"}, seconds=150)
+        scheduler.wait_for("sync finished")
 
     assert scheduler.output.count("sync finished") == 1
 
