@@ -59,6 +59,8 @@ def _log_figure(bench: Bench, people: int) -> Figure:
             _wait_until_read(url, people)
         _end_questions(conn)
         settle(url)
+        conn.execute("ALTER SYSTEM SET autovacuum = off")  # it would clean up after the first read
+        conn.execute("SELECT pg_reload_conf()")
         with scheduler(bench, url, look_minutes=LOOK_SECONDS / 60) as sidecar:
             time.sleep(LOOK_SECONDS * 3)
             conn.execute("CHECKPOINT")
@@ -76,6 +78,8 @@ def _log_figure(bench: Bench, people: int) -> Figure:
             _wait_until_read(url, people, since="now() - interval '1 minute'")
             time.sleep(1)
         read = _log_position(url)
+        conn.execute("ALTER SYSTEM RESET autovacuum")
+        conn.execute("SELECT pg_reload_conf()")
     if looked != begin:
         raise BenchError(f"Looks at unchanged lists wrote {looked - begin:.0f} bytes.")
     hour = (stored - looked) * STORED_AN_HOUR + (read - before) * FULL_READS_AN_HOUR
