@@ -16,7 +16,11 @@ from tests.support.household import Household, token_of
 from tests.support.questions import look
 from tests.support.records import uid
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # the API's pool of connections draws random numbers in a thread of its own, which Hypothesis takes for ours
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module"),
+]
 
 PEOPLE = ("Ann", "Ben", "Cleo")
 FILMS = 3
@@ -117,7 +121,7 @@ def check(household: Household, api: FlaskClient, now: Round) -> None:
 
 
 quick = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
