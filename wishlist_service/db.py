@@ -90,15 +90,15 @@ _EXPLAINED: Final[tuple[tuple[type[Error], str], ...]] = (
     (InsufficientPrivilege, "The user of DATABASE_URL may not do this: {}. Connect as the owner of the tables."),
     (DiskFull, "The disk of the database is full. Free some space there."),
     (QueryCanceled, "The database took too long, so the statement was stopped: {}. Try again when it has less to do."),
-    (OperationalError, "The database cannot be reached: {}"),
+    (OperationalError, "The database is away: {}"),
     (Error, "The database refused: {}."),
 )
 EXPECTED: Final = (OperationalError, UndefinedTable, ReadOnlySqlTransaction, InsufficientPrivilege)
 """What a program that keeps running meets. It tries again later."""
 
 
-def explain(error: Error) -> str:
-    """Return a sentence about an error of the database."""
+def explain(error: Exception) -> str:
+    """Return a sentence about an error of the database, a psycopg.Error."""
     text = next(text for kind, text in _EXPLAINED if isinstance(error, kind))
     # only about a failed connection does libpq write several lines
     reason = str(error).strip() if type(error) is OperationalError else str(error).strip().partition("\n")[0]
@@ -114,7 +114,7 @@ def exit_on_error() -> Generator[None]:
     except (DatabaseRefused, ServerRefused, DatabaseReadOnly) as refused:
         sys.exit(str(refused))
     except Error as error:
-        sys.exit(explain(error))
+        sys.exit(explain(error).replace("is away", "cannot be reached"))
     except OSError as error:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what could not be written would be tried again at the end

@@ -197,7 +197,7 @@ def main() -> None:
     except (DatabaseReadOnly, ServerRefused) as refused:
         sys.exit(f"Nothing was restored. {refused}")
     except Error as error:
-        sys.exit(f"The restore broke off. {db.explain(error)}")
+        sys.exit(db.explain(error))
     except KeyboardInterrupt:
         sys.exit("Stopped. The database is unchanged, unless the restore had just ended.")
 

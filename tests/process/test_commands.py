@@ -177,7 +177,7 @@ def test_ctrl_c_while_the_program_is_loaded(interrupting: Path, tmp_path: Path, 
     env["PYTHONPATH"] += f":{interrupting}"
     arguments = split(command, tmp_path / "none") if command else ["-m", "wishlist_service"]
 
-    with program(*arguments, env=env | {"PORT": str(free_port())}) as running:
+    with program(*arguments, env=env | {"PORT": str(free_port())}, cwd=tmp_path) as running:
         status = running.exit_status()
 
     assert "Traceback" not in running.output, running.output

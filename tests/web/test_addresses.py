@@ -167,11 +167,11 @@ def test_without_ipv6_it_listens_on_ipv4_alone(household: Household, no_ipv6: Pa
     assert "ERROR" not in running.output
 
 
-def test_port_that_only_ipv4_uses_is_taken(household: Household) -> None:
+def test_port_that_only_ipv4_uses_is_taken(household: Household, tmp_path: Path) -> None:
     env = settings_for(household)
     with (
         program("-m", "http.server", env["PORT"], "--bind", "0.0.0.0", env=env) as other,
-        program("-m", "wishlist_service", env=env) as run,
+        program("-m", "wishlist_service", env=env, cwd=tmp_path) as run,
     ):
         wait_until(lambda: _listens(int(env["PORT"])) or other.process.poll() is not None)
         status = run.exit_status()

@@ -24,12 +24,12 @@ _NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", 
 """Read, not tried yet, or what check_tokens() tells."""
 
 
-def check_server(config: Config, *, oldest: int = OLDEST_VERSION) -> list[Result]:
+def check_server(database_url: str, config: Config | None = None, *, oldest: int = OLDEST_VERSION) -> list[Result]:
     """Check that the server answers, is what we need, and can be written to."""
 
     def look() -> tuple[Server, str]:
-        with db.connect(config.database_url, role="doctor") as conn:
-            return requirements.check_server(conn, config.database_url, oldest=oldest), conn.info.host
+        with db.connect(database_url, role="doctor") as conn:
+            return requirements.check_server(conn, database_url, oldest=oldest), conn.info.host
 
     try:
         found, place = within(_ANSWER_SECONDS, look)
@@ -44,7 +44,7 @@ def check_server(config: Config, *, oldest: int = OLDEST_VERSION) -> list[Result
     name = f"PostgreSQL {found.version} at {place}"
     if found.read_only:
         return [Result("database", f"{name} is read-only.", Error.DATABASE_READ_ONLY)]
-    if too_few := requirements.tell_too_few(found, config):
+    if config and (too_few := requirements.tell_too_few(found, config)):
         return [Result("database", too_few, Error.DATABASE_CONNECTIONS)]
     if found.collation_changed:
         text = f"{name} sorts text in another way than when the database {found.database} was made."

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import Any
 
 import flask
 from werkzeug.urls import iri_to_uri
+from werkzeug.utils import cached_property
 
 # Werkzeug takes such a name for none. Compose and home networks have names with an underscore.
 _HOST = re.compile(r"(?P<name>[\w.-]{1,253})(:(?P<port>[0-9]{1,5}))?")
