@@ -80,7 +80,7 @@ def post_fork(server, worker):
     """Give the worker its part of the counts. Let the first one alone warn about the database."""
     request_counts.counts.enter(worker.age)
     if worker.age > 1:
-        logging.getLogger("wishlist_service.requirements").setLevel(logging.ERROR)
+        logging.getLogger("wishlist_service.queries.requirements").setLevel(logging.ERROR)
 
 
 def get_to_know_tokens(worker):

@@ -11,9 +11,17 @@ from psycopg import OperationalError
 
 from wishlist_service.app import create_app
 from wishlist_service.config import Config, ConfigError, environment
+from wishlist_service.db import ask
 from wishlist_service.errors import DatabaseRefused, ServerRefused
 from wishlist_service.process.logs import configure_logging
-from wishlist_service.requirements import check_database
+from wishlist_service.queries.requirements import check_database
+from wishlist_service.queries.schema import compare_schema
+
+
+def check(config: Config) -> None:
+    """Raise what explains why the database cannot be used, or OperationalError if it is away."""
+    check_database(config.database_url, web_workers=config.web_workers, web_threads=config.web_threads)
+    ask(config.database_url, compare_schema)
 
 
 def check_when_there(config: Config) -> None:
@@ -21,7 +29,7 @@ def check_when_there(config: Config) -> None:
     while True:
         time.sleep(1)
         try:
-            check_database(config)
+            check(config)
             return
         except OperationalError:
             continue
@@ -35,7 +43,7 @@ try:
     config = Config.from_env(environment())
     configure_logging(config.log_level)
     try:
-        check_database(config)
+        check(config)
     except OperationalError:  # while the database is away, the API answers 503
         threading.Thread(target=check_when_there, args=(config,), daemon=True).start()
 except (ConfigError, DatabaseRefused, ServerRefused) as error:

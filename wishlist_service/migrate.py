@@ -17,8 +17,8 @@ from wishlist_service.db import connect
 from wishlist_service.errors import DatabaseReadOnly
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries.locks import migration_lock
+from wishlist_service.queries.requirements import check_database, check_server
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
-from wishlist_service.requirements import check_database, check_server
 
 logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ when run
 
@@ -85,7 +85,7 @@ def main() -> None:
     try:
         while True:
             try:
-                check_database(config)
+                check_database(config.database_url, web_workers=config.web_workers, web_threads=config.web_threads)
                 applied = migrate(config.database_url)
                 break
             except (OperationalError, DatabaseReadOnly) as error:  # a failover passes through both

@@ -22,8 +22,8 @@ from wishlist_service.postgres.programs import ProgramFailed, find_pg_restore, r
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries import server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
+from wishlist_service.queries.requirements import check_server
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
-from wishlist_service.requirements import check_server
 
 TRIES: Final = 10
 

@@ -30,7 +30,8 @@ from wishlist_service.process import stopping
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries import locks, sync_runs, sync_users
 from wishlist_service.queries.events import delete_left_over
-from wishlist_service.requirements import check_database
+from wishlist_service.queries.requirements import check_server
+from wishlist_service.queries.schema import compare_schema
 from wishlist_service.sync import claims
 from wishlist_service.sync.details import Details
 from wishlist_service.sync.run import run_sync
@@ -187,8 +188,10 @@ def main() -> None:
     stop = threading.Event()
     stopping.stop_on_signals(stop)
     try:
-        with suppress(OperationalError):  # while the database is away, the syncs wait
-            check_database(config)
+        # while the database is away, the syncs wait
+        with suppress(OperationalError), db.connect(config.database_url, role="check") as conn:
+            check_server(conn, config.database_url)
+            compare_schema(conn)
     except (DatabaseRefused, ServerRefused) as refused:
         sys.exit(str(refused))
     logger.info("scheduler started interval_hours=%g", config.sync_interval_hours)

@@ -26,7 +26,7 @@ from wishlist_service import db
 from wishlist_service.doctor.errors import Error
 from wishlist_service.errors import ServerRefused
 from wishlist_service.migrate import migrate
-from wishlist_service.requirements import check_server
+from wishlist_service.queries.requirements import check_server
 
 MIGRATE = ("-m", "wishlist_service.migrate")
 DOCTOR = ("-m", "wishlist_service.doctor")
@@ -189,7 +189,7 @@ def test_too_few_connections_are_an_error_of_the_doctor_and_one_warning_elsewher
     fewer = ends_with(*MIGRATE, env=env | {"WEB_THREADS": "1"})
 
     assert migrated[0] == fewer[0] == 0
-    assert migrated[1].count("WARNING") == api.output.count("WARNING wishlist_service.requirements") == 1
+    assert migrated[1].count("WARNING") == api.output.count("WARNING wishlist_service.queries.requirements") == 1
     assert sentence in migrated[1]
     assert "WARNING" not in fewer[1]
     assert examined[0] == 1

@@ -7,15 +7,14 @@ from typing import Final
 
 from psycopg import OperationalError
 
-from wishlist_service import db, requirements
+from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import DatabaseRefused, ServerRefused
 from wishlist_service.models import PlexUser, Server, SyncRun
 from wishlist_service.process.deadline import within
-from wishlist_service.queries import sync_runs, users
+from wishlist_service.queries import requirements, sync_runs, users
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
-from wishlist_service.requirements import OLDEST_VERSION
 
 _ANSWER_SECONDS: Final = 15
 _LATE: Final = timedelta(minutes=10)
@@ -24,7 +23,9 @@ _NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", 
 """Read, not tried yet, or what check_tokens() tells."""
 
 
-def check_server(database_url: str, config: Config | None = None, *, oldest: int = OLDEST_VERSION) -> list[Result]:
+def check_server(
+    database_url: str, config: Config | None = None, *, oldest: int = requirements.OLDEST_VERSION
+) -> list[Result]:
     """Check that the server answers, is what we need, and can be written to."""
 
     def look() -> tuple[Server, str]:
@@ -44,13 +45,17 @@ def check_server(database_url: str, config: Config | None = None, *, oldest: int
     name = f"PostgreSQL {found.version} at {place}"
     if found.read_only:
         return [Result("database", f"{name} is read-only.", Error.DATABASE_READ_ONLY)]
-    if config and (too_few := requirements.tell_too_few(found, config)):
+    if config and (too_few := _tell_too_few(found, config)):
         return [Result("database", too_few, Error.DATABASE_CONNECTIONS)]
     if found.collation_changed:
         text = f"{name} sorts text in another way than when the database {found.database} was made."
         return [Result("database", f"{text} Its indexes may miss rows.", Error.DATABASE_COLLATION)]
     used = f"{found.connections} of {found.most_connections} connections in use"
     return [Result("database", f"{name}, {found.size}, {used}.")]
+
+
+def _tell_too_few(found: Server, config: Config) -> str:
+    return requirements.tell_too_few(found, web_workers=config.web_workers, web_threads=config.web_threads)
 
 
 def check_migrations(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[Result]:

@@ -1,45 +1,9 @@
-"""The database server, and how much the database holds."""
+"""What the database holds, and in which schema."""
 
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
-from wishlist_service.models import Contents, Server
-
-
-def get_server(conn: Connection) -> Server:
-    """Return the state of the server, which must be PostgreSQL 15 or newer, and what this user may do."""
-    return rows(conn, Server, """
-        SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
-               current_setting('server_encoding') AS encoding,
-               current_database() AS database,
-               current_user AS user,
-               current_schema() AS schema,
-               coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
-               -- true on a standby, too
-               current_setting('transaction_read_only')::boolean AS read_only,
-               pg_size_pretty(pg_database_size(current_database())) AS size,
-               (SELECT sum(numbackends) FROM pg_stat_database) AS connections,
-               current_setting('max_connections')::integer AS most_connections,
-               CASE WHEN role.rolsuper
-                    THEN current_setting('max_connections')::integer
-                    ELSE least(nullif(role.rolconnlimit, -1),
-                               nullif(here.datconnlimit, -1),
-                               current_setting('max_connections')::integer
-                               - current_setting('superuser_reserved_connections')::integer
-                               - coalesce(current_setting('reserved_connections', true)::integer, 0))
-                END AS usable_connections,
-               here.datcollversion IS DISTINCT FROM pg_database_collation_actual_version(here.oid)
-               AND here.datcollversion IS NOT NULL AS collation_changed
-          FROM pg_database AS here
-         CROSS JOIN pg_roles AS role
-         WHERE here.datname = current_database()
-           AND role.rolname = current_user
-        """)[0]
-
-
-def get_process_number(conn: Connection) -> int:
-    """Return the number of the server's process that this statement reaches."""
-    return value(conn, "SELECT pg_backend_pid()")
+from wishlist_service.models import Contents
 
 
 def get_dump_options(conn: Connection) -> list[str]:
@@ -67,9 +31,15 @@ def set_schema(conn: Connection, *, schema: str) -> None:
 
 
 def drop_schema(conn: Connection, *, schema: str) -> None:
-    """Drop the schema, a quoted name, with everything in it."""
-    drop: str = value(conn, "SELECT 'DROP SCHEMA IF EXISTS ' || %(schema)s::text || ' CASCADE'", {"schema": schema})
-    conn.execute(drop.encode())
+    """Drop the schema, a quoted name, with everything in it. Call it in a transaction."""
+    conn.execute("SELECT set_config('wishlist.schema', %(schema)s, true)", {"schema": schema})
+    conn.execute("""
+        DO $$
+        BEGIN
+            EXECUTE 'DROP SCHEMA IF EXISTS ' || current_setting('wishlist.schema') || ' CASCADE';
+        END
+        $$
+        """)
 
 
 def has_tables(conn: Connection) -> bool:
