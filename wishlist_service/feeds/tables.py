@@ -9,7 +9,7 @@ from typing import Any, Final
 
 Title = Mapping[str, Any]
 
-_CHUNK_CHARACTERS: Final = 64 * 1024
+_CHUNK_CHARACTERS: Final = 16 * 1024
 
 
 @dataclass(frozen=True)
