@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import wishlist_service.web.recent  # noqa: F401 - before the fork, so that the workers count together
 from wishlist_service.config import load_config
 from wishlist_service.web.worker import WebWorker, limit_replies, tell_slow_client_plainly
 

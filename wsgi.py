@@ -11,6 +11,7 @@ from wishlist_service.db import ask
 from wishlist_service.errors import DatabaseRefused
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries.schema import compare_schema
+from wishlist_service.web.recent import SHARED
 
 try:
     config = Config.from_env(environment())
@@ -20,4 +21,4 @@ try:
 except (ConfigError, DatabaseRefused) as error:
     # ends gunicorn with this sentence; after any other exit of a worker, gunicorn would start the next one
     raise AppImportError(str(error)) from error
-app = create_app(config)
+app = create_app(config, recent=SHARED)

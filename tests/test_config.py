@@ -40,6 +40,8 @@ def test_every_setting_is_read() -> None:
     assert (found.sync_interval_hours, found.page_pause_seconds, found.plex_timeout_seconds) == (0.5, 0, 2.5)
     assert found.plex_language == "pt-BR"
     assert (found.log_level, found.url_base, found.trusted_proxies) == ("DEBUG", "/wishes", 1)
+    assert found.public_url == "https://wishes.example.org"
+    assert found.allowed_hosts == ("nas.example.org", "*.example.net", "other.example.com")
     assert (found.plex_discover_url, found.plex_tv_url) == ("http://127.0.0.1:1234", "http://127.0.0.1:5678")
     assert (found.read_api_key, found.names) == ("read-key-0123456789", "hidden")
     assert (found.plex_server_url, found.plex_server_token) == ("http://192.168.1.10:32400", "short-token")
@@ -71,6 +73,9 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         ("LOG_LEVEL", "LOUD"): "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'",
         ("URL_BASE", "/a b"): "must be a plain path like /plex-wishlist, not '/a b'",
         ("TRUSTED_PROXIES", "one"): "must be a whole number from 0 to 10, not 'one'",
+        ("PUBLIC_URL", "wishes"): "must be an address like https://wishes.example.org",
+        ("ALLOWED_HOSTS", "https://x.test/"): "must be host names like nas.example.org or *.example.org, not "
+        "'https://x.test/'",
         ("PLEX_DISCOVER_URL", "here"): "must be an address like https://discover.provider.plex.tv",
         ("PLEX_TV_URL", "ftp://x"): "must be an address like https://plex.tv",
         ("PLEX_PAGE_PAUSE_SECONDS", "-1"): "must be a number from 0 to 60, not '-1'",

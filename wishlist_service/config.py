@@ -135,6 +135,15 @@ def _web_url(like: str) -> Callable[[str], str]:
     return parse
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(
+        re.sub(r"(:[0-9]*)?$", "", name.lower()).removesuffix(".") for name in re.split(r"[,\s]+", text) if name
+    )
+    if not all(re.fullmatch(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) for name in names):
+        raise ValueError("must be host names like nas.example.org or *.example.org")
+    return names
+
+
 def _path(text: str) -> Path:
     if "\0" in text:
         raise ValueError("must be the path of a directory")
@@ -280,6 +289,22 @@ class Config:
         "How many reverse proxies stand in front. Their X-Forwarded-For and -Proto are believed.",
         _integer(0, 10),
         0,
+    )
+    public_url: str = _setting(
+        "PUBLIC_URL",
+        "The address at which people open this service.",
+        _web_url("https://wishes.example.org"),
+        example="https://wishes.example.org",
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "ALLOWED_HOSTS",
+        "Host names that are answered without a key, with commas or spaces between them. `*.example.org` stands for "
+        "all names below it, `*` for every host. IP addresses, names without a dot, names of home networks like "
+        "`nas.local` and the host of PUBLIC_URL are always answered. Behind a proxy (TRUSTED_PROXIES) every host is, "
+        "unless this is set.",
+        _hosts,
+        (),
+        example="nas.example.org",
     )
     plex_discover_url: str = _setting(
         "PLEX_DISCOVER_URL",

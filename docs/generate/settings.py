@@ -24,7 +24,11 @@ GROUPS: dict[str, list[Setting]] = {
         )
     ],
     "Web server": [
-        _NAMED[name] for name in ("PORT", "URL_BASE", "TRUSTED_PROXIES", "WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL")
+        _NAMED[name]
+        for name in (
+            *("PORT", "PUBLIC_URL", "ALLOWED_HOSTS", "URL_BASE", "TRUSTED_PROXIES"),
+            *("WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL"),
+        )
     ],
     "Database": [
         _NAMED["DATABASE_URL"],

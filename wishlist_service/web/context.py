@@ -20,8 +20,8 @@ from wishlist_service.queries import locks
 from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
+from wishlist_service.web.recent import Recent
 from wishlist_service.web.response_cache import ResponseCache
-from wishlist_service.web.wrong_keys import WrongKeys
 
 READING: Final = ("GET", "HEAD", "OPTIONS")
 SKIPPED: Final = "X-Wishlist-Skipped"
@@ -41,7 +41,7 @@ class Context:
     cipher: TokenCipher
     links: Links
     stop: threading.Event
-    wrong_keys: WrongKeys
+    recent: Recent
     cache: ResponseCache
 
     @cached_property

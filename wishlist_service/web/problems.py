@@ -12,7 +12,7 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from wishlist_service.errors import Conflict, FeedNotReady, Gone, Invalid, NotFound, PlexAway, SyncRunning
+from wishlist_service.errors import Conflict, FeedNotReady, Gone, HostRefused, Invalid, NotFound, PlexAway, SyncRunning
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ _DETAILS = {
     413: "The body is larger than 64 KiB, the maximum.",
     415: "Send JSON, with the header Content-Type: application/json.",
 }
+
+_STATUSES: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Gone: 410, PlexAway: 502}
 
 _BUSY = "Every database connection is busy, or the database is away. Try again in a moment."
 _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
@@ -68,14 +70,10 @@ def explain(error: Exception) -> Problem:
             return _invalid(error)
         case SyncRunning():
             return Problem(409, str(error), {"run_id": error.run_id})
-        case NotFound():
-            return Problem(404, str(error))
-        case Conflict():
-            return Problem(409, str(error))
-        case Gone():
-            return Problem(410, str(error))
-        case PlexAway():
-            return Problem(502, str(error))
+        case NotFound() | Conflict() | Gone() | PlexAway():
+            return Problem(next(status for kind, status in _STATUSES.items() if isinstance(error, kind)), str(error))
+        case HostRefused():
+            return Problem(421, str(error), headers=[("Cache-Control", "no-store")])
         case FeedNotReady():
             return Problem(503, str(error), headers=[("Retry-After", "60")])
         case OperationalError() | UndefinedTable():
