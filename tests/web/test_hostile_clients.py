@@ -2,6 +2,7 @@
 
 import json
 import socket
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -9,6 +10,7 @@ from flask.testing import FlaskClient
 
 from tests.support.household import API_KEY, Household
 from tests.support.processes import environment, free_port, gunicorn
+from wishlist_service.app import close_app, create_app, open_app
 
 EVERY = [
     "/api/wishlist",
@@ -86,6 +88,37 @@ def test_every_reply_says_how_a_browser_shall_treat_it(client: FlaskClient, path
     assert headers["Referrer-Policy"] == ("same-origin" if path in ("/", "/sign-in") else "no-referrer")
     assert "no-cache" in headers["Cache-Control"]
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+
+
+def strict_transport(client: FlaskClient, host: str, *, scheme: str = "https") -> str | None:
+    reply = client.get("/health", base_url=f"{scheme}://nas", headers={"Host": host})
+    return reply.headers.get("Strict-Transport-Security")
+
+
+def test_host_name_of_its_own_is_bound_to_tls(client: FlaskClient) -> None:
+    assert strict_transport(client, "wishes.example.org") == "max-age=2592000"
+
+
+@pytest.mark.parametrize("host", ["nas.example.org:8443", "192.168.1.10", "[::1]", "[2001:db8::1]:443", ""])
+def test_host_that_other_programs_share_is_not_bound_to_tls(client: FlaskClient, host: str) -> None:
+    assert strict_transport(client, host) is None
+
+
+def test_plain_http_and_a_path_on_a_shared_host_are_not_bound_to_tls(household: Household) -> None:
+    app = create_app(replace(household.config, url_base="/wishes"))
+    open_app(app)
+
+    assert strict_transport(app.test_client(), "wishes.example.org") is None
+    assert strict_transport(app.test_client(), "wishes.example.org", scheme="http") is None
+    close_app(app)
+
+
+def test_empty_host_is_no_origin(client: FlaskClient) -> None:
+    form = {"data": {"key": API_KEY}, "environ_overrides": {"HTTP_HOST": ""}}
+
+    assert client.post("/sign-in", **form).status_code == 403
+    assert client.post("/sign-in", **form, headers={"Origin": ""}).status_code == 403
+    assert client.post("/sign-in", **form, headers={"Origin": "null"}).status_code == 403
 
 
 def test_page_of_the_docs_runs_no_script_but_its_own_files(client: FlaskClient) -> None:
