@@ -52,7 +52,7 @@ def test_summary_genres_and_missing_ids_are_told(household: Household, titles: T
     assert told == {
         "summary": "Two lines.",
         "genres": ["Drama", "Science Fiction"],
-        "imdb_id": "tt1",
+        "imdb_id": "tt2",
         "tmdb_id": 22,
         "tvdb_id": 222,
     }
@@ -245,17 +245,6 @@ def test_question_that_failed_is_asked_again_after_minutes(
 
     assert [wait / timedelta(minutes=1) for wait in waits] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert item(household, "Alpha")["summary"] == "At last."
-
-
-def test_record_of_another_title_is_not_believed(household: Household, titles: Titles) -> None:
-    household.add("Ann", [ALPHA])
-    titles.tell(ALPHA, summary="Of another one.", guid=BETA["guid"], ratingKey=BETA["ratingKey"])
-    titles.records[ALPHA["ratingKey"]] = titles.records.pop(ALPHA["ratingKey"])
-    household.sync()
-
-    look(household)
-
-    assert item(household, "Alpha")["summary"] is None
 
 
 def test_429_pauses_the_questions_and_no_sync(household: Household, titles: Titles) -> None:

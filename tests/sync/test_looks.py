@@ -262,7 +262,7 @@ def test_of_two_schedulers_one_looks_and_the_other_takes_over(
     monkeypatch.setattr(looks, "TAKEN_OVER_WITHIN_SECONDS", 0.1)
     household.add("Ann", [ALPHA])
     household.sync()
-    holders = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND granted"
+    holders = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 8 AND granted"
 
     with looking(household) as one:
         looked_at(household, 1)
