@@ -13,8 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Final
 
-from psycopg import Connection, OperationalError
-from psycopg.errors import UndefinedTable
+from psycopg import Connection
 
 from wishlist_service import db
 from wishlist_service.config import Config
@@ -74,16 +73,12 @@ class Looks:
         return thread
 
     def _loop(self) -> None:
-        away = False
         while not self._stop.is_set():
             try:
                 with db.connect(self._config.database_url, role="looks") as conn:
-                    away = False
                     self._serve(conn)
-            except (OperationalError, UndefinedTable) as error:
-                level = logging.INFO if away else logging.WARNING
-                logger.log(level, "looks put off, the database is away reason=%r", str(error).strip())
-                away = True
+            except db.EXPECTED as error:  # the syncs meet it, too, and give it its weight in the log
+                logger.info("looks put off reason=%r", str(error).strip())
             except Exception:
                 logger.exception("looks put off, unexpected error")
             self._reading.clear()  # their locks went with the connection
