@@ -41,8 +41,7 @@ _SESSIONS_OF_A_THREAD: Final = 4
 _SESSIONS_KEPT: Final = 50
 _LONGEST_COOLDOWN_SECONDS: Final = 3600.0
 _COOLDOWN_WITHOUT_HEADER_SECONDS: Final = 60.0
-_WAITED_OUT_SECONDS: Final = 10.0
-_PATIENTLY_WAITED_OUT_SECONDS: Final = 600.0
+_WAITED_OUT_SECONDS: Final = {False: 10.0, True: 600.0}  # by whether the client is patient
 _PATIENCE_SECONDS: Final = 3600.0
 _CUT_SHORT: Final = "cut short"
 _JSON_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*\\?"?', re.DOTALL)  # or what there is of it
@@ -336,9 +335,10 @@ class PlexHttp:
             self._cooldown_until, self._cooldown_told = until, told_seconds is not None
 
     def _wait_out_cooldown(self, *, patient: bool, given_up_at: float, asked: bool) -> None:
-        longest = _PATIENTLY_WAITED_OUT_SECONDS if patient else _WAITED_OUT_SECONDS
-        while left := self.cooldown_seconds():  # another request may prolong it
-            if left > longest or time.monotonic() + left > given_up_at or self._stop.wait(left):
+        waited_until = 0.0
+        while (left := self.cooldown_seconds()) and self._cooldown_until > waited_until:  # another may prolong it
+            waited_until = self._cooldown_until
+            if left > _WAITED_OUT_SECONDS[patient] or time.monotonic() + left > given_up_at or self._stop.wait(left):
                 raise self._rate_limited(asked=asked)
 
     def _rate_limited(self, *, asked: bool) -> RateLimited:
