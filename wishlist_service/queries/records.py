@@ -248,7 +248,7 @@ def update_facts(conn: Connection, *, user_id: int, entries: Sequence[WatchlistE
 
 
 def update_rows(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> None:
-    """Store which rows of the watchlist came with a date and a year, where that differs. update_facts() must come first."""
+    """Store which rows of the watchlist came with a date and a year, where it differs. After update_facts()."""
     conn.execute("""
         UPDATE watchlist_rows AS listed
            SET tells_date = entry.tells_date,
