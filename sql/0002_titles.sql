@@ -165,7 +165,8 @@ BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
     CREATE INDEX wishlist_items_search_idx ON wishlist_items USING gin (search_title gin_trgm_ops);
 EXCEPTION
-    WHEN feature_not_supported OR undefined_file OR insufficient_privilege THEN
+    -- undefined_object: it is there, but in a schema that is not on the search_path
+    WHEN feature_not_supported OR undefined_file OR insufficient_privilege OR undefined_object THEN
         RAISE WARNING 'The extension pg_trgm cannot be created here: searching a long list will be slow.';
 END
 $$;

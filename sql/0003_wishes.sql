@@ -138,14 +138,16 @@ COMMENT ON COLUMN wishlist_events.first_import IS
     'Whether the watchlist of the person was read for the first time. Such titles are not new wishes.';
 COMMENT ON COLUMN wishlist_events.happened_at IS 'When the change was stored.';
 
--- LATERAL counts each title or person on its own. In a plain join PostgreSQL may read the whole tables.
+-- LATERAL counts each title or person on its own. In a plain join PostgreSQL may read the whole tables. The ids are
+-- joined, since "= ANY" of a million would compare each title with each of them where no index is used.
 CREATE FUNCTION recount_items(item_ids bigint[]) RETURNS void
     LANGUAGE sql
 AS $$
 UPDATE wishlist_items AS item
    SET wanted_count = counted.wanted,
        wish_count = counted.wishes
-  FROM wishlist_items AS listed
+  FROM unnest(coalesce(item_ids, ARRAY(SELECT id FROM wishlist_items))) AS given (id)
+  JOIN wishlist_items AS listed USING (id)
  CROSS JOIN LATERAL (
        SELECT count(*) FILTER (WHERE source.removed_at IS NULL) AS wanted,
               count(*) AS wishes
@@ -153,8 +155,7 @@ UPDATE wishlist_items AS item
          JOIN plex_users AS person ON person.id = source.user_id
         WHERE source.item_id = listed.id
           AND person.active) AS counted
- WHERE listed.id = ANY (coalesce(item_ids, ARRAY(SELECT id FROM wishlist_items)))
-   AND (listed.wanted_count, listed.wish_count) IS DISTINCT FROM (counted.wanted, counted.wishes)
+ WHERE (listed.wanted_count, listed.wish_count) IS DISTINCT FROM (counted.wanted, counted.wishes)
    AND item.id = listed.id
 $$;
 
@@ -166,14 +167,14 @@ CREATE FUNCTION recount_people(user_ids integer[]) RETURNS void
 AS $$
 UPDATE plex_users AS person
    SET wishlist_size = counted.wanted
-  FROM plex_users AS listed
+  FROM unnest(coalesce(user_ids, ARRAY(SELECT id FROM plex_users))) AS given (id)
+  JOIN plex_users AS listed USING (id)
  CROSS JOIN LATERAL (
        SELECT count(*) AS wanted
          FROM wishlist_item_sources AS source
         WHERE source.user_id = listed.id
           AND source.removed_at IS NULL) AS counted
- WHERE listed.id = ANY (coalesce(user_ids, ARRAY(SELECT id FROM plex_users)))
-   AND listed.wishlist_size <> counted.wanted
+ WHERE listed.wishlist_size <> counted.wanted
    AND person.id = listed.id
 $$;
 

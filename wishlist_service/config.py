@@ -6,13 +6,21 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from dotenv import dotenv_values
+from dotenv.main import with_warn_for_invalid_lines
+from dotenv.parser import parse_stream
+from dotenv.variables import parse_variables
 
 DATABASE_SETTINGS: Final = ("DATABASE_URL", "DATABASE_PASSWORD")
 
+_POPULAR_WORD: Final = "p[a@4][s$5]{2}w[o0]rd"
+_PLACEHOLDER: Final = (
+    "placeholder|(?<![a-z])(?:(?:change|replace|edit|set)[ _-]*(?:me|this|it|please)(?![a-z])"
+    "|(?:your|my)[ _-]*(?:own[ _-]*)?(?:api|read|secret|random|key))"
+)
 _MAKE_ONE: Final = "Make one with: openssl rand -hex 32"
 _MADE: Final = "At least 16 characters. Required, but `make run` and `docker compose` make one."
 
@@ -94,7 +102,25 @@ def _with_password(url: str, password: str) -> str:
 def _header_secret(text: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise ValueError(f"must have ASCII characters only. {_MAKE_ONE}")
-    return _secrets(text, split=False)[0]
+    [key] = _secrets(text, split=False)
+    if why := _why_guessable(key.lower()):
+        raise ValueError(f"is easy to guess: it {why}. {_MAKE_ONE}")
+    return key
+
+
+def _why_guessable(key: str) -> str:
+    """Return why a key of small letters is easy to guess; "" if it is not."""
+    if len(set(key)) < 6:
+        return "has fewer than 6 different characters"
+    # Two thirds: what is left of a random key does not repeat its beginning.
+    if any(key[length:] == key[:-length] for length in range(1, len(key) * 2 // 3 + 1)):
+        return "repeats a short piece"
+    if re.search(_POPULAR_WORD, key):
+        # One of four random words may be this one.
+        others = re.findall("[a-z]+", re.sub(_POPULAR_WORD, " ", key))
+        if len(others) < 3 or min(map(len, others)) < 3:
+            return "is the word password with something around it"
+    return "is a placeholder" if re.search(_PLACEHOLDER, key) else ""
 
 
 def _secrets(text: str, *, split: bool = True) -> tuple[str, ...]:
@@ -133,6 +159,31 @@ def _web_url(like: str) -> Callable[[str], str]:
         raise _CompleteError(f"must be an address like {like}")  # it may hold a password
 
     return parse
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    # a comma separates only before another address, because addresses hold commas, too
+    parts = re.split(r"\s|,(?=[A-Za-z][A-Za-z0-9+.-]*://)", text)
+    return tuple(address for part in parts if (address := part.strip(",")))
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = [part.lower().rstrip("/") for part in re.split(r"[\s,]+", text) if part]
+    form = r"\*|[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?"
+    for origin in origins:
+        if not re.fullmatch(form, origin):
+            raise ValueError("must hold origins like https://dash.example.org, without a path, or *")
+    # browsers leave out the usual port
+    return tuple(re.sub("^(http://.*):80$|^(https://.*):443$", r"\1\2", origin) for origin in origins)
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(
+        re.sub(r"(:[0-9]*)?$", "", name.lower()).removesuffix(".") for name in re.split(r"[,\s]+", text) if name
+    )
+    if not all(re.fullmatch(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) for name in names):
+        raise ValueError("must be host names like nas.example.org or *.example.org")
+    return names
 
 
 def _path(text: str) -> Path:
@@ -189,9 +240,13 @@ class Setting(NamedTuple):
         if not path:
             return text
         try:
-            text = Path(path).read_text(encoding="utf-8").strip()
+            text = Path(path).read_text(encoding="utf-8-sig").strip()  # editors of Windows add a BOM
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{self.name}_FILE names a file that cannot be read: {type(error).__name__}") from None
+        if text and not text.strip("\0"):
+            raise ValueError(
+                f"{self.name}_FILE names a file of zeros, as a power cut leaves it. Put back what was in it"
+            )
         if not text:  # as unset, an empty READ_API_KEY would let everyone read
             raise ValueError(f"{self.name}_FILE names an empty file")
         return text
@@ -234,7 +289,11 @@ class Config:
         required=True,
     )
     api_key: str = _setting(
-        "API_KEY", f"The key for requests that change something. {_MADE}", _header_secret, secret=True, required=True
+        "API_KEY",
+        f"The key for requests that change something. {_MADE} Keys that are easy to guess are refused.",
+        _header_secret,
+        secret=True,
+        required=True,
     )
     token_encryption_keys: tuple[str, ...] = _setting(
         "TOKEN_ENCRYPTION_KEY",
@@ -263,6 +322,12 @@ class Config:
         _number(0.01, 8760),
         6,
     )
+    keep_runs_days: int = _setting(
+        "KEEP_RUNS_DAYS",
+        "After how many days a sync run is deleted, from 1 to 3650. The last one of each kind stays.",
+        _integer(1, 3650),
+        90,
+    )
     log_level: str = _setting(
         "LOG_LEVEL",
         "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
@@ -280,6 +345,29 @@ class Config:
         "How many reverse proxies stand in front. Their X-Forwarded-For and -Proto are believed.",
         _integer(0, 10),
         0,
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS",
+        "Other sites whose pages may read the API in a browser, with spaces or commas between them; `*` for all.",
+        _origins,
+        (),
+        example="https://dash.example.org",
+    )
+    public_url: str = _setting(
+        "PUBLIC_URL",
+        "The address at which people open this service.",
+        _web_url("https://wishes.example.org"),
+        example="https://wishes.example.org",
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "ALLOWED_HOSTS",
+        "Host names that are answered without a key, with commas or spaces between them. `*.example.org` stands for "
+        "all names below it, `*` for every host. IP addresses, names without a dot, names of home networks like "
+        "`nas.local` and the host of PUBLIC_URL are always answered. Behind a proxy (TRUSTED_PROXIES) every host is, "
+        "unless this is set.",
+        _hosts,
+        (),
+        example="nas.example.org",
     )
     plex_discover_url: str = _setting(
         "PLEX_DISCOVER_URL",
@@ -335,8 +423,8 @@ class Config:
     notify_urls: tuple[str, ...] = _setting(
         "NOTIFY_URLS",
         "Where to send messages about new wishes, as [Apprise](https://github.com/caronc/apprise/wiki) "
-        "addresses with spaces between them. See [notifications](notifications.md).",
-        lambda text: tuple(text.split()),
+        "addresses with spaces or commas between them. See [notifications](notifications.md).",
+        _addresses,
         (),
         secret=True,
     )
@@ -376,8 +464,7 @@ class Config:
             except ValueError as error:
                 values[attribute] = setting.default
                 errors[attribute] = str(error)
-        if values["read_api_key"] and values["read_api_key"] == values["api_key"]:
-            errors["read_api_key"] = "READ_API_KEY must differ from API_KEY"
+        errors |= _find_equal_keys(values)
         for attribute, needed in _NEEDS.items():
             if values[attribute] and not values[needed] and needed not in errors:
                 errors[attribute] = f"{SETTINGS[attribute].name} needs {SETTINGS[needed].name}, too"
@@ -390,6 +477,21 @@ class Config:
         if told := [text for attribute, text in errors.items() if not uses or SETTINGS[attribute].name in uses]:
             raise ConfigError(told)
         return cls(**values)
+
+
+def _find_equal_keys(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return an error for each key that is the same as another one."""
+    errors: dict[str, str] = {}
+    passphrases = values["token_encryption_keys"]
+    if len(set(passphrases)) < len(passphrases):
+        errors["token_encryption_keys"] = "TOKEN_ENCRYPTION_KEY has the same key twice"  # noqa: S105 - a sentence
+    for attribute in ("api_key", "read_api_key"):
+        if values[attribute] in passphrases:
+            name = SETTINGS[attribute].name
+            errors[attribute] = f"{name} must differ from TOKEN_ENCRYPTION_KEY. Change {name}. {_MAKE_ONE}"
+    if values["read_api_key"] and values["read_api_key"] == values["api_key"]:
+        errors["read_api_key"] = f"READ_API_KEY must differ from API_KEY. {_MAKE_ONE}"
+    return errors
 
 
 SETTINGS: Final[dict[str, Setting]] = {each.name: each.metadata["setting"] for each in fields(Config)} | {
@@ -423,12 +525,27 @@ def load_config(*, uses: Collection[str] = (), with_driver: bool = True) -> Conf
 def environment() -> dict[str, str]:
     """Return the variables of the environment and of `.env` in the working directory. The environment wins."""
     try:
-        told = dotenv_values(".env")
+        told = _read_env_file(Path(".env"))
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(f"The file .env cannot be read: {type(error).__name__}. It must be a readable UTF-8 text.")
-    return {name: value or "" for name, value in told.items()} | {
-        name: value for name, value in os.environ.items() if value or name not in told
-    }
+    return told | {name: value for name, value in os.environ.items() if value or name not in told}
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    """Return the values. One in single quotes is taken as it is, as by compose; dotenv_values() would replace ${X}."""
+    values: dict[str, str] = {}
+    text = path.read_text(encoding="utf-8-sig") if path.is_file() or path.is_fifo() else ""
+    for binding in with_warn_for_invalid_lines(parse_stream(StringIO(text))):
+        if binding.key is None:
+            continue
+        literal = re.match(r"[^=]*=[^\S\n]*'((?:\\.|[^'\\])*)'", binding.original.string, re.DOTALL)
+        known = os.environ | values
+        values[binding.key] = (
+            literal[1].replace("\\'", "'")
+            if literal
+            else "".join(part.resolve(known) for part in parse_variables(binding.value or ""))
+        )
+    return values
 
 
 def postgres_environment() -> dict[str, str]:

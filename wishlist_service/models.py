@@ -230,14 +230,22 @@ class SyncRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """The database server. `size` is that of the database, as text with its unit."""
+    """The database server, and what this user may do. `size` is that of the database, as text with its unit."""
 
-    major_version: int
     version: str
+    encoding: str
+    database: str
+    user: str
+    schema: str | None
+    """Where our tables are or would be made. None if no schema of the search_path exists or may be used."""
+    may_create: bool
     read_only: bool
     size: str
     connections: int
     most_connections: int
+    usable_connections: int
+    """How many this user may have at a time."""
+    collation_changed: bool
 
 
 @dataclass(frozen=True)

@@ -146,3 +146,22 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
             "Start over without `after`."
         )
     return EventPage(*page)
+
+
+def delete_left_over(conn: Connection) -> int:
+    """Delete the events of people who are not there, and return how many.
+
+    No event of a person who is there is deleted, because /api/changes replays from the beginning.
+    """
+    events, _ = next(
+        conn.execute("""
+            WITH deleted AS (
+                 DELETE FROM wishlist_events
+                  WHERE NOT EXISTS (SELECT FROM plex_users WHERE plex_users.id = wishlist_events.user_id)
+              RETURNING id)
+            SELECT count(*),
+                   CASE WHEN count(*) > 0 THEN next_generation() END
+              FROM deleted
+            """)
+    )
+    return events

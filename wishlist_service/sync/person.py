@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection
 from psycopg.errors import DiskFull
 
+from wishlist_service import db
 from wishlist_service.errors import Miscounted, OtherAccount, PlexError, SyncError
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
@@ -74,22 +75,24 @@ def store_user(
         result = fail(error.state, str(error))
     except DiskFull:
         result = fail(SyncError.state, "The disk of the database is full. Nothing was changed; free some space there.")
-    except Exception as error:
-        if isinstance(error, OperationalError) and conn.broken:
+    except db.EXPECTED as error:
+        if conn.broken:
             raise  # the database cannot be reached, which is no error of this person
+        result = fail(SyncError.state, f"{db.explain(error)} Nothing was changed.")
+    except Exception:
         logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
         result = fail(SyncError.state, "An unexpected error, see the log. Nothing was changed.")
     if result.failed:
         logger.warning(
-            'user not synced run=%s user=%s name="%s" state=%s detail="%s"',
+            "user not synced run=%s user=%s name=%r state=%s detail=%r",
             run_id, user.id, user.name, result.outcome, result.detail,
         )  # fmt: skip
     else:
         logger.log(
             logging.WARNING if result.outcome == "held" else logging.INFO,
-            'user synced run=%s user=%s name="%s" outcome=%s titles=%s added=%s removed=%s%s',
+            "user synced run=%s user=%s name=%r outcome=%s titles=%s added=%s removed=%s%s",
             run_id, user.id, user.name, result.outcome, result.titles, result.added, result.removed,
-            f' detail="{result.detail}"' if result.detail else "",
+            f" detail={result.detail!r}" if result.detail else "",
         )  # fmt: skip
     return result
 

@@ -1,12 +1,12 @@
-"""What happens to every reply before it is sent: headers for browsers are added, and it is counted for /metrics.
+"""What happens to every reply before it is sent: headers for browsers are added, and it is counted for /metrics."""
 
-Requests are counted in files that the workers share. gunicorn.conf.py says where.
-"""
-
+import re
 from typing import Final
 
 from flask import Response, request
-from prometheus_client import CollectorRegistry, Counter
+
+from wishlist_service.web import request_counts
+from wishlist_service.web.cors import allow_origin
 
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
@@ -17,10 +17,13 @@ _PAGE_POLICY: Final = (
 )
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
 
-this_process: Final = CollectorRegistry()
-_requests: Final = Counter(
-    "wishlist_http_requests", "Requests answered.", ["method", "route", "status"], registry=this_process
-)
+
+def _has_own_host() -> bool:
+    """Return whether no other program shares this host name, as far as the request tells. HSTS would bind them, too."""
+    host = request.environ.get("HTTP_HOST", "")
+    if not (request.is_secure and host) or ":" in host or request.environ.get("SCRIPT_NAME"):
+        return False
+    return not re.fullmatch(r"[0-9.]+", host)
 
 
 def finish(response: Response) -> Response:
@@ -34,8 +37,12 @@ def finish(response: Response) -> Response:
     response.headers["Referrer-Policy"] = referrer
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "private, no-cache")
+    allow_origin(response)
+    if _has_own_host():
+        response.headers["Strict-Transport-Security"] = "max-age=2592000"  # 30 days
 
     # By route and not by path, because each path ever tried would take memory.
     route = request.url_rule.rule if request.url_rule else "unknown"
-    _requests.labels(request.method if request.method in _METHODS else "other", route, response.status_code).inc()
+    method = request.method if request.method in _METHODS else "other"
+    request_counts.counts.add(request_counts.Counted(method, route, str(response.status_code)))
     return response
