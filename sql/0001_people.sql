@@ -9,6 +9,7 @@ CREATE TABLE sync_state (
     generation        bigint NOT NULL DEFAULT 0,
     library_due_at    timestamptz NOT NULL DEFAULT now(),
     language          text NOT NULL DEFAULT 'en',
+    timeline          text,
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
 );
@@ -23,18 +24,62 @@ COMMENT ON COLUMN sync_state.generation IS
 COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
 
 COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';
+COMMENT ON COLUMN sync_state.timeline IS
+    'The timeline of the server at the last change. Another one means that a standby was promoted since.';
 
 INSERT INTO sync_state DEFAULT VALUES;
 
+CREATE TABLE failovers (
+    timeline text NOT NULL,
+    last_id  bigint NOT NULL,
+    last_at  timestamptz NOT NULL,
+    drawn_id bigint NOT NULL,
+    CONSTRAINT failovers_pkey PRIMARY KEY (timeline, last_id)
+);
+
+COMMENT ON TABLE failovers IS
+    'Where a standby that was promoted went on. What the old server wrote after that is lost, unless replication is '
+    'synchronous, and a cursor of /api/changes that points to it is refused.';
+COMMENT ON COLUMN failovers.timeline IS 'The timeline of the new server.';
+COMMENT ON COLUMN failovers.last_id IS 'The last event that it had, as wishlist_events.id.';
+COMMENT ON COLUMN failovers.last_at IS 'When that event happened.';
+COMMENT ON COLUMN failovers.drawn_id IS
+    'The new server gives out ids after this one. Those between are of lost events, or were never given out.';
+
+CREATE FUNCTION current_timeline() RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END;
+
+COMMENT ON FUNCTION current_timeline() IS
+    'The timeline of the server. It grows when a standby is promoted. Null on a standby.';
+
 CREATE FUNCTION next_generation() RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-UPDATE sync_state
-   SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+DECLARE
+    known text;
+    present CONSTANT text := current_timeline();
+BEGIN
+    UPDATE sync_state
+       SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+ RETURNING timeline INTO known;
+    IF known IS DISTINCT FROM present THEN
+        INSERT INTO failovers (timeline, last_id, last_at, drawn_id)
+        SELECT present,
+               coalesce(max(id), 0),
+               coalesce((SELECT happened_at FROM wishlist_events ORDER BY id DESC LIMIT 1), '-infinity'),
+               coalesce(pg_sequence_last_value('wishlist_events_id_seq'), 0)
+          FROM wishlist_events
+        HAVING known IS NOT NULL
+            ON CONFLICT (timeline, last_id) DO NOTHING;
+        UPDATE sync_state SET timeline = present;
+    END IF;
+END
 $$;
 
 COMMENT ON FUNCTION next_generation() IS
-    'Raises sync_state.generation. Its row stays locked until the transaction ends, so writers follow one another.';
+    'Raises sync_state.generation, and notes a failover. The row stays locked until the transaction ends, so writers '
+    'follow one another.';
 
 CREATE FUNCTION rfc3339(moment timestamptz) RETURNS text
     LANGUAGE sql STABLE

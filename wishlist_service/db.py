@@ -109,8 +109,10 @@ def explain(error: Exception) -> str:
 def exit_on_error() -> Generator[None]:
     """End the program with a sentence at Ctrl-C, and at what the database or the disk may answer at any time."""
     try:
-        yield
-        sys.stdout.flush()  # here, where a full disk can still be told
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
     except (DatabaseRefused, ServerRefused, DatabaseReadOnly) as refused:
         sys.exit(str(refused))
     except Error as error:

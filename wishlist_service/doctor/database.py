@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +28,11 @@ def check_server(
     database_url: str, config: Config | None = None, *, oldest: int = requirements.OLDEST_VERSION
 ) -> list[Result]:
     """Check that the server answers, is what we need, and can be written to."""
+    another = partial(db.connect, database_url, role="doctor")
 
     def look() -> tuple[Server, str]:
         with db.connect(database_url, role="doctor") as conn:
-            return requirements.check_server(conn, database_url, oldest=oldest), conn.info.host
+            return requirements.check_server(conn, another, oldest=oldest), conn.info.host
 
     try:
         found, place = within(_ANSWER_SECONDS, look)
