@@ -1,6 +1,5 @@
 """The values that modules exchange: frozen, without behaviour."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -25,6 +24,11 @@ class WatchlistEntry:
     poster_url: str | None = None
     plex_url: str | None = None
     content_rating: str | None = None
+    duration_minutes: int | None = None
+    audience_rating: float | None = None
+    seasons: int | None = None
+    tagline: str | None = None
+    backdrop_url: str | None = None
     position: int = 0
 
 
@@ -220,6 +224,8 @@ class SyncRun:
     new_items: int
     updated_items: int
     removed_items: int
+    added_wishes: int
+    removed_wishes: int
     total_items: int | None
     errors: list[dict[str, Any]]
 
@@ -261,9 +267,8 @@ class WishlistFilter:
     missing: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return the arguments of wishlist_matching() in sql/ by name. Wildcards in the search are escaped."""
-        text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
-        return vars(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
+        """Return the arguments of wishlist_matching() in sql/ by name."""
+        return vars(self) | {"genre": self.genre and self.genre.lower()}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import SyncRunning
-from wishlist_service.pages.runs import tell_run
+from wishlist_service.pages.runs import list_told_runs
 from wishlist_service.pages.wall import MAXIMUM_PEOPLE
 from wishlist_service.queries import events, sync_runs, users
 from wishlist_service.web.actions import begin_sync
@@ -46,7 +46,7 @@ def _page(*, refused: str = "") -> str:
 
     page = read(events.list_diary, user_id=user_id, before=after and after.id, limit=_MAXIMUM_LINES)
     lines: list[dict[str, Any]] = json.loads(page.items_json)
-    runs = [tell_run(run) for run in read(sync_runs.list_runs, limit=_MAXIMUM_RUNS, offset=0)]
+    runs = list_told_runs(_MAXIMUM_RUNS)
     return render_template(
         "activity.html",
         refused=refused,

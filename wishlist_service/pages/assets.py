@@ -29,6 +29,7 @@ def asset(name: str) -> ResponseReturnValue:
     if name not in _TYPES:
         raise NotFound
     response = Response(_BODIES[name], content_type=_TYPES[name])
+    response.set_etag(_VERSIONS[name], weak=True)
     if request.args.get("v") == _VERSIONS[name]:
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response

@@ -8,9 +8,20 @@ from werkzeug.exceptions import Forbidden
 from wishlist_service import __version__
 from wishlist_service.pages import activity, assets, feeds, people, sign_in, title, wall
 from wishlist_service.pages.runs import amount
-from wishlist_service.pages.wording import colour, initials, join_names, rfc3339, state_of, title_address, web_url
+from wishlist_service.pages.wording import (
+    colour,
+    initials,
+    join_names,
+    poster,
+    rfc3339,
+    srcset,
+    state_of,
+    title_address,
+    web_url,
+)
 from wishlist_service.web.auth import mark_page
 from wishlist_service.web.context import READING
+from wishlist_service.web.listing import default_order
 
 
 def register_pages(app: Flask) -> None:
@@ -24,9 +35,10 @@ def register_pages(app: Flask) -> None:
     app.register_blueprint(pages)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for each in (amount, colour, initials, join_names, rfc3339, title_address, web_url):
+    for each in (amount, colour, initials, join_names, poster, rfc3339, srcset, title_address, web_url):
         app.add_template_filter(each)
     app.add_template_filter(state_of, "state")
+    app.add_template_filter(default_order)
     app.add_template_global(assets.asset_url)
     app.context_processor(lambda: {"version": __version__})
 

@@ -23,10 +23,12 @@ bp = Blueprint("wall", __name__)
 def show() -> ResponseReturnValue:
     """Return the wall. Its query string is that of GET /api/wishlist."""
     given = [pair for pair in request.args.items(multi=True) if pair[0] != "apikey"]
-    if any(value == "" for _, value in given):  # a form sent without the script sends every field
-        filled = urlencode([(name, value) for name, value in given if value != ""])
+    is_random = ("sort", "random") in given
+    if any(value == "" or (name == "seed" and not is_random) for name, value in given):
+        # a form sent without the script sends every field, also those that mean nothing now
+        filled = urlencode([(name, value) for name, value in given if value != "" and (is_random or name != "seed")])
         return redirect(f"{url_for('.show')}?{filled}".rstrip("?"))
-    response = reply(partial(_page, read_listing()), content_type=HTML)
+    response = reply(partial(_page, read_listing(default_sort="last_wish_at")), content_type=HTML)
     if response.status_code == 200 and not response.data:
         return _empty_page()
     return response

@@ -1,13 +1,19 @@
 """How names, addresses, moments and states are shown: the templates' filters."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
-from flask import request
+from flask import current_app, request
 
 from wishlist_service.models import PlexUser
+from wishlist_service.web.context import context
 
+_AT_TMDB: Final = re.compile(r"(https://image\.tmdb\.org/t/p/)[a-z0-9_]+(/.+)")
+_TMDB_WIDTHS: Final = (92, 154, 185, 342, 500, 780)
+_PLEX_WIDTH: Final = 360
 COLOURS: Final = 12
 """The classes c0 to c11 of the style sheet."""
 
@@ -110,6 +116,27 @@ def join_names(names: Sequence[str]) -> str:
 def web_url(address: str | None) -> str:
     """Return the address if it is https, else an empty text: it came from Plex, so it may be anything."""
     return address if address and address.startswith("https://") else ""
+
+
+def poster(address: str | None, width: int) -> str:
+    """Return the address of the poster in the smallest size that is at least this many pixels wide, or the largest.
+
+    Empty if the poster is not https. The original has a megabyte.
+    """
+    url = web_url(address)
+    if found := _AT_TMDB.fullmatch(url):
+        size = next((each for each in _TMDB_WIDTHS if each >= width), _TMDB_WIDTHS[-1])
+        return f"{found[1]}w{size}{found[2]}"
+    size = 1 if width <= _PLEX_WIDTH else 2
+    asked = f"/photo?size=medium-{_PLEX_WIDTH}&scale={size}&url={quote(url, safe='')}"
+    return f"{context().config.plex_images_url}{asked}" if url else ""
+
+
+def srcset(address: str | None, widths: Sequence[int]) -> str:
+    """Return these sizes of the poster for the attribute of that name; empty if there is only one."""
+    pick = current_app.jinja_env.filters["poster"]  # the demo has another
+    sizes = {pick(address, width): width for width in reversed(widths)}
+    return ", ".join(f"{url} {width}w" for url, width in reversed(sizes.items())) if len(sizes) > 1 else ""
 
 
 def title_address(uid: str) -> str:

@@ -48,16 +48,20 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
         WITH written AS (
             INSERT INTO wishlist_items AS item (
                    uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
-                   poster_url, plex_url, content_rating, added_at, wanted_count, wish_count)
+                   poster_url, plex_url, content_rating, duration_minutes, audience_rating, seasons, tagline,
+                   backdrop_url, added_at, last_wish_at, wanted_count, wish_count)
             SELECT entry.uid, entry.media_type, entry.title, entry.year, entry.released_on, entry.imdb_id,
                    entry.tmdb_id, entry.tvdb_id, entry.poster_url, entry.plex_url, entry.content_rating,
+                   entry.duration_minutes, entry.audience_rating, entry.seasons, entry.tagline, entry.backdrop_url,
                    -- all are added at one time: this keeps the order of the watchlist
+                   now() - entry.position * interval '1 microsecond',
                    now() - entry.position * interval '1 microsecond',
                    1, 1                           -- as add_wishes() would set them: one write, not two
               FROM jsonb_to_recordset(%(entries)s) AS entry (
                    uid text, media_type text, title text, year integer, released_on date, imdb_id text,
                    tmdb_id integer, tvdb_id integer, poster_url text, plex_url text, content_rating text,
-                   position integer)
+                   duration_minutes integer, audience_rating numeric(3, 1), seasons integer, tagline text,
+                   backdrop_url text, position integer)
          LEFT JOIN wishlist_items AS known USING (uid)
              WHERE known.id IS NULL
                 OR entry.title <> known.title
@@ -69,6 +73,11 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
                 OR entry.poster_url IS DISTINCT FROM known.poster_url AND entry.poster_url IS NOT NULL
                 OR entry.plex_url IS DISTINCT FROM known.plex_url AND entry.plex_url IS NOT NULL
                 OR entry.content_rating IS DISTINCT FROM known.content_rating AND entry.content_rating IS NOT NULL
+                OR entry.duration_minutes IS DISTINCT FROM known.duration_minutes AND entry.duration_minutes IS NOT NULL
+                OR entry.audience_rating IS DISTINCT FROM known.audience_rating AND entry.audience_rating IS NOT NULL
+                OR entry.seasons IS DISTINCT FROM known.seasons AND entry.seasons IS NOT NULL
+                OR entry.tagline IS DISTINCT FROM known.tagline AND entry.tagline IS NOT NULL
+                OR entry.backdrop_url IS DISTINCT FROM known.backdrop_url AND entry.backdrop_url IS NOT NULL
           ORDER BY entry.uid                      -- one lock order for all writers
                 ON CONFLICT (uid) DO UPDATE
                SET title = excluded.title,
@@ -79,7 +88,12 @@ def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
                    tvdb_id = coalesce(excluded.tvdb_id, item.tvdb_id),
                    poster_url = coalesce(excluded.poster_url, item.poster_url),
                    plex_url = coalesce(excluded.plex_url, item.plex_url),
-                   content_rating = coalesce(excluded.content_rating, item.content_rating)
+                   content_rating = coalesce(excluded.content_rating, item.content_rating),
+                   duration_minutes = coalesce(excluded.duration_minutes, item.duration_minutes),
+                   audience_rating = coalesce(excluded.audience_rating, item.audience_rating),
+                   seasons = coalesce(excluded.seasons, item.seasons),
+                   tagline = coalesce(excluded.tagline, item.tagline),
+                   backdrop_url = coalesce(excluded.backdrop_url, item.backdrop_url)
          RETURNING xmax <> 0 AS was_there)        -- true for an updated row only
         SELECT count(*) FILTER (WHERE was_there)
           FROM written
@@ -100,6 +114,7 @@ def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEnt
           ORDER BY item.uid
                 ON CONFLICT (item_id, user_id) DO UPDATE
                SET removed_at = NULL,
+                   returned_at = excluded.first_added_at,
                    last_seen_at = NULL,
                    watchlisted_at = NULL          -- it belongs to the earlier wish
          RETURNING source.item_id)

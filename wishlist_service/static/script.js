@@ -7,9 +7,23 @@ let asking = null; // the running request for other titles
 
 // ---- posters and times -----------------------------------------------------------------------------------------
 
-// Behind each poster is a drawn tile. It shows when a poster that does not load is removed.
+// A poster that does not load is asked for in its original size, which the address of the small one names. If that
+// does not load either, it is removed: behind each poster is a drawn tile.
+function replaceBroken(image) {
+  const original = originalOf(image.currentSrc || image.src);
+  image.removeAttribute("srcset");
+  if (original && image.dataset.original === undefined) image.src = image.dataset.original = original;
+  else image.remove();
+}
+
+function originalOf(address) {
+  const url = new URL(address);
+  if (url.pathname.startsWith("/t/p/")) return address.replace(/\/t\/p\/w\d+\//, "/t/p/original/");
+  return url.searchParams.get("url");
+}
+
 addEventListener("error", (event) => {
-  if (event.target instanceof HTMLImageElement) event.target.remove();
+  if (event.target instanceof HTMLImageElement && event.target.closest(".poster")) replaceBroken(event.target);
 }, true);
 
 // Shows moments in the viewer's time zone. A day alone has no zone.
@@ -44,14 +58,12 @@ function regroup(root) {
   list?.replaceChildren(...days.values());
 }
 
-function removeBroken(root) {
-  for (const image of root.querySelectorAll(".poster img")) {
-    if (image.complete && !image.naturalWidth && image.loading !== "lazy") image.remove();
-  }
-}
-
 localise(document);
-removeBroken(document);
+
+// Those that failed before this script ran.
+for (const image of document.querySelectorAll(".poster img")) {
+  if (image.complete && !image.naturalWidth && image.loading !== "lazy") replaceBroken(image);
+}
 
 // Leads back to the wall with its filters, loaded pages and scroll position.
 document.querySelector(".back a")?.addEventListener("click", (event) => {

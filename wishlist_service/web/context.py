@@ -20,6 +20,7 @@ from wishlist_service.queries import locks
 from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
+from wishlist_service.web.compression import SUFFIX, gzip_accepted
 from wishlist_service.web.response_cache import ResponseCache
 from wishlist_service.web.wrong_keys import WrongKeys
 
@@ -91,11 +92,18 @@ def reply(make_body: Callable[[], str | Feed], *, content_type: str = "applicati
     etag = f"{generation:x}-{zlib.crc32(key.encode()):x}"
     response = Response(content_type=content_type)
     response.set_etag(etag, weak=True)
-    if request.if_none_match.contains_weak(etag) and not request.if_none_match.star_tag:
-        response.status_code = 304
-        return response
-    cached = shared.cache.get(generation, key, make_body)
+    compressed = gzip_accepted()
+    # whether the body is long enough to be compressed is not known before it is made, so the client may have either
+    for known in (f"{etag}{SUFFIX}", etag) if compressed else (etag,):
+        if request.if_none_match.contains_weak(known) and not request.if_none_match.star_tag:
+            response.set_etag(known, weak=True)
+            response.status_code = 304
+            return response
+    cached = shared.cache.get(generation, f"{compressed} {key}", make_body, compressed=compressed)
     response.data = cached.body
+    if cached.compressed:
+        response.headers["Content-Encoding"] = "gzip"
+        response.set_etag(f"{etag}{SUFFIX}", weak=True)
     if cached.skipped is not None:
         response.headers[SKIPPED] = cached.skipped
     return response
@@ -112,7 +120,6 @@ def reply_with(body: bytes) -> Response:
     """Return the same for a body that more than the wishlist changes. It is not cached; its ETag is of the body."""
     response = Response(body, content_type="application/json")
     response.add_etag(weak=True)
-    response.make_conditional(request)
     return response
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wishlist_service.models import Feed
+from wishlist_service.web.compression import SMALLEST, compress
 
 MAXIMUM_BYTES: Final = 500_000
 
@@ -16,6 +17,7 @@ class CachedResponse:
 
     body: bytes
     skipped: int | None = None
+    compressed: bool = False
 
 
 class ResponseCache:
@@ -27,8 +29,13 @@ class ResponseCache:
         self._responses: dict[str, CachedResponse] = {}
         self._bytes = 0
 
-    def get(self, generation: int, key: str, make_body: Callable[[], str | Feed]) -> CachedResponse:
-        """Return what is cached for this key, or make it. `generation` must have been read for this request."""
+    def get(
+        self, generation: int, key: str, make_body: Callable[[], str | Feed], *, compressed: bool = False
+    ) -> CachedResponse:
+        """Return what is cached for this key, or make it. `generation` must have been read for this request.
+
+        compressed: whether a body that is long enough is compressed. The key must differ, then.
+        """
         with self._lock:
             if generation != self._generation:
                 self._generation, self._responses, self._bytes = generation, {}, 0
@@ -37,7 +44,9 @@ class ResponseCache:
             return cached
         made = make_body()
         body, skipped = (made.body, made.skipped) if isinstance(made, Feed) else (made, None)
-        response = CachedResponse(body.encode(), skipped)
+        data = body.encode()
+        compressed = compressed and len(data) > SMALLEST
+        response = CachedResponse(compress(data) if compressed else data, skipped, compressed)
         with self._lock:
             # If another request has seen a newer generation meanwhile, this body is not cached.
             if generation == self._generation and key not in self._responses:
