@@ -76,6 +76,7 @@ CREATE TABLE wishlist_items (
     first_asked_at   timestamptz,
     available        boolean,
     available_since  timestamptz,
+    play_url         text,
     available_sure   boolean NOT NULL DEFAULT false,
     added_at         timestamptz NOT NULL DEFAULT now(),
     last_wish_at     timestamptz NOT NULL DEFAULT now(),
@@ -120,6 +121,7 @@ COMMENT ON COLUMN wishlist_items.first_asked_at IS
 COMMENT ON COLUMN wishlist_items.available IS 'Whether the media server has the title. Null until it was read.';
 COMMENT ON COLUMN wishlist_items.available_since IS
     'When the media server was first seen to have the title. Null while it is not seen there.';
+COMMENT ON COLUMN wishlist_items.play_url IS 'Where Plex plays the title of the media server. Null if it does not have it.';
 COMMENT ON COLUMN wishlist_items.available_sure IS
     'Whether the media server has this very title: by Plex''s guid, by two ids, or by the only id that is known. '
     'REMOVE_WHEN_AVAILABLE takes no other off a watchlist.';
@@ -146,6 +148,7 @@ CREATE INDEX wishlist_items_released_down_idx ON wishlist_items (coalesce(releas
 
 CREATE INDEX wishlist_items_genres_idx ON wishlist_items USING gin (lower_all(genres));
 CREATE INDEX wishlist_items_details_due_idx ON wishlist_items (details_due_at) WHERE details_due_at IS NOT NULL;
+CREATE INDEX wishlist_items_available_idx ON wishlist_items (available_since) WHERE available;
 CREATE INDEX wishlist_items_dismissed_idx ON wishlist_items (added_at, id) WHERE dismissed_at IS NOT NULL;
 
 -- Without pg_trgm a search still works, but reads title by title.

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import Conflict, Invalid, PlexAway, WishlistError
@@ -108,7 +108,8 @@ def _page(error: WishlistError | None = None, *, of: int | None = None) -> Respo
     total = read(users.count_users, active=None)
     page = render_template(
         "people.html",
-        people=read(users.list_users, active=None, limit=_MAXIMUM_PEOPLE, offset=offset),
+        people=read(users.list_users, active=None, limit=_MAXIMUM_PEOPLE, offset=offset, by_name=True),
+        me="Somebody else" if g.me == 0 else dict(read(users.list_names)).get(g.me) if g.me else None,
         total=total,
         offset=offset or None,
         following=offset + _MAXIMUM_PEOPLE if offset + _MAXIMUM_PEOPLE < total else None,

@@ -83,14 +83,18 @@ def _lists(run: SyncRun) -> str:
 def _wishes(run: SyncRun, adders: Sequence[str]) -> str:
     told: list[str] = []
     if run.added_wishes:
-        told.append(f"{_named(adders)} added {run.added_wishes:,}" if adders else f"{run.added_wishes:,} were added")
+        told.append(f"{_named(adders)} added {run.added_wishes:,}" if adders else _counted(run.added_wishes, "added"))
     if run.removed_wishes:
-        told.append(f"{run.removed_wishes:,} {'was' if run.removed_wishes == 1 else 'were'} removed")
+        told.append(_counted(run.removed_wishes, "removed"))
     if run.updated_items:
         told.append(f"{amount(run.updated_items, 'title')} updated")
     if told:
         return f"{', '.join(told)}."
     return "Nothing changed." if run.users_processed and run.status != "running" else ""
+
+
+def _counted(number: int, done: str) -> str:
+    return f"{number:,} {'was' if number == 1 else 'were'} {done}"
 
 
 def _named(names: Sequence[str]) -> str:

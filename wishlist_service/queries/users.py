@@ -37,16 +37,23 @@ def add_user(conn: Connection, *, user_id: int, name: str, token: SealedToken) -
         raise _conflict(error) from error
 
 
-def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int) -> list[PlexUser]:
-    """Return people in the order they were added; `active` None returns all."""
+def list_users(
+    conn: Connection, *, active: bool | None, limit: int, offset: int, by_name: bool = False
+) -> list[PlexUser]:
+    """Return people in the order they were added, or by name; `active` None returns all."""
     return rows(conn, PlexUser, """
         SELECT *
           FROM plex_user_reports
          WHERE %(active)s::boolean IS NULL OR active = %(active)s
-      ORDER BY id
+      ORDER BY CASE WHEN %(by_name)s THEN lower(name) END, id
          LIMIT %(limit)s
         OFFSET %(offset)s
-        """, {"active": active, "limit": limit, "offset": offset})
+        """, {"active": active, "limit": limit, "offset": offset, "by_name": by_name})
+
+
+def list_names(conn: Connection) -> list[tuple[int, str]]:
+    """Return id and name of the first thousand people, in the order they were added."""
+    return conn.execute("SELECT id, name FROM plex_user_reports ORDER BY id LIMIT 1000").fetchall()
 
 
 def count_users(conn: Connection, *, active: bool | None) -> int:

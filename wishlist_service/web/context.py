@@ -130,4 +130,4 @@ def _cache_key(environ: dict[str, Any]) -> str:
         query = "&".join(part for part in query.split("&") if not part.startswith("apikey="))
     # With the address, because feeds hold links: links with a forged host must not reach others.
     address = f"{environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ.get('SCRIPT_NAME')}"
-    return f"{__version__} {g.names_shown} {g.role} {address} {environ['PATH_INFO']}?{query}"
+    return f"{__version__} {g.names_shown} {g.role} {g.get('me')} {address} {environ['PATH_INFO']}?{query}"

@@ -16,7 +16,7 @@ NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
 # Posters come from other hosts.
 _PAGE_POLICY: Final = (
-    f"{NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; connect-src 'self'"
+    f"{NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; manifest-src 'self'"
     "; img-src 'self' https: data:"
 )
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
