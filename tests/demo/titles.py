@@ -63,6 +63,9 @@ class Title:
             thumb=poster_url,
             publicPagesURL=None,
             contentRating=self.rating,
+            duration=random.randint(24, 58) * 60_000 if self.type == "show" else random.randint(82, 164) * 60_000,
+            audienceRating=random.randint(55, 92) / 10,
+            childCount=random.randint(1, 5) if self.type == "show" else None,
             Guid=[{"id": f"{catalogue}{number}"} for catalogue in catalogues] if self.ids else [],
         )
 

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from wishlist_service.models import WishlistFilter
+from wishlist_service.models import PlexUser, WishlistFilter
+from wishlist_service.pages.status import Status, read_status, state_now
 from wishlist_service.queries import sync_runs, users, wishlist
 from wishlist_service.web.context import context, read, reply
 from wishlist_service.web.listing import Listing, get_page, read_listing
@@ -31,16 +32,21 @@ def show() -> ResponseReturnValue:
         # a form sent without the script sends every field, also those that mean nothing now
         filled = urlencode([(name, value) for name, value in given if value != "" and (is_random or name != "seed")])
         return redirect(f"{url_for('.show')}?{filled}".rstrip("?"))
-    response = reply(partial(_page, read_listing(default_sort="last_wish_at")), content_type=HTML)
+    listing, status = read_listing(default_sort="last_wish_at"), read_status()
+    # the status tells the time, so a page is kept and confirmed only while that is right
+    response = reply(partial(_page, listing, status), content_type=HTML, also=status)
     if response.status_code == 200 and not response.data:
-        return _empty_page()
+        return _empty_page(listing, status)
     return response
 
 
-def _page(listing: Listing) -> str:
-    """Return the page; an empty text if no one wants anything."""
+def _page(listing: Listing, status: Status, silent: Sequence[PlexUser] | None = None) -> str:
+    """Return the page; an empty text if it must tell what changes without the wishlist.
+
+    silent: the people of the filter whose list has nothing to show, to tell why; None if they are not known yet.
+    """
     page, cursor = get_page(listing)
-    if page.total == 0 and not request.args.keys() - {"apikey"}:
+    if page.total == 0 and silent is None and (listing.filters.user_ids or not request.args.keys() - {"apikey"}):
         return ""
     kept = [pair for pair in request.args.items(multi=True) if pair[0] not in ("after", "offset", "apikey")]
     people = list_people(listing.filters.user_ids or [])
@@ -54,6 +60,8 @@ def _page(listing: Listing) -> str:
         first=f"?{urlencode(kept)}",
         more=f"?{urlencode([*kept, ('after', cursor)])}" if cursor else "",
         people=people,
+        status=status,
+        silent=[(person, state_now(person, status)) for person in silent or ()],
         genres=_genres(listing),
         heading=_heading(listing),
         set_filters=_count_set(listing.filters),
@@ -105,8 +113,13 @@ def _genres(listing: Listing) -> list[str]:
     return sorted({*genres, chosen} if chosen else genres, key=str.casefold)
 
 
-def _empty_page() -> str:
+def _empty_page(listing: Listing, status: Status) -> str:
     """Return the page that says what to do or to wait for. It is never cached, because a sync changes it."""
+    if listing.filters.user_ids:
+        chosen = [read(users.get_user, user_id=each) for each in listing.filters.user_ids]
+        unread = ("never", "no_watchlist")
+        silent = [each for each in chosen if not each.active or not each.last_success_at or each.sync_state in unread]
+        return _page(listing, status, silent)
     people = read(users.list_users, active=None, limit=MAXIMUM_PEOPLE, offset=0)
     return render_template(
         "empty.html",

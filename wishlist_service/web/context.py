@@ -81,12 +81,16 @@ def read_for(
     return db.read(pool, read_without_names)
 
 
-def reply(make_body: Callable[[], str | Feed], *, content_type: str = "application/json") -> Response:
+def reply(
+    make_body: Callable[[], str | Feed], *, content_type: str = "application/json", also: object = ""
+) -> Response:
     """Return the reply to a request about the wishlist: 304, the cached body, or what `make_body` returns.
+
+    also: what else the body depends on, like the time.
 
     Call it after the request was found valid, because an error must not get an ETag or a cached body.
     """
-    shared, key = context(), _cache_key(request.environ)
+    shared, key = context(), f"{also}{_cache_key(request.environ)}"
     # Read for each request, so that the next reply of every process shows a change.
     generation = db.read(shared.pool, get_generation)
     etag = f"{generation:x}-{zlib.crc32(key.encode()):x}"
