@@ -28,7 +28,7 @@ _PAGE: Final = """<!DOCTYPE html>
   <link rel="stylesheet" href="{{ url_for('docs.asset', name='page.css') }}">
 </head>
 <body>
-  <header class="way-back"><a href="{{ url_for('pages.wall.show') }}">Back to the wall</a></header>
+  <header class="way-back"><a href='{{ url_for("pages.wall.show") }}'>Back to the wall</a></header>
   <main id="swagger-ui"></main>
   <script src="{{ url_for('docs.asset', name='swagger-ui-bundle.js') }}"></script>
   <script src="{{ url_for('docs.asset', name='start.js') }}" data-url="{{ url_for('docs.openapi') }}"></script>
