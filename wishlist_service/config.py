@@ -6,10 +6,13 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from dotenv import dotenv_values
+from dotenv.main import with_warn_for_invalid_lines
+from dotenv.parser import parse_stream
+from dotenv.variables import parse_variables
 
 DATABASE_SETTINGS: Final = ("DATABASE_URL", "DATABASE_PASSWORD")
 
@@ -135,6 +138,22 @@ def _web_url(like: str) -> Callable[[str], str]:
     return parse
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    # a comma separates only before another address, because addresses hold commas, too
+    parts = re.split(r"\s|,(?=[A-Za-z][A-Za-z0-9+.-]*://)", text)
+    return tuple(address for part in parts if (address := part.strip(",")))
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = [part.lower().rstrip("/") for part in re.split(r"[\s,]+", text) if part]
+    form = r"\*|[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?"
+    for origin in origins:
+        if not re.fullmatch(form, origin):
+            raise ValueError("must hold origins like https://dash.example.org, without a path, or *")
+    # browsers leave out the usual port
+    return tuple(re.sub("^(http://.*):80$|^(https://.*):443$", r"\1\2", origin) for origin in origins)
+
+
 def _path(text: str) -> Path:
     if "\0" in text:
         raise ValueError("must be the path of a directory")
@@ -189,9 +208,13 @@ class Setting(NamedTuple):
         if not path:
             return text
         try:
-            text = Path(path).read_text(encoding="utf-8").strip()
+            text = Path(path).read_text(encoding="utf-8-sig").strip()  # editors of Windows add a BOM
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{self.name}_FILE names a file that cannot be read: {type(error).__name__}") from None
+        if text and not text.strip("\0"):
+            raise ValueError(
+                f"{self.name}_FILE names a file of zeros, as a power cut leaves it. Put back what was in it"
+            )
         if not text:  # as unset, an empty READ_API_KEY would let everyone read
             raise ValueError(f"{self.name}_FILE names an empty file")
         return text
@@ -263,6 +286,12 @@ class Config:
         _number(0.01, 8760),
         6,
     )
+    keep_runs_days: int = _setting(
+        "KEEP_RUNS_DAYS",
+        "After how many days a sync run is deleted, from 1 to 3650. The last one of each kind stays.",
+        _integer(1, 3650),
+        90,
+    )
     log_level: str = _setting(
         "LOG_LEVEL",
         "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
@@ -280,6 +309,13 @@ class Config:
         "How many reverse proxies stand in front. Their X-Forwarded-For and -Proto are believed.",
         _integer(0, 10),
         0,
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS",
+        "Other sites whose pages may read the API in a browser, with spaces or commas between them; `*` for all.",
+        _origins,
+        (),
+        example="https://dash.example.org",
     )
     plex_discover_url: str = _setting(
         "PLEX_DISCOVER_URL",
@@ -341,8 +377,8 @@ class Config:
     notify_urls: tuple[str, ...] = _setting(
         "NOTIFY_URLS",
         "Where to send messages about new wishes, as [Apprise](https://github.com/caronc/apprise/wiki) "
-        "addresses with spaces between them. See [notifications](notifications.md).",
-        lambda text: tuple(text.split()),
+        "addresses with spaces or commas between them. See [notifications](notifications.md).",
+        _addresses,
         (),
         secret=True,
     )
@@ -429,12 +465,27 @@ def load_config(*, uses: Collection[str] = (), with_driver: bool = True) -> Conf
 def environment() -> dict[str, str]:
     """Return the variables of the environment and of `.env` in the working directory. The environment wins."""
     try:
-        told = dotenv_values(".env")
+        told = _read_env_file(Path(".env"))
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(f"The file .env cannot be read: {type(error).__name__}. It must be a readable UTF-8 text.")
-    return {name: value or "" for name, value in told.items()} | {
-        name: value for name, value in os.environ.items() if value or name not in told
-    }
+    return told | {name: value for name, value in os.environ.items() if value or name not in told}
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    """Return the values. One in single quotes is taken as it is, as by compose; dotenv_values() would replace ${X}."""
+    values: dict[str, str] = {}
+    text = path.read_text(encoding="utf-8-sig") if path.is_file() or path.is_fifo() else ""
+    for binding in with_warn_for_invalid_lines(parse_stream(StringIO(text))):
+        if binding.key is None:
+            continue
+        literal = re.match(r"[^=]*=[^\S\n]*'((?:\\.|[^'\\])*)'", binding.original.string, re.DOTALL)
+        known = os.environ | values
+        values[binding.key] = (
+            literal[1].replace("\\'", "'")
+            if literal
+            else "".join(part.resolve(known) for part in parse_variables(binding.value or ""))
+        )
+    return values
 
 
 def postgres_environment() -> dict[str, str]:

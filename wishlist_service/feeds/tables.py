@@ -23,11 +23,14 @@ class Table:
     row: Callable[[Title], Mapping[str, Any]]
     ids: tuple[str, ...] = ()
     media_types: tuple[str, ...] = ("movie", "show")
+    bom: str = ""
+    """What the file begins with."""
 
 
 def csv_chunks(table: Table, titles: Iterable[Title]) -> Iterator[str]:
     """Yield the file in parts, quoted as in RFC 4180."""
     lines = io.StringIO()
+    lines.write(table.bom)
     writer = csv.DictWriter(lines, table.columns, extrasaction="ignore")
     writer.writeheader()
     position = 0
@@ -123,5 +126,6 @@ TABLES: Final = {
             "wanted_count,wanted_by,plex_url,poster_url"
         ),
         _wishlist,
+        bom="\ufeff",  # without it, Excel takes the file for another encoding than UTF-8
     ),
 }

@@ -58,7 +58,13 @@ def _refuse_other_sites() -> None:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
     ours = site == "same-origin" if site else urlsplit(origin).netloc == request.host
     if not ours:
-        raise Forbidden("This form was not sent from a page of this service. Open the page here and try again.")
+        text = "This form was not sent from a page of this service. Open the page here and try again."
+        if urlsplit(origin).netloc and site is None:
+            text += (
+                f" It came from {origin}, and the reverse proxy names this service {request.host or 'nothing'}. "
+                f"If both are this service, let the proxy pass on the Host header, or set PUBLIC_URL={origin}."
+            )
+        raise Forbidden(text)
 
 
 def _vary_by_cookie(response: Response) -> Response:

@@ -67,10 +67,11 @@ def check_key(shared: Context) -> None:
         return
 
     address = request.remote_addr or ""
-    sent = "" if g.role else _sent_key(reading=reading)
+    keys = [] if g.role else _sent_keys(reading=reading)
+    sent = keys[0] if keys else ""
     if not g.role:
         shared.wrong_keys.refuse_guesser(address)
-    role = g.role or role_of(config, sent)
+    role = g.role or max((role_of(config, key) for key in keys), key=["", "reader", "admin"].index, default="")
     if role == "admin":
         g.names_shown = True
         return
@@ -137,14 +138,16 @@ def _signer(config: Config) -> TimestampSigner:
     return TimestampSigner(config.api_key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
-def _sent_key(*, reading: bool) -> str:
-    if key := request.headers.get("X-API-Key"):
-        return key
+def _sent_keys(*, reading: bool) -> list[str]:
+    """Return the keys in the order in which they count. A proxy may send an Authorization of its own, so it is last."""
+    keys = [request.headers.get("X-API-Key", "")]
+    if reading and not is_page():
+        # Some programs cannot send headers. Not for changes, and not for pages, because browsers keep addresses.
+        keys.append(request.args.get("apikey", ""))
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return token.strip()
-    # Some programs cannot send headers. Not for changes, and not for pages, because browsers keep addresses.
-    return request.args.get("apikey", "") if reading and not is_page() else ""
+        keys.append(token.strip())
+    return [key for key in keys if key]
 
 
 def _equal(sent: str, key: str) -> bool:

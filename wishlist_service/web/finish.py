@@ -1,16 +1,14 @@
-"""What happens to every reply before it is sent: it is compressed, gets headers for browsers, and is counted.
-
-Requests are counted in files that the workers share. gunicorn.conf.py says where.
-"""
+"""What happens to every reply before it is sent: it is compressed, gets headers for browsers, and is counted."""
 
 from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Response, request
-from prometheus_client import CollectorRegistry, Counter
 
+from wishlist_service.web import request_counts
 from wishlist_service.web.compression import encode
 from wishlist_service.web.context import context
+from wishlist_service.web.cors import allow_origin
 
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
@@ -20,11 +18,6 @@ _PAGE_POLICY: Final = (
     "; img-src 'self' https: data:"
 )
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
-
-this_process: Final = CollectorRegistry()
-_requests: Final = Counter(
-    "wishlist_http_requests", "Requests answered.", ["method", "route", "status"], registry=this_process
-)
 
 
 def finish(response: Response) -> Response:
@@ -39,10 +32,12 @@ def finish(response: Response) -> Response:
     response.headers["Referrer-Policy"] = referrer
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "private, no-cache")
+    allow_origin(response)
 
     # By route and not by path, because each path ever tried would take memory.
     route = request.url_rule.rule if request.url_rule else "unknown"
-    _requests.labels(request.method if request.method in _METHODS else "other", route, response.status_code).inc()
+    method = request.method if request.method in _METHODS else "other"
+    request_counts.counts.add(request_counts.Counted(method, route, str(response.status_code)))
     return response
 
 
