@@ -182,7 +182,7 @@ def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event
         except BackupFailed as error:
             if stop.is_set():
                 return
-            logger.error("backup failed reason=%s", error)
+            logger.error("backup failed reason=%r", str(error))
         except Exception:
             logger.exception("backup failed, unexpected error")
         jobs.every(RETRY_SECONDS).seconds.do(job).tag("retry")

@@ -16,6 +16,11 @@ from dotenv.variables import parse_variables
 
 DATABASE_SETTINGS: Final = ("DATABASE_URL", "DATABASE_PASSWORD")
 
+_POPULAR_WORD: Final = "p[a@4][s$5]{2}w[o0]rd"
+_PLACEHOLDER: Final = (
+    "placeholder|(?<![a-z])(?:(?:change|replace|edit|set)[ _-]*(?:me|this|it|please)(?![a-z])"
+    "|(?:your|my)[ _-]*(?:own[ _-]*)?(?:api|read|secret|random|key))"
+)
 _MAKE_ONE: Final = "Make one with: openssl rand -hex 32"
 _MADE: Final = "At least 16 characters. Required, but `make run` and `docker compose` make one."
 
@@ -97,7 +102,25 @@ def _with_password(url: str, password: str) -> str:
 def _header_secret(text: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise ValueError(f"must have ASCII characters only. {_MAKE_ONE}")
-    return _secrets(text, split=False)[0]
+    [key] = _secrets(text, split=False)
+    if why := _why_guessable(key.lower()):
+        raise ValueError(f"is easy to guess: it {why}. {_MAKE_ONE}")
+    return key
+
+
+def _why_guessable(key: str) -> str:
+    """Return why a key of small letters is easy to guess; "" if it is not."""
+    if len(set(key)) < 6:
+        return "has fewer than 6 different characters"
+    # Two thirds: what is left of a random key does not repeat its beginning.
+    if any(key[length:] == key[:-length] for length in range(1, len(key) * 2 // 3 + 1)):
+        return "repeats a short piece"
+    if re.search(_POPULAR_WORD, key):
+        # One of four random words may be this one.
+        others = re.findall("[a-z]+", re.sub(_POPULAR_WORD, " ", key))
+        if len(others) < 3 or min(map(len, others)) < 3:
+            return "is the word password with something around it"
+    return "is a placeholder" if re.search(_PLACEHOLDER, key) else ""
 
 
 def _secrets(text: str, *, split: bool = True) -> tuple[str, ...]:
@@ -152,6 +175,15 @@ def _origins(text: str) -> tuple[str, ...]:
             raise ValueError("must hold origins like https://dash.example.org, without a path, or *")
     # browsers leave out the usual port
     return tuple(re.sub("^(http://.*):80$|^(https://.*):443$", r"\1\2", origin) for origin in origins)
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(
+        re.sub(r"(:[0-9]*)?$", "", name.lower()).removesuffix(".") for name in re.split(r"[,\s]+", text) if name
+    )
+    if not all(re.fullmatch(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) for name in names):
+        raise ValueError("must be host names like nas.example.org or *.example.org")
+    return names
 
 
 def _path(text: str) -> Path:
@@ -257,7 +289,11 @@ class Config:
         required=True,
     )
     api_key: str = _setting(
-        "API_KEY", f"The key for requests that change something. {_MADE}", _header_secret, secret=True, required=True
+        "API_KEY",
+        f"The key for requests that change something. {_MADE} Keys that are easy to guess are refused.",
+        _header_secret,
+        secret=True,
+        required=True,
     )
     token_encryption_keys: tuple[str, ...] = _setting(
         "TOKEN_ENCRYPTION_KEY",
@@ -316,6 +352,22 @@ class Config:
         _origins,
         (),
         example="https://dash.example.org",
+    )
+    public_url: str = _setting(
+        "PUBLIC_URL",
+        "The address at which people open this service.",
+        _web_url("https://wishes.example.org"),
+        example="https://wishes.example.org",
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "ALLOWED_HOSTS",
+        "Host names that are answered without a key, with commas or spaces between them. `*.example.org` stands for "
+        "all names below it, `*` for every host. IP addresses, names without a dot, names of home networks like "
+        "`nas.local` and the host of PUBLIC_URL are always answered. Behind a proxy (TRUSTED_PROXIES) every host is, "
+        "unless this is set.",
+        _hosts,
+        (),
+        example="nas.example.org",
     )
     plex_discover_url: str = _setting(
         "PLEX_DISCOVER_URL",
@@ -418,8 +470,7 @@ class Config:
             except ValueError as error:
                 values[attribute] = setting.default
                 errors[attribute] = str(error)
-        if values["read_api_key"] and values["read_api_key"] == values["api_key"]:
-            errors["read_api_key"] = "READ_API_KEY must differ from API_KEY"
+        errors |= _find_equal_keys(values)
         for attribute, needed in _NEEDS.items():
             if values[attribute] and not values[needed] and needed not in errors:
                 errors[attribute] = f"{SETTINGS[attribute].name} needs {SETTINGS[needed].name}, too"
@@ -432,6 +483,21 @@ class Config:
         if told := [text for attribute, text in errors.items() if not uses or SETTINGS[attribute].name in uses]:
             raise ConfigError(told)
         return cls(**values)
+
+
+def _find_equal_keys(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return an error for each key that is the same as another one."""
+    errors: dict[str, str] = {}
+    passphrases = values["token_encryption_keys"]
+    if len(set(passphrases)) < len(passphrases):
+        errors["token_encryption_keys"] = "TOKEN_ENCRYPTION_KEY has the same key twice"  # noqa: S105 - a sentence
+    for attribute in ("api_key", "read_api_key"):
+        if values[attribute] in passphrases:
+            name = SETTINGS[attribute].name
+            errors[attribute] = f"{name} must differ from TOKEN_ENCRYPTION_KEY. Change {name}. {_MAKE_ONE}"
+    if values["read_api_key"] and values["read_api_key"] == values["api_key"]:
+        errors["read_api_key"] = f"READ_API_KEY must differ from API_KEY. {_MAKE_ONE}"
+    return errors
 
 
 SETTINGS: Final[dict[str, Setting]] = {each.name: each.metadata["setting"] for each in fields(Config)} | {

@@ -27,6 +27,16 @@ class PinExpired(WishlistError):
     """The PIN of a sign-in has expired, or Plex does not know it."""
 
 
+class HostRefused(WishlistError):
+    """A request without a key asked for a host that a stranger may own."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Without a key, this service does not answer for the host {host}. If it is yours, add this line to .env "
+            f"and start the service again: ALLOWED_HOSTS={host}"
+        )
+
+
 class FeedNotReady(WishlistError):
     """A feed is incomplete, and programs that delete titles missing from it must not get it yet. str() says why."""
 

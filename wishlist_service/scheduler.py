@@ -93,7 +93,7 @@ class Sidecar:
             self._put_off_since = None
             logger.info("sync put off, another is running run=%s", running.run_id)
         except OperationalError as error:
-            logger.error("sync put off, the database is away reason=%s", str(error).strip())
+            logger.error("sync put off, the database is away reason=%r", str(error).strip())
         except UndefinedTable:
             logger.error("sync put off, the database has no tables yet, run: python -m wishlist_service.migrate")
         except db.EXPECTED as error:
@@ -121,7 +121,7 @@ class Sidecar:
         try:
             job()
         except db.EXPECTED as error:
-            logger.warning("%s put off reason=%s", what, str(error).strip())
+            logger.warning("%s put off reason=%r", what, str(error).strip())
         except Exception:
             logger.exception("%s put off, unexpected error", what)
 
@@ -172,7 +172,7 @@ class Sidecar:
             try:
                 self._plex.ping(self._cipher.decrypt(ciphertext, owner=user_id))
             except SyncError as error:
-                logger.warning("ping failed user=%s name=%s reason=%s", user_id, name, error)
+                logger.warning("ping failed user=%s name=%r reason=%r", user_id, name, str(error))
             self._show_alive()
 
 

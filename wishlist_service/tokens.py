@@ -119,9 +119,7 @@ def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
     except db.EXPECTED:
         return
     if unreadable:
-        logger.error(
-            'tokens cannot be read names="%s" reason="%s"', ", ".join(unreadable), next(iter(unreadable.values()))
-        )
+        logger.error("tokens cannot be read names=%r reason=%r", ", ".join(unreadable), next(iter(unreadable.values())))
 
 
 def decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tuple[dict[int, str], dict[str, str]]:

@@ -29,7 +29,7 @@ GROUPS: dict[str, list[Setting]] = {
     "Web server": [
         _NAMED[name]
         for name in (
-            *("PORT", "URL_BASE", "TRUSTED_PROXIES", "CORS_ORIGINS"),
+            *("PORT", "PUBLIC_URL", "ALLOWED_HOSTS", "URL_BASE", "TRUSTED_PROXIES", "CORS_ORIGINS"),
             *("WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL"),
         )
     ],

@@ -65,7 +65,6 @@ ALLOWED = {
     "apprise": {"notify.targets"},
     "psycopg_pool": {"db", "web.problems"},
     "prometheus_client": {"api.metrics"},
-    "icalendar": {"feeds.calendar"},
     "segno": {"pages.people"},
     "yoyo": {"migrate"},
     "schedule": {"scheduler", "backup"},

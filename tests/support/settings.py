@@ -31,6 +31,8 @@ OPTIONAL = {
     "LOG_LEVEL": "debug",
     "URL_BASE": "/wishes",
     "TRUSTED_PROXIES": "1",
+    "PUBLIC_URL": "https://wishes.example.org/",
+    "ALLOWED_HOSTS": "NAS.example.org:8000, *.example.net other.example.com.",
     "PLEX_DISCOVER_URL": "http://127.0.0.1:1234/",
     "PLEX_TV_URL": "http://127.0.0.1:5678",
     "PLEX_IMAGES_URL": "http://127.0.0.1:6789",

@@ -14,10 +14,12 @@ _HEADINGS: Final = {
     403: "Not allowed",
     404: "Not found",
     409: "Not possible now",
+    421: "Unknown host",
     422: "Invalid address",
     429: "Too many tries",
     503: "Back in a moment",
 }
+_HEADERS: Final = ("Retry-After", "Allow", "Cache-Control")
 
 
 def show_problem(problem: Problem) -> Response:
@@ -36,7 +38,7 @@ def show_problem(problem: Problem) -> Response:
         render_template("problem.html", problem=problem.document, heading=heading, here=request.script_root + _here()),
         problem.status,
     )
-    page.headers.extend((name, value) for name, value in problem.headers if name in ("Retry-After", "Allow"))
+    page.headers.extend((name, value) for name, value in problem.headers if name in _HEADERS)
     return page
 
 

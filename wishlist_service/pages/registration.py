@@ -56,7 +56,8 @@ def _refuse_other_sites() -> None:
     if request.method in READING:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
-    ours = site == "same-origin" if site else urlsplit(origin).netloc == request.host
+    sender = urlsplit(origin).netloc
+    ours = site == "same-origin" if site else bool(sender) and sender == request.host
     if not ours:
         text = "This form was not sent from a page of this service. Open the page here and try again."
         if urlsplit(origin).netloc and site is None:

@@ -27,14 +27,10 @@ def form() -> ResponseReturnValue:
 @auth.open_to_all
 def sign_in() -> ResponseReturnValue:
     """Sign in with the key that was sent."""
-    address, shared = request.remote_addr or "", context()
-    shared.wrong_keys.refuse_guesser(address)
+    shared = context()
     key, wanted = request.form.get("key", "").strip(), local_path(request.form.get("next", ""))
-    role = auth.role_of(shared.config, key)
-    if role:
+    if role := auth.find_role(shared, [(auth.HEADER, key)] if key else []):
         return auth.sign_in(redirect(request.script_root + wanted, 303), shared.config, role)
-    if key:
-        auth.note_wrong_key(address, key)
     return _form(wanted, error="The key is wrong." if key else "Enter a key."), 403
 
 

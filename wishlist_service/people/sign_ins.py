@@ -91,7 +91,7 @@ class Links:
         try:
             pin = self._pins.make()
         except PlexError as error:
-            logger.warning("sign-in could not be started reason=%s", error)
+            logger.warning("sign-in could not be started reason=%r", str(error))
             raise PlexAway(f"{_why(error)}, so no sign-in was started. Try again in a minute.") from error
         client_identifier = self._cipher.encrypt(pin.client_identifier, owner=pin.id)
         with self._pool.connection() as conn, conn.transaction():
@@ -135,7 +135,7 @@ class Links:
             logger.info("sign-ins wait, plex asks to slow down link=%s", link.id)
             raise
         except PlexError as error:
-            logger.info("sign-in not checked now link=%s reason=%s", link.id, _why(error))
+            logger.info("sign-in not checked now link=%s reason=%r", link.id, _why(error))
         except PinExpired:
             self._end(link, "expired", None)
         except TokenUnreadable:
@@ -159,7 +159,7 @@ class Links:
         with self._pool.connection() as conn:
             ended = sign_ins.end_link(conn, link_id=link.id, status=status, detail=detail)
         if ended:
-            logger.info("sign-in ended link=%s status=%s reason=%s", link.id, status, detail)
+            logger.info("sign-in ended link=%s status=%s reason=%r", link.id, status, detail)
 
 
 def _why(error: PlexError) -> str:

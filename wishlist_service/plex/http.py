@@ -217,7 +217,7 @@ class PlexHttp:
                 if reply.status < 500:
                     return reply
                 reason = f"HTTP {reply.status}"
-            logger.info("plex gave no answer host=%s attempt=%s reason=%s", urlsplit(url).hostname, attempt, reason)
+            logger.info("plex gave no answer host=%s attempt=%s reason=%r", urlsplit(url).hostname, attempt, reason)
             delay = self._retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
             if attempt == tries or self._stop.wait(delay):
                 break

@@ -131,7 +131,7 @@ class MediaServer:
         wrong = abs(total - len(keys)) > _LARGEST_MISCOUNT
         if wrong or keys != [str(row.get("ratingKey")) for page in self._pages(path, query) for row in page.rows]:
             raise MediaServerError(f"The media server sent only a part of {path}. The next try is in an hour.")
-        logger.info("media server miscounts path=%s total=%s rows=%s", path, total, len(keys))
+        logger.info("media server miscounts path=%r total=%s rows=%s", path, total, len(keys))
 
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Page]:
         received, total, size = 0, None, PAGE_SIZE

@@ -51,7 +51,7 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
         content_rating=clean_text(raw.get("contentRating"), longest=40),
         duration_minutes=_minutes(raw.get("duration")),
         audience_rating=_rating(raw.get("audienceRating")),
-        seasons=_count(raw.get("childCount")) if media_type == "show" else None,
+        seasons=_count(raw.get("childCount")) if uid.startswith("plex://show") else None,
         tagline=clean_text(raw.get("tagline"), longest=LONGEST_TAGLINE),
         backdrop_url=_https(raw.get("art")),
     )

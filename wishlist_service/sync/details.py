@@ -75,7 +75,7 @@ class Details:
             try:
                 told = self._titles.watchlisted_at(self._token(question), question.uid)
             except SyncError as error:
-                logger.info("time of a wish not read run=%s item=%s reason=%s", run_id, question.item_id, error)
+                logger.info("time of a wish not read run=%s item=%s reason=%r", run_id, question.item_id, str(error))
                 slow_down = isinstance(error, RateLimited)
             else:
                 times += [(question, told)] if told else []
@@ -96,7 +96,7 @@ class Details:
             try:
                 found = self._titles.details(self._token(question), question.uid)
             except SyncError as error:
-                logger.info("details of a title not read item=%s reason=%s", question.item_id, error)
+                logger.info("details of a title not read item=%s reason=%r", question.item_id, str(error))
                 if not isinstance(error, RateLimited):
                     told.append((question.uid, None, FAILED_AGAIN_IN))
                 break

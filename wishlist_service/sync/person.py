@@ -84,15 +84,15 @@ def store_user(
         result = fail(SyncError.state, "An unexpected error, see the log. Nothing was changed.")
     if result.failed:
         logger.warning(
-            'user not synced run=%s user=%s name="%s" state=%s detail="%s"',
+            "user not synced run=%s user=%s name=%r state=%s detail=%r",
             run_id, user.id, user.name, result.outcome, result.detail,
         )  # fmt: skip
     else:
         logger.log(
             logging.WARNING if result.outcome == "held" else logging.INFO,
-            'user synced run=%s user=%s name="%s" outcome=%s titles=%s added=%s removed=%s%s',
+            "user synced run=%s user=%s name=%r outcome=%s titles=%s added=%s removed=%s%s",
             run_id, user.id, user.name, result.outcome, result.titles, result.added, result.removed,
-            f' detail="{result.detail}"' if result.detail else "",
+            f" detail={result.detail!r}" if result.detail else "",
         )  # fmt: skip
     return result
 

@@ -1,5 +1,6 @@
 """What happens to every reply before it is sent: it is compressed, gets headers for browsers, and is counted."""
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +21,14 @@ _PAGE_POLICY: Final = (
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
 
 
+def _has_own_host() -> bool:
+    """Return whether no other program shares this host name, as far as the request tells. HSTS would bind them, too."""
+    host = request.environ.get("HTTP_HOST", "")
+    if not (request.is_secure and host) or ":" in host or request.environ.get("SCRIPT_NAME"):
+        return False
+    return not re.fullmatch(r"[0-9.]+", host)
+
+
 def finish(response: Response) -> Response:
     """Compress the reply, add the headers and count it. Runs after every view, which may have set its own policy."""
     encode(response)
@@ -33,6 +42,8 @@ def finish(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "private, no-cache")
     allow_origin(response)
+    if _has_own_host():
+        response.headers["Strict-Transport-Security"] = "max-age=2592000"  # 30 days
 
     # By route and not by path, because each path ever tried would take memory.
     route = request.url_rule.rule if request.url_rule else "unknown"

@@ -57,8 +57,8 @@ def take_off(
             away = error if isinstance(error, RateLimited | Unreachable) else None
             outcomes.append(Outcome(wisher.id, wisher.name, "failed", error.state, str(error)))
             logger.warning(
-                'title not taken off a watchlist user=%s uid=%s state=%s reason="%s"',
-                wisher.id, wisher.uid, error.state, error,
+                "title not taken off a watchlist user=%s uid=%s state=%s reason=%r",
+                wisher.id, wisher.uid, error.state, str(error),
             )  # fmt: skip
             if len(wisher.uids) > 1:  # some may be off
                 with connect() as conn:
@@ -105,7 +105,9 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_
     except SyncError as error:
         if not isinstance(error, TitleUnknown):
             except_ids.add(wisher.id)
-        logger.warning('wish kept but still on its watchlist user=%s uid=%s reason="%s"', wisher.id, wisher.uid, error)
+        logger.warning(
+            "wish kept but still on its watchlist user=%s uid=%s reason=%r", wisher.id, wisher.uid, str(error)
+        )
         if error.state in ("token_rejected", "token_unreadable"):
             sync_users.make_due(conn, user_id=wisher.id)  # the sync shows the error to everyone
     finally:  # what a sync read of the watchlist meanwhile is out of date

@@ -67,9 +67,9 @@ class WriteBack:
         try:
             job()
         except MediaServerError as error:
-            logger.error('media server failed, next try in an hour reason="%s"', error)
+            logger.error("media server failed, next try in an hour reason=%r", str(error))
         except (RateLimited, Unreachable) as error:
-            logger.warning('taking titles off watchlists put off reason="%s"', error)
+            logger.warning("taking titles off watchlists put off reason=%r", str(error))
         except db.EXPECTED as error:
             logger.error("changes at plex put off, the database is away reason=%r", str(error).strip())
         except Exception:
