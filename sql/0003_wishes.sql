@@ -4,7 +4,6 @@ CREATE TABLE wishlist_item_sources (
     item_id        bigint NOT NULL,
     user_id        integer NOT NULL,
     first_added_at timestamptz NOT NULL DEFAULT now(),
-    returned_at    timestamptz,
     watchlisted_at timestamptz,
     last_seen_at   timestamptz,
     removed_at     timestamptz,
@@ -21,8 +20,6 @@ COMMENT ON TABLE wishlist_item_sources IS 'The wish of one person for one title.
 COMMENT ON COLUMN wishlist_item_sources.item_id IS 'The title, as wishlist_items.id.';
 COMMENT ON COLUMN wishlist_item_sources.user_id IS 'The person, as plex_users.id.';
 COMMENT ON COLUMN wishlist_item_sources.first_added_at IS 'When the wish was first stored here.';
-COMMENT ON COLUMN wishlist_item_sources.returned_at IS
-    'When the wish last came back after its removal. Null if it never did.';
 COMMENT ON COLUMN wishlist_item_sources.watchlisted_at IS
     'When the person put the title on their watchlist. Null if Plex did not tell it.';
 COMMENT ON COLUMN wishlist_item_sources.last_seen_at IS
@@ -155,11 +152,16 @@ UPDATE wishlist_items AS item
  CROSS JOIN LATERAL (
        SELECT count(*) FILTER (WHERE source.removed_at IS NULL) AS wanted,
               count(*) AS wishes,
-              coalesce(max(coalesce(source.returned_at, source.first_added_at))
-                           FILTER (WHERE source.removed_at IS NULL),
-                       max(coalesce(source.returned_at, source.first_added_at))) AS last_wish_at
+              coalesce(max(wish.began_at) FILTER (WHERE source.removed_at IS NULL), max(wish.began_at))
+                  AS last_wish_at
          FROM wishlist_item_sources AS source
          JOIN plex_users AS person ON person.id = source.user_id
+        CROSS JOIN LATERAL (
+              SELECT greatest(source.first_added_at, max(event.happened_at)) AS began_at
+                FROM wishlist_events AS event
+               WHERE event.item_id = source.item_id
+                 AND event.user_id = source.user_id
+                 AND event.kind = 'came_back') AS wish
         WHERE source.item_id = listed.id
           AND person.active) AS counted
  WHERE (listed.wanted_count, listed.wish_count, listed.last_wish_at)
@@ -220,6 +222,13 @@ BEGIN
           JOIN before USING (item_id, user_id)
          WHERE (changed.removed_at IS NULL) <> (before.removed_at IS NULL)
       ORDER BY changed.item_id;
+        -- again, because last_wish_at is that of the return
+        PERFORM recount_items(ARRAY(
+            SELECT item_id
+              FROM changed
+              JOIN before USING (item_id, user_id)
+             WHERE changed.removed_at IS NULL
+               AND before.removed_at IS NOT NULL));
     END IF;
     RETURN NULL;
 END
@@ -246,7 +255,6 @@ BEGIN
 
     UPDATE wishlist_item_sources AS source
        SET first_added_at = least(source.first_added_at, other.first_added_at),
-           returned_at = greatest(source.returned_at, other.returned_at),
            watchlisted_at = CASE
                WHEN (source.removed_at IS NULL) = (other.removed_at IS NULL)
                THEN least(source.watchlisted_at, other.watchlisted_at)

@@ -18,7 +18,7 @@ OURS = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
-def server(filled: Household) -> Iterator[FlaskClient]:
+def with_library(filled: Household) -> Iterator[FlaskClient]:
     """A visitor of a service with a media server, which has Alpha and Gamma_Ray."""
     filled.conn.execute(
         """
@@ -112,22 +112,22 @@ def test_tonight_needs_a_media_server_and_names_the_setting(client: FlaskClient,
     assert page.titles == []
 
 
-def test_tonight_shows_what_is_there_and_wanted_the_most_wanted_first(server: FlaskClient) -> None:
-    assert browse(server, "/tonight").titles == ["Alpha", "Gamma_Ray"]
-    assert browse(server, "/tonight?user=2").titles == ["Alpha"]
-    assert browse(server, "/tonight?user=3").titles == []
-    assert browse(server, "/tonight?user=1&user=2").titles == ["Alpha", "Gamma_Ray"]
-    assert browse(server, "/tonight?user=2").fields("user") == {"user": ["2"]}
+def test_tonight_shows_what_is_there_and_wanted_the_most_wanted_first(with_library: FlaskClient) -> None:
+    assert browse(with_library, "/tonight").titles == ["Alpha", "Gamma_Ray"]
+    assert browse(with_library, "/tonight?user=2").titles == ["Alpha"]
+    assert browse(with_library, "/tonight?user=3").titles == []
+    assert browse(with_library, "/tonight?user=1&user=2").titles == ["Alpha", "Gamma_Ray"]
+    assert browse(with_library, "/tonight?user=2").fields("user") == {"user": ["2"]}
 
 
-def test_one_is_picked_and_the_address_shows_the_same_to_others(server: FlaskClient) -> None:
-    address = next(link["href"] for link in browse(server, "/tonight?user=1").all("a") if link.text == "Pick one")
+def test_one_is_picked_and_the_address_shows_the_same_to_others(with_library: FlaskClient) -> None:
+    address = next(link["href"] for link in browse(with_library, "/tonight?user=1").all("a") if link.text == "Pick one")
     assert parse_qs(urlsplit(address).query).keys() == {"user", "seed"}
 
-    first, again = browse(server, address), browse(server, address)
+    first, again = browse(with_library, address), browse(with_library, address)
     another = next(link["href"] for link in first.all("a") if link.text == "Another")
-    second = browse(server, another)
-    third = browse(server, next(link["href"] for link in second.all("a") if link.text == "Another"))
+    second = browse(with_library, another)
+    third = browse(with_library, next(link["href"] for link in second.all("a") if link.text == "Another"))
 
     names = [page.one("h2").text for page in (first, again, second, third)]
     assert names[0] == names[1] == names[3] != names[2]
@@ -135,13 +135,13 @@ def test_one_is_picked_and_the_address_shows_the_same_to_others(server: FlaskCli
     play = next(link for link in first.all("a") if link.text == "Play in Plex")
     assert play["href"].startswith("https://app.plex.tv/desktop/#!/server/")
     seed = parse_qs(urlsplit(address).query)["seed"][0]
-    listed = server.get(f"/api/wishlist?user=1&available=true&sort=random&seed={seed}").json["items"]
+    listed = with_library.get(f"/api/wishlist?user=1&available=true&sort=random&seed={seed}").json["items"]
     assert [item["title"] for item in listed] == [names[0], names[2]]
 
 
 @pytest.mark.parametrize("query", ["user=99", "seed=-1", "seed=x", "offset=1", "colour=red"])
-def test_wrong_address_of_tonight_is_explained(server: FlaskClient, query: str) -> None:
-    assert server.get(f"/tonight?{query}").status_code == 422
+def test_wrong_address_of_tonight_is_explained(with_library: FlaskClient, query: str) -> None:
+    assert with_library.get(f"/tonight?{query}").status_code == 422
 
 
 # ---- who are you?

@@ -90,7 +90,6 @@ def add_wishes(conn: Connection, *, user_id: int, positions: Mapping[int, int]) 
           ORDER BY entry.item_id
                 ON CONFLICT (item_id, user_id) DO UPDATE
                SET removed_at = NULL,
-                   returned_at = excluded.first_added_at,
                    last_seen_at = NULL,
                    watchlisted_at = NULL          -- it belongs to the earlier wish
          RETURNING source.item_id)
