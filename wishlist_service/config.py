@@ -378,6 +378,12 @@ class Config:
     plex_tv_url: str = _setting(
         "PLEX_TV_URL", "Where the Plex accounts are.", _web_url("https://plex.tv"), "https://plex.tv"
     )
+    plex_images_url: str = _setting(
+        "PLEX_IMAGES_URL",
+        "Where Plex makes posters smaller. Browsers load the posters of the pages from there.",
+        _web_url("https://images.plex.tv"),
+        "https://images.plex.tv",
+    )
     page_pause_seconds: float = _setting(
         "PLEX_PAGE_PAUSE_SECONDS", "Seconds between two pages of a watchlist.", _number(0, 60), 1
     )

@@ -56,9 +56,9 @@ GROUPS: dict[str, list[Setting]] = {
     "Containers": [
         _of_compose("PUID", "The user id that the containers run as.", default="1026"),
         _of_compose("PGID", "The group id that the containers run as.", default="100"),
-        _of_compose("TZ", "The time zone of the nightly backup.", default="Etc/UTC"),
+        _of_compose("TZ", "The time zone of the nightly backup, and of the days on the page New.", default="Etc/UTC"),
     ],
-    "For tests": [_NAMED["PLEX_DISCOVER_URL"], _NAMED["PLEX_TV_URL"]],
+    "For tests": [_NAMED[name] for name in ("PLEX_DISCOVER_URL", "PLEX_TV_URL", "PLEX_IMAGES_URL")],
 }
 
 INTRO = """\

@@ -119,6 +119,8 @@ FILTERS = {
     "rare word": WishlistFilter(search="of the Night"),
     "common word": WishlistFilter(search="The"),
     "no such word": WishlistFilter(search="zzz"),
+    "two words": WishlistFilter(search="night the"),
+    "word with accents": WishlistFilter(search="Ünité"),
     "year": WishlistFilter(year=1999),
     "type": WishlistFilter(media_type="show"),
     "person": WishlistFilter(user_ids=[7]),
@@ -139,7 +141,8 @@ FILTERS = {
 }
 KEYS = {
     "added_at": datetime(2026, 1, 1, tzinfo=UTC),
-    "title": "the m",
+    "last_wish_at": datetime(2026, 1, 1, tzinfo=UTC),
+    "title": "m",
     "year": 1990,
     "wanted_count": 2,
     "released_on": datetime(1990, 1, 1, tzinfo=UTC).date(),

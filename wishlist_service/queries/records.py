@@ -90,17 +90,22 @@ def add_titles(conn: Connection, *, entries: Sequence[WatchlistEntry], titles: M
              SELECT *
                FROM jsonb_to_recordset(%(entries)s) AS entry (
                     uid text, media_type text, title text, year integer, released_on date, external_ids text[],
-                    poster_url text, plex_url text, content_rating text, position integer, of_uid text)),
+                    poster_url text, plex_url text, content_rating text, duration_minutes integer,
+                    audience_rating numeric(3, 1), seasons integer, tagline text, backdrop_url text,
+                    position integer, of_uid text)),
              added AS (
              INSERT INTO wishlist_items (
                     uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
-                    poster_url, plex_url, content_rating, added_at, wanted_count, wish_count)
+                    poster_url, plex_url, content_rating, duration_minutes, audience_rating, seasons, tagline,
+                    backdrop_url, added_at, last_wish_at, wanted_count, wish_count)
              SELECT uid, media_type, title, year, released_on,
                     shown_id('imdb', external_ids, NULL),
                     shown_id('tmdb', external_ids, NULL)::integer,
                     shown_id('tvdb', external_ids, NULL)::integer,
-                    poster_url, plex_url, content_rating,
+                    poster_url, plex_url, content_rating, duration_minutes, audience_rating, seasons, tagline,
+                    backdrop_url,
                     -- all are added at one time: this keeps the order of the watchlist
+                    now() - position * interval '1 microsecond',
                     now() - position * interval '1 microsecond',
                     1, 1                          -- as add_wishes() would set them: one write, not two
                FROM entry
