@@ -214,7 +214,8 @@ COMMENT ON COLUMN plex_links.user_id IS 'The person whose token is renewed, or w
 COMMENT ON COLUMN plex_links.pin_id IS 'The number of the PIN at Plex.';
 COMMENT ON COLUMN plex_links.code IS 'The code of the PIN, part of the address that the person opens.';
 COMMENT ON COLUMN plex_links.client_identifier IS
-    'The client identifier that made the PIN, encrypted: with it and the PIN anybody could fetch the token.';
+    'The client identifier that made the PIN, encrypted and bound to this sign-in: with it and the PIN anybody could '
+    'fetch the token.';
 COMMENT ON COLUMN plex_links.status IS 'pending, linked, expired or failed.';
 COMMENT ON COLUMN plex_links.detail IS 'A sentence that says why it failed. Null otherwise.';
 COMMENT ON COLUMN plex_links.polled_at IS 'When Plex was last asked whether the person has signed in.';

@@ -1,6 +1,6 @@
-"""Plex tokens: stored encrypted, found by fingerprint, shown masked.
+"""Secrets: stored encrypted, each with a key for its column alone. Tokens are found by fingerprint and shown masked.
 
-python -m wishlist_service.tokens rotate: encrypt all tokens with the first key.
+python -m wishlist_service.tokens rotate: encrypt all secrets with the first key.
 """
 
 import argparse
@@ -10,9 +10,13 @@ import hmac
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
+from typing import Final, Literal
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from psycopg import Connection, OperationalError
 from psycopg.errors import UndefinedTable, UniqueViolation
 
@@ -20,19 +24,26 @@ from wishlist_service import db
 from wishlist_service.config import load_config
 from wishlist_service.errors import TokenUnreadable
 from wishlist_service.models import PlexAccount, SealedToken
-from wishlist_service.queries import users
+from wishlist_service.queries import sign_ins, users
 
 logger = logging.getLogger(__name__)
+
+Encrypted = Literal["plex_users.plex_token", "plex_links.client_identifier"]
+Fingerprinted = Literal["plex_users.token_fingerprint", "news_addresses.fingerprint"]
+CLIENT_IDENTIFIER: Final = "plex_links.client_identifier"
 
 
 class TokenCipher:
     """Encrypts with the first passphrase, decrypts with any.
 
-    The first use, or derive_keys(), runs one scrypt for each passphrase (about 50 ms, 16 MB).
+    Each column has keys of its own, so a value that was moved to another column is refused. The value holds the id of
+    its row, so it is refused in another row, too. The first use, or derive_keys(), runs one scrypt for each passphrase
+    (about 50 ms, 16 MB).
     """
 
     def __init__(self, passphrases: Sequence[str]) -> None:
         self._passphrases = passphrases
+        self._fernets: dict[Encrypted, MultiFernet] = {}
 
     @cached_property
     def _keys(self) -> list[bytes]:
@@ -42,32 +53,26 @@ class TokenCipher:
         """Derive the keys now, so that the first token is not slow."""
         _ = self._keys
 
-    @cached_property
-    def _fernet(self) -> MultiFernet:
-        return MultiFernet([Fernet(base64.urlsafe_b64encode(key[:32])) for key in self._keys])
+    def encrypt(self, secret: str, *, owner: int, column: Encrypted = "plex_users.plex_token") -> str:
+        """Return the ciphertext to store in this column of the row with the id `owner`. It is invalid elsewhere."""
+        return self._fernet(column).encrypt(f"{owner} {secret}".encode()).decode()
 
-    def encrypt(self, token: str, *, owner: int) -> str:
-        """Return the ciphertext to store for the user with the id `owner`. It is invalid for other users."""
-        return self._fernet.encrypt(f"{owner} {token}".encode()).decode()
-
-    def decrypt(self, ciphertext: str, *, owner: int) -> str:
-        """Return the token. Raises TokenUnreadable if no passphrase fits, or if it was stored for another user."""
+    def decrypt(self, ciphertext: str, *, owner: int, column: Encrypted = "plex_users.plex_token") -> str:
+        """Return the secret. Raises TokenUnreadable if no passphrase fits, or if it was stored in another place."""
         try:
-            stored = self._fernet.decrypt(ciphertext).decode()
+            stored = self._fernet(column).decrypt(ciphertext).decode()
         except (InvalidToken, ValueError) as error:  # ValueError: not ASCII
             raise TokenUnreadable(
                 "The stored token cannot be decrypted: TOKEN_ENCRYPTION_KEY is not the one it was saved with. "
                 "Put the earlier key back, or add it after the new one and a comma. Nothing is lost."
             ) from error
-        stored_for, space, token = stored.partition(" ")
-        if not space:  # stored before ciphertexts named the user; a token has no space
-            return stored
+        stored_for, _, secret = stored.partition(" ")
         if stored_for != str(owner):
             raise TokenUnreadable(
                 "The stored token was saved for another person, so it was moved in the database. "
                 "It is not used; save this person's token again."
             )
-        return token
+        return secret
 
     def seal(self, token: str, *, owner: int, account: PlexAccount | None) -> SealedToken:
         """Return what to store for the token of the user with the id `owner`."""
@@ -79,9 +84,16 @@ class TokenCipher:
             username=account.username if account else None,
         )
 
-    def fingerprints(self, token: str) -> list[str]:
-        """Return the keyed hash of a token for each passphrase, in their order."""
-        return [hmac.new(key[32:], token.encode(), hashlib.sha256).hexdigest() for key in self._keys]
+    def fingerprints(self, secret: str, *, column: Fingerprinted = "plex_users.token_fingerprint") -> list[str]:
+        """Return the keyed hash of a secret for each passphrase, in their order. It differs by column."""
+        keys = [_subkey(key, f"fingerprint {column}") for key in self._keys]
+        return [hmac.new(key, secret.encode(), hashlib.sha256).hexdigest() for key in keys]
+
+    def _fernet(self, column: Encrypted) -> MultiFernet:
+        if column not in self._fernets:
+            keys = [base64.urlsafe_b64encode(_subkey(key, f"encrypt {column}")) for key in self._keys]
+            self._fernets[column] = MultiFernet([Fernet(key) for key in keys])
+        return self._fernets[column]
 
 
 def mask(token: str) -> str:
@@ -95,10 +107,15 @@ def _derive(passphrase: str) -> bytes:
     return hashlib.scrypt(passphrase.encode(), salt=salt, n=2**14, r=8, p=1, dklen=64)
 
 
-def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
-    """Encrypt every token with the first key, in one transaction.
+def _subkey(key: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(key)
 
-    Returns how many, and for each person whose token cannot be read, the reason by name.
+
+def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
+    """Encrypt every secret with the first key, in one transaction.
+
+    Returns how many tokens, and for each person whose token cannot be read, the reason by name. A sign-in that cannot
+    be read stays as it is, because it ends within half an hour.
     """
     with conn.transaction():
         readable, unreadable = decrypt_all(users.lock_tokens(conn), cipher)
@@ -109,6 +126,11 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
                 plex_token=cipher.encrypt(token, owner=user_id),
                 token_fingerprint=cipher.fingerprints(token)[0],
             )
+        for link_id, stored in sign_ins.lock_client_identifiers(conn):
+            with suppress(TokenUnreadable):
+                identifier = cipher.decrypt(stored, owner=link_id, column=CLIENT_IDENTIFIER)
+                ciphertext = cipher.encrypt(identifier, owner=link_id, column=CLIENT_IDENTIFIER)
+                sign_ins.replace_client_identifier(conn, link_id=link_id, client_identifier=ciphertext)
     return len(readable), unreadable
 
 
@@ -139,7 +161,7 @@ def decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tupl
 def main() -> None:
     """Rotate. Exit status 1 if a token could not be read."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.tokens", description=__doc__)
-    parser.add_argument("action", choices=["rotate"], help="encrypt every token with the first TOKEN_ENCRYPTION_KEY")
+    parser.add_argument("action", choices=["rotate"], help="encrypt every secret with the first TOKEN_ENCRYPTION_KEY")
     parser.parse_args()
     config = load_config()
     with db.exit_on_error(), db.connect(config.database_url, role="tokens") as conn:
