@@ -24,6 +24,7 @@ from tests.support.household import (
     WORKER,
     Household,
     add_three_people,
+    addresses,
     know_three_people,
     make_config,
     make_plex_client,
@@ -89,7 +90,7 @@ def filled_template(new_database: Callable[[str | None], str], template: str, ci
     """The name of a database to copy in which the people of `filled` have been synced."""
     url = new_database(template)
     with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
-        config = make_config(database_url=url, plex_discover_url=plex.url, plex_tv_url=plex.url)
+        config = make_config(database_url=url, **addresses(plex))
         add_three_people(Household(config, plex, make_plex_client(config), cipher, conn))
     return str(conninfo_to_dict(url)["dbname"])
 
@@ -123,7 +124,7 @@ def plex() -> Iterator[FakePlex]:
 @pytest.fixture
 def config(database_url: str, plex: FakePlex) -> Config:
     """Settings for the test's database and Plex, without pauses."""
-    return make_config(database_url=database_url, plex_discover_url=plex.url, plex_tv_url=plex.url)
+    return make_config(database_url=database_url, **addresses(plex))
 
 
 @pytest.fixture(scope="session")

@@ -290,6 +290,12 @@ class Config:
     plex_tv_url: str = _setting(
         "PLEX_TV_URL", "Where the Plex accounts are.", _web_url("https://plex.tv"), "https://plex.tv"
     )
+    plex_community_url: str = _setting(
+        "PLEX_COMMUNITY_URL",
+        "Where the watchlists of friends are.",
+        _web_url("https://community.plex.tv/api"),
+        "https://community.plex.tv/api",
+    )
     page_pause_seconds: float = _setting(
         "PLEX_PAGE_PAUSE_SECONDS", "Seconds between two pages of a watchlist.", _number(0, 60), 1
     )

@@ -76,6 +76,23 @@ class PlexAccount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contact:
+    """An account that Plex shows to another one.
+
+    kind: `home` or `managed` (a member of their Plex Home), `friend`, or `other` (has access to their servers).
+    protected: whether Plex wants a PIN to switch to it.
+    user_id: the person here with this account, if any.
+    """
+
+    plex_uuid: str
+    username: str | None
+    title: str
+    kind: str
+    protected: bool = False
+    user_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SealedToken:
     """A token as it is stored, and its account if Plex named it."""
 

@@ -46,7 +46,7 @@ GROUPS: dict[str, list[Setting]] = {
         _of_compose("PGID", "The group id that the containers run as.", default="100"),
         _of_compose("TZ", "The time zone of the nightly backup.", default="Etc/UTC"),
     ],
-    "For tests": [_NAMED["PLEX_DISCOVER_URL"], _NAMED["PLEX_TV_URL"]],
+    "For tests": [_NAMED[name] for name in ("PLEX_DISCOVER_URL", "PLEX_TV_URL", "PLEX_COMMUNITY_URL")],
 }
 
 INTRO = """\
