@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +93,29 @@ class Contact:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A person through whom others may be read, with the encrypted token."""
+
+    id: int
+    name: str
+    active: bool
+    source: str
+    plex_token: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What is stored of a person who is read through somebody else. Token and PIN are encrypted."""
+
+    via_id: int
+    via_source: str
+    plex_uuid: str
+    plex_username: str
+    plex_token: str | None = field(default=None, repr=False)
+    plex_pin: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SealedToken:
     """A token as it is stored, and its account if Plex named it."""
 
@@ -139,7 +162,9 @@ class PlexUser:
 
     id: int
     name: str
-    token_masked: str
+    source: str
+    via: dict[str, Any] | None
+    token_masked: str | None
     active: bool
     plex_username: str | None
     sync_state: str
@@ -153,12 +178,19 @@ class PlexUser:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncUser:
-    """A person for the sync, with the encrypted token."""
+    """A person for the sync: the columns of sync_people. Tokens and PIN are encrypted."""
 
     id: int
     name: str
     active: bool
-    plex_token: str = field(repr=False)
+    source: str
+    plex_token: str | None = field(repr=False)
+    plex_pin: str | None = field(repr=False)
+    via_id: int | None
+    via_source: str | None
+    via_name: str | None
+    via_token: str | None = field(repr=False)
+    via_gap: str | None
     plex_uuid: str | None
     plex_username: str | None
     account_checked: bool
@@ -178,11 +210,11 @@ class SyncUser:
 
 @dataclass(frozen=True, kw_only=True)
 class Wisher:
-    """A person, with the encrypted token, and whether they want the title at present."""
+    """A person, with the encrypted token if there is one, and whether they want the title at present."""
 
     id: int
     name: str
-    plex_token: str = field(repr=False)
+    plex_token: str | None = field(repr=False)
     uid: str
     wants: bool
 
@@ -201,6 +233,10 @@ class Change:
     missed: frozenset[str] = frozenset()
 
 
+NOT_SHOWN: Final = ("no_watchlist", "hidden", "via_unavailable")
+"""The states of a watchlist that nobody can show. They are no error."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class UserResult:
     """How one person's part of a sync run ended."""
@@ -208,7 +244,7 @@ class UserResult:
     user_id: int
     name: str
     outcome: str
-    """changed, unchanged, held, no_watchlist, or the sync_state of an error; skipped if changed meanwhile."""
+    """changed, unchanged, held, or the sync_state of a list that was not read; skipped if changed meanwhile."""
     detail: str | None = None
     titles: int = 0
     added: int = 0
@@ -219,8 +255,8 @@ class UserResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the person's watchlist could not be read. An account without a watchlist has none to read."""
-        return self.outcome not in ("changed", "unchanged", "held", "skipped", "no_watchlist")
+        """Whether the person's watchlist could not be read. One that nobody can show is no failure."""
+        return self.outcome not in ("changed", "unchanged", "held", "skipped", *NOT_SHOWN)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,13 +24,19 @@ from wishlist_service import db
 from wishlist_service.config import load_config
 from wishlist_service.errors import TokenUnreadable
 from wishlist_service.models import PlexAccount, SealedToken
-from wishlist_service.queries import sign_ins, users
+from wishlist_service.queries import imports, sign_ins, users
 
 logger = logging.getLogger(__name__)
 
-Encrypted = Literal["plex_users.plex_token", "plex_links.client_identifier"]
+Encrypted = Literal[
+    "plex_users.plex_token", "plex_users.plex_pin", "plex_links.client_identifier", "sync_state.erased_key"
+]
 Fingerprinted = Literal["plex_users.token_fingerprint", "news_addresses.fingerprint"]
 CLIENT_IDENTIFIER: Final = "plex_links.client_identifier"
+PIN: Final = "plex_users.plex_pin"
+ERASED_KEY: Final = "sync_state.erased_key"
+THE_ONE_ROW: Final = 1
+"""Stands for the id of the row of sync_state."""
 
 
 class TokenCipher:
@@ -114,8 +120,8 @@ def _subkey(key: bytes, purpose: str) -> bytes:
 def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
     """Encrypt every secret with the first key, in one transaction.
 
-    Returns how many tokens, and for each person whose token cannot be read, the reason by name. A sign-in that cannot
-    be read stays as it is, because it ends within half an hour.
+    Returns how many tokens, and for each person whose token or PIN cannot be read, the reason by name. A sign-in that
+    cannot be read stays as it is, because it ends within half an hour.
     """
     with conn.transaction():
         readable, unreadable = decrypt_all(users.lock_tokens(conn), cipher)
@@ -126,12 +132,21 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
                 plex_token=cipher.encrypt(token, owner=user_id),
                 token_fingerprint=cipher.fingerprints(token)[0],
             )
+        pins, unreadable_pins = decrypt_all(imports.lock_pins(conn), cipher, column=PIN)
+        for user_id, pin in pins.items():
+            imports.replace_pin(conn, user_id=user_id, plex_pin=cipher.encrypt(pin, owner=user_id, column=PIN))
+        if erased_key := imports.get_erased_key(conn):
+            try:
+                key = cipher.decrypt(erased_key, owner=THE_ONE_ROW, column=ERASED_KEY)
+                imports.set_erased_key(conn, erased_key=cipher.encrypt(key, owner=THE_ONE_ROW, column=ERASED_KEY))
+            except TokenUnreadable as error:
+                unreadable_pins["The memory of erased people"] = str(error)
         for link_id, stored in sign_ins.lock_client_identifiers(conn):
             with suppress(TokenUnreadable):
                 identifier = cipher.decrypt(stored, owner=link_id, column=CLIENT_IDENTIFIER)
                 ciphertext = cipher.encrypt(identifier, owner=link_id, column=CLIENT_IDENTIFIER)
                 sign_ins.replace_client_identifier(conn, link_id=link_id, client_identifier=ciphertext)
-    return len(readable), unreadable
+    return len(readable), unreadable_pins | unreadable
 
 
 def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
@@ -146,13 +161,15 @@ def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
         )
 
 
-def decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tuple[dict[int, str], dict[str, str]]:
-    """Decrypt rows (id, name, ciphertext): return the tokens by id, and by name why a token cannot be read."""
+def decrypt_all(
+    stored: list[tuple[int, str, str]], cipher: TokenCipher, *, column: Encrypted = "plex_users.plex_token"
+) -> tuple[dict[int, str], dict[str, str]]:
+    """Decrypt rows (id, name, ciphertext): return the secrets by id, and by name why one cannot be read."""
     readable: dict[int, str] = {}
     unreadable: dict[str, str] = {}
     for user_id, name, ciphertext in stored:
         try:
-            readable[user_id] = cipher.decrypt(ciphertext, owner=user_id)
+            readable[user_id] = cipher.decrypt(ciphertext, owner=user_id, column=column)
         except TokenUnreadable as error:
             unreadable[name] = str(error)
     return readable, unreadable

@@ -26,7 +26,7 @@ FLOORS = (
     {"models", "errors"},
     {"config", "db", "process"},
     {"plex", "queries", "postgres"},
-    {"tokens", "migrate"},
+    {"tokens", "migrate", "switches"},
     {"people", "sync", "write_back"},
     {"notify", "web"},
     {"api", "pages", "feeds"},

@@ -10,7 +10,7 @@ from psycopg import OperationalError
 from wishlist_service import db
 from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import DatabaseRefused
-from wishlist_service.models import PlexUser, Server, SyncRun
+from wishlist_service.models import NOT_SHOWN, PlexUser, Server, SyncRun
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import server, sync_runs, users
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
@@ -19,7 +19,7 @@ OLDEST_VERSION: Final = 15
 _ANSWER_SECONDS: Final = 15
 _LATE: Final = timedelta(minutes=10)
 _LASTING: Final = timedelta(days=1)
-_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account")
+_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account", "pin_rejected")
 """Read, not tried yet, or what check_tokens() tells."""
 
 
@@ -87,7 +87,7 @@ def _check_lists(people: Sequence[PlexUser]) -> Iterator[Result]:
     for person in people:
         text = f"{person.name}: {person.sync_state}. {person.sync_detail}"
         read_at = person.last_success_at or person.created_at
-        if person.sync_state == "no_watchlist":
+        if person.sync_state in NOT_SHOWN:
             yield Result("list", text, mark="note")
         elif person.sync_state not in _NOT_ABOUT_LISTS and datetime.now(UTC) - read_at >= _LASTING:
             yield Result("list", text, Error.LIST_UNREAD)

@@ -43,9 +43,8 @@ def parse_friends(body: object) -> list[Contact]:
             pass
         case _:
             raise PlexChanged(_SHAPE)
-    users = [
-        friend["user"] for friend in friends if isinstance(friend, Mapping) and isinstance(friend.get("user"), Mapping)
-    ]
+    told = [friend.get("user") for friend in friends if isinstance(friend, Mapping)]
+    users: list[Mapping[str, Any]] = [user for user in told if isinstance(user, Mapping)]
     return _contacts(
         (user.get("id"), user.get("username"), (user.get("displayName"),), "friend", False) for user in users
     )

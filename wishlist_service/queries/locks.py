@@ -16,6 +16,7 @@ _WISHLIST_LOCK = 3
 DETAILS_LOCK: Final = 4
 NEWS_LOCK: Final = 5
 # 6 is taken by sync_state_changed() in sql/
+SWITCH_LOCK: Final = 7
 _RUN_LOCKS = 1464421201  # with the id of a running run
 PERSON_LOCKS: Final = 1464421202  # with the id of a person claimed by a scheduled run
 
@@ -34,7 +35,7 @@ def try_sync_lock(conn: Connection, *, shared: bool = False) -> bool:
 
 
 def try_turn(conn: Connection, lock: int) -> bool:
-    """Take this lock until `conn` closes, so that one scheduler at a time works; return False if another has it."""
+    """Take this lock until `conn` closes, so that one process at a time works; return False if another has it."""
     return value(conn, "SELECT pg_try_advisory_lock(%(class)s, %(lock)s)", {"class": _LOCK_CLASS, "lock": lock})
 
 

@@ -78,6 +78,7 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
                       AND event.kind = 'came_back'
                       AND event.happened_at > now() - %(grace)s)
            AND person.active
+           AND person.plex_token IS NOT NULL
            AND person.sync_state NOT IN ('token_rejected', 'token_unreadable', 'no_watchlist')
       ORDER BY item.id, person.id
         """, {"uid": uid, "grace": grace})

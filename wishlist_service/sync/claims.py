@@ -35,6 +35,7 @@ class Claim:
     trigger: str
     people: Iterator[SyncUser]
     """Claims each person when it yields them."""
+    database_url: str = field(repr=False)
     due_again_in: timedelta
     """The same for all people of the run: a few people stay together, groups of many spread."""
     claimed_ids: set[int] = field(default_factory=set[int])
@@ -61,7 +62,7 @@ def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
     except BaseException:
         conn.close()
         raise
-    return Claim(conn, run_id, trigger, iter(users), _draw_due_again(config))
+    return Claim(conn, run_id, trigger, iter(users), config.database_url, _draw_due_again(config))
 
 
 def claim_due(config: Config) -> Claim | None:
@@ -87,7 +88,9 @@ def claim_due(config: Config) -> Claim | None:
         conn.close()
         raise
     people = _claim_people(conn, first, ahead=ahead, claimed_ids=claimed_ids)
-    return Claim(conn, run_id, "scheduled", people, _draw_due_again(config), claimed_ids=claimed_ids)
+    return Claim(
+        conn, run_id, "scheduled", people, config.database_url, _draw_due_again(config), claimed_ids=claimed_ids
+    )
 
 
 def release(claimed: Claim, user: SyncUser) -> None:

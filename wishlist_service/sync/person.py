@@ -14,6 +14,7 @@ from wishlist_service.errors import Miscounted, OtherAccount, PlexError, SyncErr
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import locks, merging, sync_runs, sync_users, users
+from wishlist_service.sync import through
 from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
 
@@ -35,19 +36,34 @@ class Read:
     account: PlexAccount | None
 
 
-def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, on_page: OnPage) -> Read:
-    """Read one person's watchlist from Plex, without the database. Raises a SyncError."""
-    token = cipher.decrypt(user.plex_token, owner=user.id)
-    now = datetime.now(UTC)
-    full_read_due = user.list_read_at is None or now - user.list_read_at >= FULL_READ_EVERY
+def read_user(user: SyncUser, plex: PlexClient, cipher: TokenCipher, *, database_url: str, on_page: OnPage) -> Read:
+    """Read one person's watchlist from Plex. Raises a SyncError.
+
+    The database is needed only to switch to a member of a Plex Home.
+    """
+    read = partial(_read_with, user, plex, on_page=on_page)
+    match user.source:
+        case "home":
+            return through.read_member(user, plex, cipher, read, database_url=database_url)
+        case "friend":
+            on_rows = partial(on_page, user.name)
+            return Read(through.read_friend(user, plex, cipher, etag=_known_etag(user), on_rows=on_rows), None)
+        case _:
+            return read(cipher.decrypt(user.plex_token or "", owner=user.id))
+
+
+def _read_with(user: SyncUser, plex: PlexClient, token: str, *, on_page: OnPage) -> Read:
     watchlist_read = plex.watchlist(
-        token,
-        etag=None if full_read_due else user.list_etag,
-        miscount=user.miscount,
-        progress=lambda rows, total: on_page(user.name, rows, total),
+        token, etag=_known_etag(user), miscount=user.miscount, progress=partial(on_page, user.name)
     )
-    account_due = not user.account_checked or now - user.account_read_at >= ACCOUNT_READ_EVERY
+    account_due = not user.account_checked or datetime.now(UTC) - user.account_read_at >= ACCOUNT_READ_EVERY
     return Read(watchlist_read, _ask_account(user, plex, token) if account_due else None)
+
+
+def _known_etag(user: SyncUser) -> str | None:
+    """Return the ETag of the last read; None if a full read is due."""
+    full_read_due = user.list_read_at is None or datetime.now(UTC) - user.list_read_at >= FULL_READ_EVERY
+    return None if full_read_due else user.list_etag
 
 
 def _ask_account(user: SyncUser, plex: PlexClient, token: str) -> PlexAccount | None:

@@ -83,7 +83,7 @@ def _read_ahead(
     with ThreadPoolExecutor(LISTS_AT_A_TIME, thread_name_prefix="plex-read") as pool:
         while True:
             while len(reading) < LISTS_AT_A_TIME and not stop.is_set() and (user := next(claimed.people, None)):
-                read = partial(read_user, user, plex, cipher, on_page=on_page)
+                read = partial(read_user, user, plex, cipher, database_url=claimed.database_url, on_page=on_page)
                 reading[pool.submit(copy_context().run, read)] = user
             if not reading:
                 return

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Final
 
 from psycopg import Connection
 
@@ -18,6 +19,10 @@ from wishlist_service.queries import locks, merging, sync_users, wishes
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
+
+_ONLY_THEY: Final = (
+    "Only {name} can change this watchlist: it is read through somebody else. Send {name} a sign-in link."
+)
 
 Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -31,7 +36,7 @@ class Outcome:
     outcome: str
     """removed, would_be_removed, not_on_list or failed."""
     state: str | None = None
-    """If it failed: the error as a sync_state."""
+    """If it failed at Plex: the error as a sync_state."""
     detail: str | None = None
 
 
@@ -45,13 +50,16 @@ def take_off(
     outcomes: list[Outcome] = []
     away: SyncError | None = None
     for wisher in wishers:
+        if wisher.wants and wisher.plex_token is None:
+            outcomes.append(Outcome(wisher.id, wisher.name, "failed", detail=_ONLY_THEY.format(name=wisher.name)))
+            continue
         if not wisher.wants or dry_run:
             outcomes.append(Outcome(wisher.id, wisher.name, "would_be_removed" if wisher.wants else "not_on_list"))
             continue
         try:
             if away:
                 raise away
-            plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid, tries=1)
+            plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token or "", owner=wisher.id), wisher.uid, tries=1)
         except SyncError as error:
             away = error if isinstance(error, RateLimited | Unreachable) else None
             outcomes.append(Outcome(wisher.id, wisher.name, "failed", error.state, str(error)))
@@ -85,7 +93,7 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_
         sync_users.record_list_change(conn, user_id=wisher.id)  # if killed from here on, the next read is a full one
     try:
         # one try: after a try without an answer, a 429 would not prove that the title is still there
-        plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid, tries=1)
+        plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token or "", owner=wisher.id), wisher.uid, tries=1)
         logger.info("wish kept and taken off its watchlist user=%s uid=%s", wisher.id, wisher.uid)
     except RateLimited:
         with conn.transaction():
