@@ -39,7 +39,9 @@ def parse_members(body: object, *, admin_uuid: str) -> list[Contact]:
 def parse_friends(body: object) -> list[Contact]:
     """Return the friends in the reply to a GraphQL query."""
     match body:
-        case {"data": {"allFriendsV2": list() as friends}} if not body.get("errors"):
+        case {"errors": errors} if errors:
+            raise PlexChanged(_SHAPE)
+        case {"data": {"allFriendsV2": list() as friends}}:
             pass
         case _:
             raise PlexChanged(_SHAPE)
