@@ -32,7 +32,8 @@ def calendar(titles: Iterable[Mapping[str, Any]]) -> Feed:
 def _event(title: Mapping[str, Any], moment: datetime) -> str:
     day = date.fromisoformat(title["released_on"])
     event = Event()
-    event.add("uid", f"{title['uid'].rpartition('/')[2]}-release@plex-wishlist")
+    show = "show-" if title["media_type"] == "show" else ""  # a movie and a show may have one key
+    event.add("uid", f"{show}{title['first_uid'].rpartition('/')[2]}-release@plex-wishlist")
     event.add("dtstamp", moment)
     event.add("dtstart", day)
     # The standard says the day after. With the same day or none, some calendars show nothing or fail.

@@ -7,7 +7,7 @@ from wishlist_service.errors import Conflict, FieldError, Invalid, PlexError, To
 from wishlist_service.models import Imported, PlexAccount
 from wishlist_service.people import erased
 from wishlist_service.plex.client import PlexClient
-from wishlist_service.queries import imports, locks, merging, sign_ins, sync_runs, users
+from wishlist_service.queries import imports, locks, merging, records, sign_ins, sync_runs, users
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -111,6 +111,7 @@ def erase_user(pool: db.Pool, cipher: TokenCipher, *, user_id: int) -> None:
         users.remove_user(conn, user_id=user_id)
         imports.tell_via_gaps(conn)
         merging.remove_unwanted_items(conn, item_ids=item_ids)
+        records.show_newest(conn, item_ids=item_ids)
         sync_runs.remove_person(conn, user_id=user_id)
     logger.info("user erased user=%s", user_id)
 
