@@ -8,6 +8,7 @@ CREATE TABLE sync_state (
     client_identifier text NOT NULL DEFAULT gen_random_uuid()::text,
     generation        bigint NOT NULL DEFAULT 0,
     library_due_at    timestamptz NOT NULL DEFAULT now(),
+    library_failures  integer NOT NULL DEFAULT 0,
     language          text NOT NULL DEFAULT 'en',
     next_switch_at    timestamptz NOT NULL DEFAULT now(),
     erased_key        text,
@@ -23,7 +24,7 @@ COMMENT ON COLUMN sync_state.generation IS
     'Grows with every change of what the wishlist shows. Microseconds since 1970, so that a database restored from '
     'a backup never gets a number that it already had with other contents.';
 COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
-
+COMMENT ON COLUMN sync_state.library_failures IS 'How often in a row that failed. The time of the next try depends on it.';
 COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';
 
 COMMENT ON COLUMN sync_state.next_switch_at IS
@@ -115,6 +116,8 @@ CREATE TABLE plex_users (
     last_attempt_at   timestamptz,
     last_success_at   timestamptz,
     next_sync_at      timestamptz NOT NULL DEFAULT now(),
+    failures          integer NOT NULL DEFAULT 0,
+    wait_until        timestamptz,
     list_etag         text,
     list_read_at      timestamptz,
     list_size         integer NOT NULL DEFAULT 0,
@@ -183,6 +186,10 @@ COMMENT ON COLUMN plex_users.last_attempt_at IS 'When the watchlist was last ask
 COMMENT ON COLUMN plex_users.last_success_at IS
     'When a complete read was last stored, and so when the present wishes were last seen. A held read does not count.';
 COMMENT ON COLUMN plex_users.next_sync_at IS 'When the watchlist is due to be read again.';
+COMMENT ON COLUMN plex_users.failures IS
+    'How many reads failed in a row in a way that is soon tried again: after 1, 2, 4 ... 32 minutes, then hourly.';
+COMMENT ON COLUMN plex_users.wait_until IS
+    'Until when Plex asked this person''s reads to wait, with Retry-After. Null if it did not.';
 COMMENT ON COLUMN plex_users.list_etag IS
     'The ETag of the first page of the watchlist, with which Plex says "not modified". Null forces a full read.';
 COMMENT ON COLUMN plex_users.list_read_at IS 'When the watchlist was last read in full.';
@@ -208,6 +215,26 @@ COMMENT ON COLUMN plex_users.pinged_at IS
 COMMENT ON COLUMN plex_users.created_at IS 'When the person was added.';
 COMMENT ON COLUMN plex_users.updated_at IS 'When the name, the token or active was last changed by a request.';
 
+CREATE FUNCTION is_retried(sync_state text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN sync_state IN ('unreachable', 'plex_changed', 'rate_limited', 'error');
+
+COMMENT ON FUNCTION is_retried(text) IS
+    'Whether a read that ended so is tried again within minutes. Every other one is read again after the interval, '
+    'and a refused token is tried once a day.';
+
+CREATE FUNCTION longest_wait(sync_state text, told_to_wait boolean, every interval) RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN sync_state = 'token_rejected' THEN interval '1 day'
+                WHEN told_to_wait THEN interval '1 hour'
+                WHEN is_retried(sync_state) THEN least(every, interval '66 minutes')
+                ELSE every
+            END;
+
+COMMENT ON FUNCTION longest_wait(text, boolean, interval) IS
+    'How long a person waits for the next read, give or take a tenth, if all are read every so often. A due time that '
+    'is further ahead is false: the clock was wrong, or the interval was longer.';
+
 CREATE VIEW plex_user_reports AS
 SELECT person.id,
        shown_name(person.id, person.name) AS name,
@@ -219,9 +246,14 @@ SELECT person.id,
        person.active,
        CASE WHEN NOT names_hidden() THEN person.plex_username END AS plex_username,
        person.sync_state,
-       shown_detail(person.sync_state, person.sync_detail) AS sync_detail,
+       shown_detail(person.sync_state, person.sync_detail)
+           || CASE WHEN person.active AND is_retried(person.sync_state)
+                   THEN to_char(person.next_sync_at AT TIME ZONE 'UTC', '" Next try at "HH24:MI" UTC."')
+                   ELSE ''
+              END AS sync_detail,
        person.last_attempt_at,
        person.last_success_at,
+       CASE WHEN person.active THEN person.next_sync_at END AS next_attempt_at,
        person.wishlist_size,
        person.created_at,
        person.updated_at
@@ -238,9 +270,11 @@ COMMENT ON COLUMN plex_user_reports.token_masked IS 'As plex_users.token_masked.
 COMMENT ON COLUMN plex_user_reports.active IS 'As plex_users.active.';
 COMMENT ON COLUMN plex_user_reports.plex_username IS 'As plex_users.plex_username. Null while names are hidden.';
 COMMENT ON COLUMN plex_user_reports.sync_state IS 'As plex_users.sync_state.';
-COMMENT ON COLUMN plex_user_reports.sync_detail IS 'As plex_users.sync_detail, without names while they are hidden.';
+COMMENT ON COLUMN plex_user_reports.sync_detail IS
+    'As plex_users.sync_detail, without names while they are hidden, and with the time of the next try after a failure.';
 COMMENT ON COLUMN plex_user_reports.last_attempt_at IS 'As plex_users.last_attempt_at.';
 COMMENT ON COLUMN plex_user_reports.last_success_at IS 'As plex_users.last_success_at.';
+COMMENT ON COLUMN plex_user_reports.next_attempt_at IS 'As plex_users.next_sync_at. Null while the person is paused.';
 COMMENT ON COLUMN plex_user_reports.wishlist_size IS 'As plex_users.wishlist_size.';
 COMMENT ON COLUMN plex_user_reports.created_at IS 'As plex_users.created_at.';
 COMMENT ON COLUMN plex_user_reports.updated_at IS 'As plex_users.updated_at.';
@@ -273,7 +307,8 @@ SELECT person.id,
        person.list_changes,
        person.miscount,
        person.odd_rows_since,
-       person.missed
+       person.missed,
+       person.failures
   FROM plex_users AS person
   LEFT JOIN plex_users AS via ON via.id = person.via_id;
 
@@ -306,6 +341,7 @@ COMMENT ON COLUMN sync_people.list_changes IS 'As plex_users.list_changes.';
 COMMENT ON COLUMN sync_people.miscount IS 'As plex_users.miscount.';
 COMMENT ON COLUMN sync_people.odd_rows_since IS 'As plex_users.odd_rows_since.';
 COMMENT ON COLUMN sync_people.missed IS 'As plex_users.missed.';
+COMMENT ON COLUMN sync_people.failures IS 'As plex_users.failures.';
 
 CREATE TABLE erased_accounts (
     account_hash text NOT NULL,

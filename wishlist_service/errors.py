@@ -1,6 +1,7 @@
 """The errors that the service expects. web/problems.py has their HTTP statuses."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 class WishlistError(Exception):
@@ -105,9 +106,19 @@ class NoWatchlist(PlexError):
 
 
 class RateLimited(PlexError):
-    """Plex answered 429, or the cooldown after one is not over."""
+    """Plex answered 429, or the cooldown after one is not over.
+
+    wait: how long the cooldown still is. told: whether Plex said so, with Retry-After. asked: whether this request was
+    sent at all.
+    """
 
     state = "rate_limited"
+
+    def __init__(self, text: str, *, wait: timedelta, told: bool, asked: bool) -> None:
+        super().__init__(text)
+        self.wait = wait
+        self.told = told
+        self.asked = asked
 
 
 class Unreachable(PlexError):

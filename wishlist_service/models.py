@@ -48,7 +48,7 @@ class Miscount:
 class Watchlist:
     """A complete watchlist: `entries` sorted by uid, each once.
 
-    etag: of page 1; None if the next read must be a full one.
+    etag: of page 1; None if the next read must be a full one. page_etag: of page 1 in any case.
     unreadable_keys: rating keys of rows that could not be read.
     unidentified: how many rows have no rating key.
     miscount: set if Plex shows more or fewer rows than it counts.
@@ -56,6 +56,7 @@ class Watchlist:
 
     entries: Sequence[WatchlistEntry]
     etag: str | None = None
+    page_etag: str | None = None
     unreadable_keys: frozenset[str] = frozenset()
     unidentified: int = 0
     miscount: Miscount | None = None
@@ -89,29 +90,6 @@ class Contact:
     kind: str
     protected: bool = False
     user_id: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """A person through whom others may be read, with the encrypted token."""
-
-    id: int
-    name: str
-    active: bool
-    source: str
-    plex_token: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Imported:
-    """What is stored of a person who is read through somebody else. Token and PIN are encrypted."""
-
-    via_id: int
-    via_source: str
-    plex_uuid: str
-    plex_username: str
-    plex_token: str | None = field(default=None, repr=False)
-    plex_pin: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +148,7 @@ class PlexUser:
     sync_detail: str | None
     last_attempt_at: datetime | None
     last_success_at: datetime | None
+    next_attempt_at: datetime | None
     wishlist_size: int
     created_at: datetime
     updated_at: datetime
@@ -205,6 +184,7 @@ class SyncUser:
     miscount: str | None
     odd_rows_since: datetime | None
     missed: list[str]
+    failures: int
 
 
 @dataclass(frozen=True, kw_only=True)

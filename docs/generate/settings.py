@@ -13,7 +13,10 @@ GROUPS: dict[str, list[Setting]] = {
     "Keys": [_NAMED[name] for name in ("API_KEY", "READ_API_KEY", "NAMES", "TOKEN_ENCRYPTION_KEY")],
     "Sync": [
         _NAMED[name]
-        for name in ("PLEX_SYNC_INTERVAL_HOURS", "PLEX_LANGUAGE", "PLEX_PAGE_PAUSE_SECONDS", "PLEX_TIMEOUT_SECONDS")
+        for name in (
+            *("PLEX_LOOK_MINUTES", "PLEX_SYNC_INTERVAL_HOURS", "PLEX_LANGUAGE"),
+            *("PLEX_PAGE_PAUSE_SECONDS", "PLEX_TIMEOUT_SECONDS"),
+        )
     ],
     "Notifications": [_NAMED["NOTIFY_URLS"]],
     "The media server, and changes at Plex": [

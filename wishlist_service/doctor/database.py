@@ -12,7 +12,8 @@ from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import DatabaseRefused
 from wishlist_service.models import NOT_SHOWN, PlexUser, Server, SyncRun
 from wishlist_service.process.deadline import within
-from wishlist_service.queries import server, sync_runs, users
+from wishlist_service.queries import clocks, server, sync_runs, users
+from wishlist_service.queries.clocks import TimesAhead
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 
 OLDEST_VERSION: Final = 15
@@ -62,13 +63,17 @@ def check_migrations(database_url: str, *, directory: Path = SQL_DIRECTORY) -> l
     return [Result("migrations", f"All are applied, the last is {max(known)}.{newer}")]
 
 
-def check_scheduler(database_url: str) -> list[Result]:
-    """Check that no sync is overdue, and that each person's watchlist was read within a day."""
+def check_scheduler(database_url: str, *, interval: timedelta) -> list[Result]:
+    """Check that no sync is overdue, that no time is false, and that each watchlist was read within a day.
+
+    interval: of full reads.
+    """
     with db.connect(database_url, role="doctor") as conn:
+        ahead = clocks.find_times_ahead(conn, interval=interval)
         due = sync_runs.find_next_run(conn)
         running = sync_runs.find_running_run(conn)
         people = users.list_users(conn, active=True, limit=1_000_000, offset=0)
-    return [_check_due(due, running), *_check_lists(people)]
+    return [_check_due(due, running), *_check_times(ahead), *_check_lists(people)]
 
 
 def _check_due(due: datetime | None, running: SyncRun | None) -> Result:
@@ -81,6 +86,16 @@ def _check_due(due: datetime | None, running: SyncRun | None) -> Result:
         return Result("scheduler", f"The sync due at {due:%Y-%m-%d %H:%M} UTC did not start.", Error.SCHEDULER)
     minutes = max(0, round(left.total_seconds() / 60))
     return Result("scheduler", f"The next sync is due in {minutes // 60} h {minutes % 60} min.")
+
+
+def _check_times(ahead: TimesAhead) -> Iterator[Result]:
+    for number, what in (
+        (ahead.due, "Lists that are due further ahead than the interval allows"),
+        (ahead.attempts, "People who have a time of the past, like that of the last read, in the future"),
+        (ahead.others, "Other times that are further ahead than they can be"),
+    ):
+        if number:
+            yield Result("scheduler", f"{what}: {number}.", Error.TIMES_AHEAD)
 
 
 def _check_lists(people: Sequence[PlexUser]) -> Iterator[Result]:

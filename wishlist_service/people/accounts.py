@@ -4,10 +4,11 @@ import logging
 
 from wishlist_service import db
 from wishlist_service.errors import Conflict, FieldError, Invalid, PlexError, TokenRejected
-from wishlist_service.models import Imported, PlexAccount
+from wishlist_service.models import PlexAccount
 from wishlist_service.people import erased
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import imports, locks, merging, records, sign_ins, sync_runs, users
+from wishlist_service.queries.imports import Imported
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)

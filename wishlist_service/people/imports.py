@@ -18,12 +18,13 @@ from wishlist_service.errors import (
     TokenRejected,
     TokenUnreadable,
 )
-from wishlist_service.models import Contact, Imported, Reader
+from wishlist_service.models import Contact, SyncUser
 from wishlist_service.people import erased
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import imports, users
-from wishlist_service.queries.sync_users import get_sync_user
-from wishlist_service.switches import switch
+from wishlist_service.queries.imports import Imported, Reader
+from wishlist_service.queries.sync_users import find_sync_user
+from wishlist_service.sync.switches import switch
 from wishlist_service.tokens import PIN, TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,9 @@ def prepare_move(
 
     Raises NotFound, Invalid, Conflict if the present via cannot be used, and PlexAway.
     """
-    person = db.read(pool, get_sync_user, user_id=user_id)
+    person = db.read(pool, find_sync_user, user_id=user_id)
+    if person is None:
+        raise NotFound(f"No user has id {user_id}.")
     if via_id is None:
         if person.via_source != "home":
             _fail("pin", f"is only for a member of a Plex Home. {person.name} is none.")
@@ -120,17 +123,18 @@ def prepare_move(
             _fail("via", "must be another person.")
     if person.plex_uuid is None:
         _fail("via", f"cannot be used: Plex has not yet said which account {person.name} has.")
-    if pin is None and person.plex_pin is not None:
-        try:
-            pin = cipher.decrypt(person.plex_pin, owner=user_id, column=PIN)
-        except TokenUnreadable:
-            pin = None
     field = "pin" if via_id is None else "via"
     contact = _find_contact(_ask_contacts(plex, cipher, reader), reader, person.plex_uuid, field=field)
-    if contact.kind == "friend":
-        pin = None
+    pin = None if contact.kind == "friend" else pin or _known_pin(cipher, person)
     moved, token = _read_through(config, plex, cipher, reader, contact, pin)
     return _sealed(cipher, moved, user_id, token, pin)
+
+
+def _known_pin(cipher: TokenCipher, person: SyncUser) -> str | None:
+    try:
+        return person.plex_pin and cipher.decrypt(person.plex_pin, owner=person.id, column=PIN)
+    except TokenUnreadable:
+        return None
 
 
 def _find_reader(pool: db.Pool, via_id: int) -> Reader:

@@ -8,7 +8,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from wishlist_service.config import Config
 from wishlist_service.errors import (
@@ -40,22 +40,21 @@ Progress = Callable[[int, int], None]
 
 
 class PlexClient:
-    """One for each process. Each call takes a token and sends it in a header, never in a URL."""
+    """One for each process. Each call takes a token and sends it in a header, never in a URL.
 
-    def __init__(
-        self, config: Config, *, client_identifier: str, stop: threading.Event, retry_seconds: float = 1
-    ) -> None:
+    options: those of PlexHttp.
+    """
+
+    def __init__(self, config: Config, *, client_identifier: str, stop: threading.Event, **options: Any) -> None:
         self._list_url = f"{config.plex_discover_url}{LIST_PATH}"
         self._remove_url = f"{config.plex_discover_url}{REMOVE_PATH}"
         self._user_url = f"{config.plex_tv_url}{USER_PATH}"
         self._ping_url = f"{config.plex_tv_url}/api/v2/ping"
         self._page_pause_seconds = config.page_pause_seconds
         self._stop = stop
-        self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, retry_seconds=retry_seconds)
+        self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, **options)
         self._home = PlexHome(config, client_identifier=client_identifier, stop=stop)
-        self._community = PlexCommunity(
-            config, client_identifier=client_identifier, stop=stop, retry_seconds=retry_seconds
-        )
+        self._community = PlexCommunity(config, client_identifier=client_identifier, stop=stop, **options)
 
     def watchlist(
         self, token: str, *, etag: str | None = None, miscount: str | None = None, progress: Progress | None = None
@@ -74,9 +73,7 @@ class PlexClient:
         try:
             read = self._read_list(token, etag=None, progress=progress, known_twice=known_twice, miscounting=True)
         except ListChanged as change:
-            raise PlexChanged(
-                f"The watchlist changed during two reads ({change}). Nothing was changed; the next sync tries again."
-            ) from change
+            raise PlexChanged(f"The watchlist changed during two reads ({change}). Nothing was changed.") from change
         found = read.miscount if read else None
         if found and miscount not in (found.gap, f"{found.gap} {found.rows}"):
             raise Miscounted(
@@ -157,7 +154,11 @@ class PlexClient:
 
     def ping(self, token: str) -> None:
         """Use the token, so that it does not expire. Raises a PlexError."""
-        _expect_ok(self._http.get(self._ping_url, token), "answering a ping")
+        _expect_ok(self._http.get(self._ping_url, token, may_wait=False), "answering a ping")
+
+    def cooldown_seconds(self) -> float:
+        """Return for how long Plex must not be asked, because it said to slow down."""
+        return self._http.cooldown_seconds()
 
     def request_counts(self) -> Counter[str]:
         """Return how many requests ended ok, not_modified, refused, rate_limited, server_error or no_answer so far."""
@@ -203,7 +204,7 @@ class PlexClient:
         except PlexChanged as error:
             raise Unreachable(
                 f"Plex refused the watchlist (HTTP {status}) and did not say whether the token is valid. "
-                "Nothing was changed; the next sync tries again."
+                "Nothing was changed."
             ) from error
         if status == 403:
             raise NoWatchlist("This account has no watchlist: Discover is turned off, as for managed profiles.")

@@ -33,15 +33,13 @@ query Watchlist($uuid: ID!, $first: PaginationInt!, $after: String) {
 
 
 class PlexCommunity:
-    """One for each process, with its own cooldown: it is a host of its own."""
+    """One for each process, with its own cooldown: it is a host of its own. `options` are those of PlexHttp."""
 
-    def __init__(
-        self, config: Config, *, client_identifier: str, stop: threading.Event, retry_seconds: float = 1
-    ) -> None:
+    def __init__(self, config: Config, *, client_identifier: str, stop: threading.Event, **options: Any) -> None:
         self._url = config.plex_community_url
         self._page_pause_seconds = config.page_pause_seconds
         self._stop = stop
-        self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, retry_seconds=retry_seconds)
+        self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, **options)
 
     def friends(self, token: str) -> list[Contact]:
         """Return the friends of the token's owner. Raises a PlexError."""
@@ -162,6 +160,7 @@ def _joined(nodes: list[Any], etag: str | None) -> Watchlist:
     return Watchlist(
         entries=sorted(entries.values(), key=lambda entry: entry.uid),
         etag=etag,
+        page_etag=etag,
         unreadable_keys=frozenset(unreadable - entries.keys()),
         unidentified=unidentified,
     )

@@ -1,5 +1,6 @@
 """People who are read through somebody else's sign-in, whom that one can read, and who must not come back unasked."""
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from psycopg import Connection
@@ -7,7 +8,29 @@ from psycopg.errors import UniqueViolation
 
 from wishlist_service.db import row, rows, value
 from wishlist_service.errors import Conflict, NotFound
-from wishlist_service.models import Imported, Reader
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A person through whom others may be read, with the encrypted token."""
+
+    id: int
+    name: str
+    active: bool
+    source: str
+    plex_token: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What is stored of a person who is read through somebody else. Token and PIN are encrypted."""
+
+    via_id: int
+    via_source: str
+    plex_uuid: str
+    plex_username: str
+    plex_token: str | None = field(default=None, repr=False)
+    plex_pin: str | None = field(default=None, repr=False)
 
 
 def find_reader(conn: Connection, *, user_id: int) -> Reader | None:

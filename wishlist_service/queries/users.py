@@ -160,6 +160,8 @@ def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
                    odd_rows_since = NULL,
                    missed = '{}',
                    token_refused_at = NULL,
+                   failures = 0,
+                   wait_until = NULL,
                    next_sync_at = now(),
                    updated_at = now()
              WHERE id = %(user_id)s

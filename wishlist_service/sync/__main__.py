@@ -41,6 +41,8 @@ def main() -> None:
             claimed = claims.claim(config, trigger="command")
         except SyncRunning as running:
             sys.exit(f"{running} Wait for it to end, then try again.")
+        if claimed.waits and terminal:
+            print("Another sync is running. This one begins when it has ended.", flush=True)
         finished = run_sync(claimed, plex, cipher, stop=stop, on_result=show_result, on_page=show_page)
     print(
         f"Run {finished.id} {finished.status}: {finished.total_items} titles on the wishlist, "

@@ -20,7 +20,7 @@ from wishlist_service.errors import (
 from wishlist_service.models import SyncUser, Watchlist
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import sync_users
-from wishlist_service.switches import switch
+from wishlist_service.sync.switches import switch
 from wishlist_service.tokens import PIN, TokenCipher
 
 Read = TypeVar("Read")

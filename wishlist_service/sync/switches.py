@@ -13,7 +13,6 @@ from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import imports, locks
 
 PAUSE: Final = timedelta(seconds=1)
-PAUSE_AFTER_LIMIT: Final = timedelta(minutes=1)
 _WAITED_OUT_SECONDS: Final = 10
 _TURN_SECONDS: Final = 30
 
@@ -33,15 +32,18 @@ def switch(database_url: str, plex: PlexClient, token: str, uuid: str, *, pin: s
         if seconds > _WAITED_OUT_SECONDS:
             raise RateLimited(
                 "Plex asks to slow down with members of a Plex Home (HTTP 429). Nothing was changed; "
-                "try again in a minute."
+                "try again in a minute.",
+                wait=timedelta(seconds=seconds),
+                told=False,
+                asked=False,
             )
         time.sleep(max(0.0, seconds))
         pause = PAUSE
         imports.put_off_switches(conn, wait=pause)  # also if this process is killed now
         try:
             return plex.switch(token, uuid, pin=pin)
-        except RateLimited:
-            pause = PAUSE_AFTER_LIMIT
+        except RateLimited as error:
+            pause = error.wait  # a minute, since Plex does not say how long
             raise
         finally:
             imports.put_off_switches(conn, wait=pause)
