@@ -30,6 +30,7 @@ from tests.support.household import (
     make_plex_client,
     with_database,
 )
+from tests.support.neighbours import Neighbours, meet
 from tests.support.openapi import live_in
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
@@ -168,6 +169,12 @@ def filled(household: Household) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
     know_three_people(household.plex)
     return household
+
+
+@pytest.fixture
+def neighbours(api: FlaskClient, household: Household) -> Neighbours:
+    """Ann, and the people whom Plex shows her."""
+    return meet(api, household)
 
 
 @pytest.fixture

@@ -353,12 +353,16 @@ class Feed:
 
 @dataclass(frozen=True)
 class FeedReadiness:
-    """Whether any watchlist and the media server were ever read, and which people are paused or were never read."""
+    """Whether any watchlist and the media server were ever read, and which people are paused or were never read.
+
+    unasked: whether there are titles, but none with an id, and Plex was asked about none of them.
+    """
 
     of_lists: bool
     of_library: bool
     paused: list[int]
     unread: list[int]
+    unasked: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,6 +377,9 @@ class TitleDetails:
     genres: Sequence[str] = ()
     year: int | None = None
     released_on: date | None = None
+    poster_url: str | None = None
+    plex_url: str | None = None
+    content_rating: str | None = None
     external_ids: frozenset[str] = frozenset()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.people.conftest import ANN, Neighbours
+from tests.support.neighbours import ANN, Neighbours
 from tests.support.plex_faults import status
 from tests.support.processes import environment, program
 from wishlist_service.tokens import PIN, TokenCipher

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.people.conftest import Neighbours
 from tests.support.fake_pins import Pins
+from tests.support.neighbours import Neighbours
 from tests.support.sign_ins import start, wait_for_end
 from wishlist_service.people import sign_ins
 

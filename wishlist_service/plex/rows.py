@@ -23,6 +23,7 @@ LONGEST_TITLE: Final = 500
 LONGEST_URL: Final = 2000
 LONGEST_SUMMARY: Final = 5000
 LONGEST_GENRE: Final = 60
+LONGEST_RATING: Final = 40
 MOST_GENRES: Final = 20
 
 
@@ -45,7 +46,7 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
         external_ids=_external_ids(raw.get("Guid")),
         poster_url=_url(raw.get("thumb")),
         plex_url=_url(raw.get("publicPagesURL")),
-        content_rating=clean_text(raw.get("contentRating"), longest=40),
+        content_rating=clean_text(raw.get("contentRating"), longest=LONGEST_RATING),
     )
 
 
@@ -57,6 +58,9 @@ def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
         genres=_genres(raw.get("Genre")),
         year=_year(raw.get("year")),
         released_on=_date(raw.get("originallyAvailableAt")),
+        poster_url=_url(raw.get("thumb")),
+        plex_url=_url(raw.get("publicPagesURL")),
+        content_rating=clean_text(raw.get("contentRating"), longest=LONGEST_RATING),
         external_ids=_external_ids(raw.get("Guid")),
     )
 

@@ -275,7 +275,9 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     note = describe(read)
 
     still_listed = None if change.held or read.miscount else {*shown, *unreadable}
-    changed |= titles.store_rows(conn, user.id, read.entries, still_listed=still_listed)
+    changed |= titles.store_rows(
+        conn, user.id, read.entries, still_listed=still_listed, with_facts=user.source != "friend"
+    )
     added = sorted(
         (entry for entry in read.entries if shown[entry.uid] in change.add), key=lambda entry: -entry.position
     )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from flask.testing import FlaskClient
 from psycopg import Connection
 
@@ -36,9 +35,9 @@ class Neighbours:
         return self.api.post("/api/users", json={"via": via, "plex_uuid": person.uuid} | more)
 
 
-@pytest.fixture
-def neighbours(api: FlaskClient, household: Household, conn: Connection[dict[str, Any]], plex: FakePlex) -> Neighbours:
+def meet(api: FlaskClient, household: Household) -> Neighbours:
     """Ann, and whom Plex shows her: Ben (Home, with a PIN), Kim (managed), Fay (friend), Oz (access to her server)."""
+    plex = household.plex
     ann = household.add("Ann", [row("1", "Alpha")])
     home, friends = Home(plex, ann), Friends(plex)
     ben = home.join("Ben", [row("2", "Beta")], pin="7391")
@@ -47,4 +46,4 @@ def neighbours(api: FlaskClient, household: Household, conn: Connection[dict[str
     oz = plex.add("token-of-oz-0123456789", username="oz")
     friends.befriend(ann, fay)
     home.others = [oz]
-    return Neighbours(api, household, conn, plex, home, friends, ann, ben, kim, fay, oz)
+    return Neighbours(api, household, household.conn, plex, home, friends, ann, ben, kim, fay, oz)
