@@ -24,11 +24,13 @@ from tests.support.household import (
     WORKER,
     Household,
     add_three_people,
+    addresses,
     know_three_people,
     make_config,
     make_plex_client,
     with_database,
 )
+from tests.support.neighbours import Neighbours, meet
 from tests.support.openapi import live_in
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
@@ -96,7 +98,7 @@ def filled_template(new_database: Callable[[str | None], str], template: str, ci
     """The name of a database to copy in which the people of `filled` have been synced."""
     url = new_database(template)
     with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
-        config = make_config(database_url=url, plex_discover_url=plex.url, plex_tv_url=plex.url)
+        config = make_config(database_url=url, **addresses(plex))
         add_three_people(Household(config, plex, make_plex_client(config), cipher, conn))
         conn.execute("VACUUM (FREEZE)")
     return str(conninfo_to_dict(url)["dbname"])
@@ -148,7 +150,7 @@ def plex() -> Iterator[FakePlex]:
 @pytest.fixture
 def config(database_url: str, plex: FakePlex) -> Config:
     """Settings for the test's database and Plex, without pauses."""
-    return make_config(database_url=database_url, plex_discover_url=plex.url, plex_tv_url=plex.url)
+    return make_config(database_url=database_url, **addresses(plex))
 
 
 @pytest.fixture(scope="session")
@@ -192,6 +194,12 @@ def filled(household: Household) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
     know_three_people(household.plex)
     return household
+
+
+@pytest.fixture
+def neighbours(api: FlaskClient, household: Household) -> Neighbours:
+    """Ann, and the people whom Plex shows her."""
+    return meet(api, household)
 
 
 @pytest.fixture

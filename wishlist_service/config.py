@@ -62,6 +62,20 @@ def _number(minimum: float, maximum: float) -> Callable[[str], float]:
     return partial(parse_number, minimum=minimum, maximum=maximum)
 
 
+def _number_or_zero(minimum: float, maximum: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            return parse_number(text, minimum=0, maximum=0)
+        except ValueError:
+            pass
+        try:
+            return parse_number(text, minimum=minimum, maximum=maximum)
+        except ValueError as error:
+            raise ValueError(f"{error}, or 0") from None
+
+    return parse
+
+
 def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
     return partial(parse_integer, minimum=minimum, maximum=maximum)
 
@@ -316,9 +330,16 @@ class Config:
         _choice("all", "hidden"),
         "all",
     )
+    look_minutes: float = _setting(
+        "PLEX_LOOK_MINUTES",
+        "Minutes between two looks at a watchlist, decimals allowed, from 0.05 to 1440. A look is one small request; "
+        "a changed list is read at once. `0`: no looks.",
+        _number_or_zero(0.05, 1440),
+        3,
+    )
     sync_interval_hours: float = _setting(
         "PLEX_SYNC_INTERVAL_HOURS",
-        "Hours between two syncs of a person, decimals allowed, from 0.01 to 8760.",
+        "Hours between two full reads of a watchlist, decimals allowed, from 0.01 to 8760.",
         _number(0.01, 8760),
         6,
     )
@@ -383,6 +404,12 @@ class Config:
         "Where Plex makes posters smaller. Browsers load the posters of the pages from there.",
         _web_url("https://images.plex.tv"),
         "https://images.plex.tv",
+    )
+    plex_community_url: str = _setting(
+        "PLEX_COMMUNITY_URL",
+        "Where the watchlists of friends are.",
+        _web_url("https://community.plex.tv/api"),
+        "https://community.plex.tv/api",
     )
     page_pause_seconds: float = _setting(
         "PLEX_PAGE_PAUSE_SECONDS", "Seconds between two pages of a watchlist.", _number(0, 60), 1

@@ -14,8 +14,8 @@ GROUPS: dict[str, list[Setting]] = {
     "Sync": [
         _NAMED[name]
         for name in (
-            *("PLEX_SYNC_INTERVAL_HOURS", "PLEX_LANGUAGE", "PLEX_PAGE_PAUSE_SECONDS", "PLEX_TIMEOUT_SECONDS"),
-            "KEEP_RUNS_DAYS",
+            *("PLEX_LOOK_MINUTES", "PLEX_SYNC_INTERVAL_HOURS", "PLEX_LANGUAGE"),
+            *("PLEX_PAGE_PAUSE_SECONDS", "PLEX_TIMEOUT_SECONDS", "KEEP_RUNS_DAYS"),
         )
     ],
     "Notifications": [_NAMED["NOTIFY_URLS"]],
@@ -58,7 +58,9 @@ GROUPS: dict[str, list[Setting]] = {
         _of_compose("PGID", "The group id that the containers run as.", default="100"),
         _of_compose("TZ", "The time zone of the nightly backup, and of the days on the page New.", default="Etc/UTC"),
     ],
-    "For tests": [_NAMED[name] for name in ("PLEX_DISCOVER_URL", "PLEX_TV_URL", "PLEX_IMAGES_URL")],
+    "For tests": [
+        _NAMED[name] for name in ("PLEX_DISCOVER_URL", "PLEX_TV_URL", "PLEX_COMMUNITY_URL", "PLEX_IMAGES_URL")
+    ],
 }
 
 INTRO = """\

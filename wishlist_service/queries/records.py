@@ -97,7 +97,7 @@ def add_titles(conn: Connection, *, entries: Sequence[WatchlistEntry], titles: M
              INSERT INTO wishlist_items (
                     uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
                     poster_url, plex_url, content_rating, duration_minutes, audience_rating, seasons, tagline,
-                    backdrop_url, added_at, last_wish_at, wanted_count, wish_count)
+                    backdrop_url, added_at, last_wish_at, details_due_at, wanted_count, wish_count)
              SELECT uid, media_type, title, year, released_on,
                     shown_id('imdb', external_ids, NULL),
                     shown_id('tmdb', external_ids, NULL)::integer,
@@ -107,6 +107,10 @@ def add_titles(conn: Connection, *, entries: Sequence[WatchlistEntry], titles: M
                     -- all are added at one time: this keeps the order of the watchlist
                     now() - position * interval '1 microsecond',
                     now() - position * interval '1 microsecond',
+                    -- earlier, so that titles whose ids feeds need are asked about first
+                    now() - CASE WHEN shown_id(CASE media_type WHEN 'movie' THEN 'tmdb' ELSE 'tvdb' END,
+                                               external_ids, NULL) IS NULL
+                                 THEN interval '1 year' ELSE interval '0' END,
                     1, 1                          -- as add_wishes() would set them: one write, not two
                FROM entry
               WHERE uid = of_uid

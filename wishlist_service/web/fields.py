@@ -111,6 +111,15 @@ class Fields:
         """Return a token, as token() reads it; None if absent."""
         return self.token(name) if self._has(name) else None
 
+    def id(self, name: str) -> int:
+        """Return a required id, a whole number in JSON."""
+        self._has(name)
+        value = self._values.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_ID:
+            self.error(name, "must be the id of a person, a whole number from 1.")
+            return 0
+        return value
+
     def choice(self, name: str, options: tuple[str, ...], *, default: str | None) -> str | None:
         """Return one of the options; the default if absent."""
         return self._parsed(name, default, partial(parse_choice, options=options))
