@@ -11,7 +11,7 @@ from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import DatabaseRefused, ServerRefused
-from wishlist_service.models import PlexUser, Server, SyncRun
+from wishlist_service.models import PlexUser, SyncRun
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import requirements, sync_runs, users
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
@@ -28,7 +28,7 @@ def check_server(
 ) -> list[Result]:
     """Check that the server answers, is what we need, and can be written to."""
 
-    def look() -> tuple[Server, str]:
+    def look() -> tuple[requirements.Server, str]:
         with db.connect(database_url, role="doctor") as conn:
             return requirements.check_server(conn, database_url, oldest=oldest), conn.info.host
 
@@ -54,7 +54,7 @@ def check_server(
     return [Result("database", f"{name}, {found.size}, {used}.")]
 
 
-def _tell_too_few(found: Server, config: Config) -> str:
+def _tell_too_few(found: requirements.Server, config: Config) -> str:
     return requirements.tell_too_few(found, web_workers=config.web_workers, web_threads=config.web_threads)
 
 
