@@ -61,32 +61,32 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def server(server_url: str) -> Iterator[Connection]:
+def database_server(server_url: str) -> Iterator[Connection]:
     """A connection to the server, for what concerns no single database."""
     with connect(server_url, autocommit=True) as conn:
         yield conn
 
 
 @pytest.fixture(scope="session")
-def new_database(server: Connection, server_url: str) -> Callable[[str | None], str]:
+def new_database(database_server: Connection, server_url: str) -> Callable[[str | None], str]:
     """Makes a database, from the migrated template or empty (None), and returns its URL."""
     numbers = count(1)
 
     def make(template: str | None) -> str:
         name = f"wishlist_test_{WORKER}_{next(numbers)}"
-        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        database_server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         # to write the copy to the log, as is usual, takes three times as long
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY")
+        database_server.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY")
         return with_database(server_url, name)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def template(server: Connection, server_url: str) -> str:
+def template(database_server: Connection, server_url: str) -> str:
     """The name of a migrated database to copy."""
-    server.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
-    server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
+    database_server.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+    database_server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
     migrate(with_database(server_url, TEMPLATE))
     with connect(with_database(server_url, TEMPLATE), autocommit=True) as conn:
         conn.execute("VACUUM (FREEZE)")  # so that reading a copy writes nothing
@@ -115,7 +115,7 @@ def database_url(
     request: pytest.FixtureRequest,
     new_database: Callable[[str | None], str],
     template: str,
-    server: Connection,
+    database_server: Connection,
     untouched: dict[str, str],
 ) -> Iterator[str]:
     """A migrated database for this test alone. The next test gets it too, if this one only reads."""
@@ -125,12 +125,12 @@ def database_url(
         url = new_database(source)
         connect(url).close()  # the first connection writes
     position = "SELECT pg_current_wal_insert_lsn()"  # of the write-ahead log: each change moves it
-    before = server.execute(position).fetchone()
+    before = database_server.execute(position).fetchone()
     yield url
-    if server.execute(position).fetchone() == before:
+    if database_server.execute(position).fetchone() == before:
         untouched[source] = url
     else:
-        server.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
+        database_server.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
 
 
 @pytest.fixture

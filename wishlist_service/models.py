@@ -280,26 +280,6 @@ class SyncRun:
     errors: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """The database server, and what this user may do. `size` is that of the database, as text with its unit."""
-
-    version: str
-    encoding: str
-    database: str
-    user: str
-    schema: str | None
-    """Where our tables are or would be made. None if no schema of the search_path exists or may be used."""
-    may_create: bool
-    read_only: bool
-    size: str
-    connections: int
-    most_connections: int
-    usable_connections: int
-    """How many this user may have at a time."""
-    collation_changed: bool
-
-
 @dataclass(frozen=True)
 class Contents:
     """How much a database holds, removed titles included."""

@@ -12,7 +12,7 @@ from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import DatabaseRefused, ServerRefused
-from wishlist_service.models import NOT_SHOWN, PlexUser, Server, SyncRun
+from wishlist_service.models import NOT_SHOWN, PlexUser, SyncRun
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import clocks, requirements, sync_runs, users
 from wishlist_service.queries.clocks import TimesAhead
@@ -31,7 +31,7 @@ def check_server(
     """Check that the server answers, is what we need, and can be written to."""
     another = partial(db.connect, database_url, role="doctor")
 
-    def look() -> tuple[Server, str]:
+    def look() -> tuple[requirements.Server, str]:
         with db.connect(database_url, role="doctor") as conn:
             return requirements.check_server(conn, another, oldest=oldest), conn.info.host
 
@@ -57,7 +57,7 @@ def check_server(
     return [Result("database", f"{name}, {found.size}, {used}.")]
 
 
-def _tell_too_few(found: Server, config: Config) -> str:
+def _tell_too_few(found: requirements.Server, config: Config) -> str:
     return requirements.tell_too_few(found, web_workers=config.web_workers, web_threads=config.web_threads)
 
 
