@@ -47,7 +47,7 @@ ALLOWED = {
         "db",
         "queries.",
         "backup",
-        "config",
+        "config.",
         "migrate",
         "restore",
         "scheduler",

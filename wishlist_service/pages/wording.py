@@ -157,7 +157,7 @@ def poster(address: str | None, width: int) -> str:
 
 def srcset(address: str | None, widths: Sequence[int]) -> str:
     """Return these sizes of the poster for the attribute of that name; empty if there is only one."""
-    pick = current_app.jinja_env.filters["poster"]  # the demo has another
+    pick: Any = current_app.jinja_env.filters["poster"]  # the demo has another
     sizes = {pick(address, width): width for width in reversed(widths)}
     return ", ".join(f"{url} {width}w" for url, width in reversed(sizes.items())) if len(sizes) > 1 else ""
 

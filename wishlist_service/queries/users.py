@@ -83,7 +83,8 @@ def get_freshness(conn: Connection, *, outdated_after: timedelta) -> Freshness:
                             WHERE sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')
                               AND coalesce(last_success_at, created_at) < now() - %(outdated_after)s), '{}')
                    AS outdated,
-               min(last_success_at) FILTER (WHERE sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')) AS last_success_at,
+               min(last_success_at)
+                   FILTER (WHERE sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')) AS last_success_at,
                min(next_sync_at) AS next_sync_at,
                EXISTS (SELECT FROM sync_run_reports WHERE status = 'running') AS syncing
           FROM plex_users
