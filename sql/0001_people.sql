@@ -15,7 +15,7 @@ CREATE TABLE sync_state (
     erased_key        text,
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
-);
+) WITH (fillfactor = 10);  -- as for plex_users
 
 COMMENT ON TABLE sync_state IS 'What the service has one of. Always exactly one row.';
 COMMENT ON COLUMN sync_state.one IS 'Always true. As the primary key it allows no second row.';
@@ -191,7 +191,7 @@ CREATE TABLE plex_users (
     CONSTRAINT plex_users_state_check CHECK (sync_state IN (
         'never', 'ok', 'held', 'no_watchlist', 'token_rejected', 'token_unreadable', 'other_account',
         'pin_rejected', 'hidden', 'via_unavailable', 'rate_limited', 'unreachable', 'plex_changed', 'error'))
-);
+) WITH (fillfactor = 35);  -- pages with room are soon cleaned up, and the log has little to repeat of them
 
 CREATE UNIQUE INDEX plex_users_name_key ON plex_users (lower(name));
 CREATE INDEX plex_users_via_idx ON plex_users (via_id);

@@ -165,7 +165,7 @@ class Sidecar:
         """Have the next turn come when the next list is due, if that is sooner."""
         try:
             left = self._line.ask(sync_users.find_seconds_until_due)
-        except (OperationalError, UndefinedTable):
+        except db.EXPECTED:
             return
         if left is not None and self._sync_job.next_run:
             soon = datetime.now() + timedelta(seconds=max(left, SHORTEST_TURN_SECONDS))

@@ -23,7 +23,7 @@ MODULES = {
 
 # from the bottom up: a package or loose module imports only what stands on a floor below its own
 FLOORS = (
-    {"models", "errors", "retries"},
+    {"models", "errors"},
     {"config", "db", "process"},
     {"plex", "queries", "postgres"},
     {"tokens", "migrate"},

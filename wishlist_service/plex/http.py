@@ -166,8 +166,7 @@ class PlexHttp:
     """Requests to Plex from all threads of one process.
 
     client_identifier: names this installation to Plex.
-    stop: once set, all pauses end.
-    retry_seconds: the first pause before another try; it doubles each time.
+    stop: once set, all pauses end. retry_seconds: the first pause before another try; it doubles each time.
     patient: for a program in the background. It waits out every cooldown of up to 10 minutes, for up to an hour until
         an answer comes, and keeps a session for each person, whatever thread they are read in.
     """

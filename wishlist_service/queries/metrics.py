@@ -48,7 +48,7 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                                  FROM (SELECT status,
                                               count(*) AS runs,
                                               coalesce(sum(greatest(0, extract(
-                                                  epoch FROM finished_at - started_at))), 0) AS seconds
+                                                   epoch FROM finished_at - started_at))), 0) AS seconds
                                          FROM sync_run_reports
                                         WHERE status NOT IN ('waiting', 'running')
                                      GROUP BY status

@@ -110,7 +110,7 @@ def delete_old_runs(conn: Connection, *, keep: timedelta) -> int:
         WITH ended AS (
              SELECT id, trigger, status, coalesce(finished_at, started_at) AS ended_at
                FROM sync_run_reports
-              WHERE status <> 'running'),
+              WHERE status NOT IN ('waiting', 'running')),
              deleted AS (
              DELETE FROM sync_runs
               USING ended

@@ -15,8 +15,8 @@ from wishlist_service import db
 from wishlist_service.errors import Miscounted, OtherAccount, PlexError, RateLimited, SyncError
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.retries import retry_in
 from wishlist_service.queries import locks, merging, records, sync_runs, sync_users, users, wishlist
-from wishlist_service.retries import retry_in
 from wishlist_service.sync import through, titles
 from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
@@ -262,6 +262,7 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     wishes = merging.list_present_wishes(conn, user_id=user.id)
     kept = frozenset(item_id for item_id, is_kept in wishes if is_kept)
     odd_rows_since = user.odd_rows_since or datetime.now(UTC)
+    missed_before = frozenset(records.find_item_ids(conn, uids=user.missed).values())
     look = due_again_in is None  # it confirms no removal
     change = decide(
         [item_id for item_id, _ in wishes],
@@ -270,11 +271,11 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
         unreadable=set(unreadable.values()),
         kept=kept,
         held_removals=None if look else user.held_removals,
-        missed_before=set(records.find_item_ids(conn, uids=user.missed).values()),
+        missed_before=missed_before,
         odd_rows_block=look or datetime.now(UTC) - odd_rows_since < ODD_ROWS_BLOCK_FOR,
     )
     if look:
-        change = replace(change, missed=frozenset(user.missed))
+        change = replace(change, missed=missed_before)
     note = describe(read)
 
     still_listed = None if change.held or read.miscount else {*shown, *unreadable}

@@ -15,8 +15,8 @@ from psycopg import Connection
 from wishlist_service.errors import RateLimited, SyncError, TitleUnknown, Unreachable
 from wishlist_service.models import Wisher
 from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.retries import draw_jitter
 from wishlist_service.queries import locks, merging, records, sync_users, wishes
-from wishlist_service.retries import draw_jitter
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from wishlist_service.config import Config
 from wishlist_service.errors import MediaServerError, RateLimited, Unreachable
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.media_server import MediaServer
+from wishlist_service.process.retries import draw_jitter, retry_in
 from wishlist_service.queries import media_server, sync_runs, sync_users, wishes
-from wishlist_service.retries import draw_jitter, retry_in
 from wishlist_service.tokens import TokenCipher
 from wishlist_service.write_back import availability, watchlists
 
@@ -81,9 +81,8 @@ class WriteBack:
         except (RateLimited, Unreachable) as error:
             self._log(what, logging.WARNING, "taking titles off watchlists put off reason=%r", str(error))
         except db.EXPECTED as error:
-            self._log(
-                what, logging.ERROR, "changes at plex put off, the database is away reason=%r", str(error).strip()
-            )
+            reason = str(error).strip()
+            self._log(what, logging.ERROR, "changes at plex put off, the database is away reason=%r", reason)
         except Exception:
             logger.exception("changes at plex put off, unexpected error")
         return False
