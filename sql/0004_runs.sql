@@ -12,6 +12,9 @@ CREATE TABLE sync_runs (
     new_items       integer NOT NULL DEFAULT 0,
     updated_items   integer NOT NULL DEFAULT 0,
     removed_items   integer NOT NULL DEFAULT 0,
+    added_wishes    integer NOT NULL DEFAULT 0,
+    removed_wishes  integer NOT NULL DEFAULT 0,
+    added_by        integer[] NOT NULL DEFAULT '{}',
     total_items     integer,
     errors          jsonb NOT NULL DEFAULT '[]',
     plex_requests   jsonb NOT NULL DEFAULT '{}',
@@ -41,6 +44,10 @@ COMMENT ON COLUMN sync_runs.items_fetched IS 'How many titles the watchlists of 
 COMMENT ON COLUMN sync_runs.new_items IS 'How many titles came onto the wishlist.';
 COMMENT ON COLUMN sync_runs.updated_items IS 'How many known titles got other facts, like a new name.';
 COMMENT ON COLUMN sync_runs.removed_items IS 'How many titles left the wishlist.';
+COMMENT ON COLUMN sync_runs.added_wishes IS
+    'How many wishes began or came back, also for titles that another person wanted already.';
+COMMENT ON COLUMN sync_runs.removed_wishes IS 'How many wishes ended, also for titles that another person still wants.';
+COMMENT ON COLUMN sync_runs.added_by IS 'Whose wishes began or came back, as plex_users.id.';
 COMMENT ON COLUMN sync_runs.total_items IS 'How many titles were on the wishlist when the run ended. Null before.';
 COMMENT ON COLUMN sync_runs.errors IS
     'A JSON array with an object for each watchlist that was not read or is held: user_id, name, state, detail.';
@@ -99,6 +106,8 @@ SELECT id,
        new_items,
        updated_items,
        removed_items,
+       added_wishes,
+       removed_wishes,
        total_items,
        shown_errors(errors) AS errors
   FROM sync_runs;
@@ -116,5 +125,7 @@ COMMENT ON COLUMN sync_run_reports.items_fetched IS 'As sync_runs.items_fetched.
 COMMENT ON COLUMN sync_run_reports.new_items IS 'As sync_runs.new_items.';
 COMMENT ON COLUMN sync_run_reports.updated_items IS 'As sync_runs.updated_items.';
 COMMENT ON COLUMN sync_run_reports.removed_items IS 'As sync_runs.removed_items.';
+COMMENT ON COLUMN sync_run_reports.added_wishes IS 'As sync_runs.added_wishes.';
+COMMENT ON COLUMN sync_run_reports.removed_wishes IS 'As sync_runs.removed_wishes.';
 COMMENT ON COLUMN sync_run_reports.total_items IS 'As sync_runs.total_items.';
 COMMENT ON COLUMN sync_run_reports.errors IS 'As sync_runs.errors, without names while they are hidden.';

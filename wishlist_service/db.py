@@ -83,6 +83,28 @@ def ask(
         return query(conn, *args, **kwargs)
 
 
+# What a database may answer at any time, from the special to the general.
+_EXPLAINED: Final[tuple[tuple[type[Error], str], ...]] = (
+    (UndefinedTable, "The database has no tables yet. Run: python -m wishlist_service.migrate"),
+    (ReadOnlySqlTransaction, str(DatabaseReadOnly())),
+    (InsufficientPrivilege, "The user of DATABASE_URL may not do this: {}. Connect as the owner of the tables."),
+    (DiskFull, "The disk of the database is full. Free some space there."),
+    (QueryCanceled, "The database took too long, so the statement was stopped: {}. Try again when it has less to do."),
+    (OperationalError, "The database is away: {}"),
+    (Error, "The database refused: {}."),
+)
+EXPECTED: Final = (OperationalError, UndefinedTable, ReadOnlySqlTransaction, InsufficientPrivilege)
+"""What a program that keeps running meets. It tries again later."""
+
+
+def explain(error: Exception) -> str:
+    """Return a sentence about an error of the database, a psycopg.Error."""
+    text = next(text for kind, text in _EXPLAINED if isinstance(error, kind))
+    # only about a failed connection does libpq write several lines
+    reason = str(error).strip() if type(error) is OperationalError else str(error).strip().partition("\n")[0]
+    return text.format(reason)
+
+
 class KeptConnection:
     """A connection for many small queries of one thread. A broken one is replaced."""
 
@@ -113,34 +135,14 @@ class KeptConnection:
             self._conn.close()
 
 
-# What a database may answer at any time, from the special to the general.
-_EXPLAINED: Final[tuple[tuple[type[Error], str], ...]] = (
-    (UndefinedTable, "The database has no tables yet. Run: python -m wishlist_service.migrate"),
-    (ReadOnlySqlTransaction, str(DatabaseReadOnly())),
-    (InsufficientPrivilege, "The user of DATABASE_URL may not do this: {}. Connect as the owner of the tables."),
-    (DiskFull, "The disk of the database is full. Free some space there."),
-    (QueryCanceled, "The database took too long, so the statement was stopped: {}. Try again when it has less to do."),
-    (OperationalError, "The database is away: {}"),
-    (Error, "The database refused: {}."),
-)
-EXPECTED: Final = (OperationalError, UndefinedTable, ReadOnlySqlTransaction, InsufficientPrivilege)
-"""What a program that keeps running meets. It tries again later."""
-
-
-def explain(error: Exception) -> str:
-    """Return a sentence about an error of the database, a psycopg.Error."""
-    text = next(text for kind, text in _EXPLAINED if isinstance(error, kind))
-    # only about a failed connection does libpq write several lines
-    reason = str(error).strip() if type(error) is OperationalError else str(error).strip().partition("\n")[0]
-    return text.format(reason)
-
-
 @contextmanager
 def exit_on_error() -> Generator[None]:
     """End the program with a sentence at Ctrl-C, and at what the database or the disk may answer at any time."""
     try:
-        yield
-        sys.stdout.flush()  # here, where a full disk can still be told
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
     except (DatabaseRefused, ServerRefused, DatabaseReadOnly) as refused:
         sys.exit(str(refused))
     except Error as error:

@@ -169,6 +169,28 @@ class Miscounted(PlexChanged):
         self.memory = memory
 
 
+class ListHidden(PlexError):
+    """Plex shows no titles of a friend's watchlist. It is empty, or the friend does not share it."""
+
+    state = "hidden"
+
+
+class PinRejected(PlexError):
+    """Plex wants a PIN to switch to a member of a Plex Home, or another one than it got."""
+
+    state = "pin_rejected"
+
+
+class Refused(PlexChanged):
+    """Plex refused a request about somebody else. Only the account shows whether that is because of the token."""
+
+
+class ViaUnavailable(SyncError):
+    """The sign-in of the person through whom a watchlist is read cannot be used."""
+
+    state = "via_unavailable"
+
+
 class TitleUnknown(PlexChanged):
     """Plex no longer knows the title."""
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -242,7 +242,7 @@ def main() -> None:
     try:
         # while the database is away, the syncs wait
         with suppress(OperationalError), db.connect(config.database_url, role="check") as conn:
-            check_server(conn, config.database_url)
+            check_server(conn, partial(db.connect, config.database_url, role="check"))
             compare_schema(conn)
     except (DatabaseRefused, ServerRefused) as refused:
         sys.exit(str(refused))

@@ -32,6 +32,8 @@ def test_added_person_is_shown_with_everything_but_the_token(api: FlaskClient) -
     assert shown == {
         "id": 1,
         "name": "Ann",
+        "source": "own",
+        "via": None,
         "token_masked": "****9abc",
         "active": True,
         "plex_username": "ann.plex",

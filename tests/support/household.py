@@ -46,6 +46,15 @@ def make_config(**settings: Any) -> Config:
     return Config(**defaults | settings)
 
 
+def addresses(plex: FakePlex) -> dict[str, str]:
+    """The settings that lead to the simulated Plex."""
+    return {
+        "plex_discover_url": plex.url,
+        "plex_tv_url": plex.url,
+        "plex_community_url": f"{plex.url}/api",
+    }
+
+
 def make_plex_client(config: Config, **options: Any) -> PlexClient:
     """A client; `options` as PlexClient takes them."""
     defaults: dict[str, Any] = {

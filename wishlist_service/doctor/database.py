@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import DatabaseRefused, ServerRefused
-from wishlist_service.models import PlexUser, Server, SyncRun
+from wishlist_service.models import NOT_SHOWN, PlexUser, SyncRun
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import clocks, requirements, sync_runs, users
 from wishlist_service.queries.clocks import TimesAhead
@@ -20,7 +21,7 @@ from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_
 _ANSWER_SECONDS: Final = 15
 _LATE: Final = timedelta(minutes=10)
 _LASTING: Final = timedelta(days=1)
-_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account")
+_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account", "pin_rejected")
 """Read, not tried yet, or what check_tokens() tells."""
 
 
@@ -28,10 +29,11 @@ def check_server(
     database_url: str, config: Config | None = None, *, oldest: int = requirements.OLDEST_VERSION
 ) -> list[Result]:
     """Check that the server answers, is what we need, and can be written to."""
+    another = partial(db.connect, database_url, role="doctor")
 
-    def look() -> tuple[Server, str]:
+    def look() -> tuple[requirements.Server, str]:
         with db.connect(database_url, role="doctor") as conn:
-            return requirements.check_server(conn, database_url, oldest=oldest), conn.info.host
+            return requirements.check_server(conn, another, oldest=oldest), conn.info.host
 
     try:
         found, place = within(_ANSWER_SECONDS, look)
@@ -55,7 +57,7 @@ def check_server(
     return [Result("database", f"{name}, {found.size}, {used}.")]
 
 
-def _tell_too_few(found: Server, config: Config) -> str:
+def _tell_too_few(found: requirements.Server, config: Config) -> str:
     return requirements.tell_too_few(found, web_workers=config.web_workers, web_threads=config.web_threads)
 
 
@@ -113,7 +115,7 @@ def _check_lists(people: Sequence[PlexUser]) -> Iterator[Result]:
     for person in people:
         text = f"{person.name}: {person.sync_state}. {person.sync_detail}"
         read_at = person.last_success_at or person.created_at
-        if person.sync_state == "no_watchlist":
+        if person.sync_state in NOT_SHOWN:
             yield Result("list", text, mark="note")
         elif person.sync_state not in _NOT_ABOUT_LISTS and datetime.now(UTC) - read_at >= _LASTING:
             yield Result("list", text, Error.LIST_UNREAD)

@@ -11,8 +11,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from wishlist_service.config import Config
-from wishlist_service.errors import Miscounted, NoWatchlist, PlexChanged, TitleUnknown, TokenRejected, Unreachable
-from wishlist_service.models import PlexAccount, Watchlist
+from wishlist_service.errors import (
+    Miscounted,
+    NoWatchlist,
+    PlexChanged,
+    Refused,
+    TitleUnknown,
+    TokenRejected,
+    Unreachable,
+)
+from wishlist_service.models import Contact, PlexAccount, Watchlist
+from wishlist_service.plex.community import PlexCommunity
+from wishlist_service.plex.contacts import join
+from wishlist_service.plex.home import PlexHome
 from wishlist_service.plex.http import TRIES, PlexHttp, Reply
 from wishlist_service.plex.rows import clean_text
 from wishlist_service.plex.watchlist_pages import ListChanged, Page, PageReader
@@ -42,6 +53,8 @@ class PlexClient:
         self._page_pause_seconds = config.page_pause_seconds
         self._stop = stop
         self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, **options)
+        self._home = PlexHome(config, client_identifier=client_identifier, stop=stop)
+        self._community = PlexCommunity(config, client_identifier=client_identifier, stop=stop, **options)
 
     def watchlist(
         self, token: str, *, etag: str | None = None, miscount: str | None = None, progress: Progress | None = None
@@ -85,6 +98,48 @@ class PlexClient:
         name = clean_text(body.get("username"), longest=200) or clean_text(body.get("title"), longest=200)
         return PlexAccount(uuid=uuid, username=name or uuid)
 
+    def contacts(self, token: str) -> list[Contact]:
+        """Return the people whom Plex shows the owner of the token, Home members first. Raises a PlexError."""
+        own = self.account(token, tries=1).uuid
+        members = self._home.members(token, admin_uuid=own)
+        return join(members, self._community.friends(token), self._home.others(token), own_uuid=own)
+
+    def switch(self, token: str, uuid: str, *, pin: str | None) -> str:
+        """Return a token that acts as this member of the Plex Home whose admin owns `token`.
+
+        Raises PinRejected, Refused if Plex accepts the token but does not switch, or another PlexError.
+        """
+        try:
+            switched = self._home.switch(token, uuid, pin=pin)
+        except Refused:
+            self.account(token, tries=1)
+            raise
+        try:
+            account = self.account(switched, tries=1)
+        except TokenRejected as error:
+            raise PlexChanged(
+                "Plex does not accept the token that it gave for this member of the Plex Home."
+            ) from error
+        if account.uuid != uuid:  # it happened to others: they showed the admin's list under a child's name
+            raise PlexChanged(
+                f"Plex switched to the account {account.username} instead of the one that was asked for. "
+                "Nothing was changed."
+            )
+        return switched
+
+    def friends_watchlist(
+        self, token: str, uuid: str, *, etag: str | None = None, progress: Progress | None = None
+    ) -> Watchlist | None:
+        """Return the whole watchlist that Plex shows the owner of the token of their friend; None as watchlist().
+
+        Raises ListHidden, TokenRejected, or another PlexError.
+        """
+        try:
+            return self._community.watchlist(token, uuid, etag=etag, progress=progress)
+        except Refused:
+            self.account(token)
+            raise
+
     def remove_from_watchlist(self, token: str, uid: str, *, tries: int = TRIES) -> None:
         """Remove the title from the person's watchlist, if it is there. Raises a PlexError."""
         query = {"ratingKey": uid.rpartition("/")[2]}
@@ -107,7 +162,7 @@ class PlexClient:
 
     def request_counts(self) -> Counter[str]:
         """Return how many requests ended ok, not_modified, refused, rate_limited, server_error or no_answer so far."""
-        return self._http.counts()
+        return self._http.counts() + self._home.request_counts() + self._community.request_counts()
 
     def _read_list(
         self,

@@ -32,6 +32,16 @@ from wishlist_service.errors import PlexChanged, RateLimited, Unreachable
 
 logger = logging.getLogger(__name__)
 
+
+def _without_query(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
+    return True
+
+
+# At DEBUG urllib3 logs each address, and one of them has the PIN of a person in its query.
+logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+
 PRODUCT: Final = "Plex Wishlist Service"  # people see it among the devices of their Plex account
 TRIES: Final = 3
 _CONNECT_SECONDS: Final = 5
@@ -209,12 +219,14 @@ class PlexHttp:
         *,
         headers: dict[str, str],
         query: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
         tries: int = TRIES,
         may_wait: bool = True,
     ) -> Reply:
         """Return the reply, unless its status is 429 or 5xx.
 
         headers: added to those of every request, or replacing them.
+        body: sent as JSON.
         may_wait: False makes this request as impatient as those of any other program.
         Raises RateLimited (429, and the cooldown is too long to wait) or Unreachable (no answer or 5xx at each try).
         """
@@ -225,7 +237,7 @@ class PlexHttp:
             self._wait_out_cooldown(patient=patient, given_up_at=given_up_at, asked=asked)
             asked = True
             try:
-                reply = self._exchange(method, url, query, self._headers | headers)
+                reply = self._exchange(method, url, query, body, self._headers | headers)
             except (OSError, body_errors.HTTPError) as error:  # every error of requests is an OSError
                 self._count("no_answer")
                 reason = _describe(error)
@@ -271,7 +283,14 @@ class PlexHttp:
         with self._lock:
             self._counts[outcome] += 1
 
-    def _exchange(self, method: str, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        query: dict[str, str] | None,
+        body_sent: dict[str, Any] | None,
+        headers: dict[str, str],
+    ) -> Reply:
         # the timeout applies between two bytes, so a slow body needs its own deadline
         deadline = time.monotonic() + 3 * self._timeout_seconds
         with (
@@ -280,6 +299,7 @@ class PlexHttp:
                 method,
                 url,
                 params=query,
+                json=body_sent,
                 headers=headers,
                 timeout=(min(_CONNECT_SECONDS, self._timeout_seconds), self._timeout_seconds),
                 allow_redirects=False,

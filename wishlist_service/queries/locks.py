@@ -20,6 +20,7 @@ NEWS_LOCK: Final = 5
 DELETION_LOCK: Final = 7
 LOOKS_LOCK: Final = 8
 _REQUEST_LOCK = 9
+SWITCH_LOCK: Final = 10
 _RUN_LOCKS = 1464421201  # with the id of a running run
 PERSON_LOCKS: Final = 1464421202  # with the id of a person claimed by a scheduled run
 
@@ -81,7 +82,7 @@ def notice_end_soon(conn: Connection) -> None:
 
 
 def try_turn(conn: Connection, lock: int) -> bool:
-    """Take this lock until `conn` closes, so that one scheduler at a time works; return False if another has it."""
+    """Take this lock until `conn` closes, so that one process at a time works; return False if another has it."""
     return value(conn, "SELECT pg_try_advisory_lock(%(class)s, %(lock)s)", {"class": _LOCK_CLASS, "lock": lock})
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
-from wishlist_service.db import row, rows
+from wishlist_service.db import row
 from wishlist_service.models import SyncUser
 
 
@@ -18,33 +18,33 @@ class SchedulerStatus:
     looked_at: datetime | None
 
 
-def list_looked_at(conn: Connection) -> list[int]:
-    """Return the ids of the people to look at: active, not due, and neither failing nor with a refused token."""
-    return rows(conn, int, """
-        SELECT id
+def list_looked_at(conn: Connection) -> dict[int, str]:
+    """Return id and source of the people to look at: active, not due, and neither failing nor with a refused token."""
+    return dict(conn.execute("""
+        SELECT id, source
           FROM plex_users
          WHERE active
-           AND sync_state IN ('ok', 'held', 'no_watchlist', 'token_unreadable', 'other_account')
+           AND sync_state IN ('ok', 'held', 'no_watchlist', 'hidden', 'token_unreadable', 'other_account')
            AND next_sync_at > now()
       ORDER BY id
-        """)
+        """).fetchall())
 
 
 def find_looked_at(conn: Connection, *, user_id: int) -> SyncUser | None:
     """Return the person if they are still one of list_looked_at()."""
     return row(conn, SyncUser, """
-        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
-               held_removals, list_changes, miscount, odd_rows_since, missed, failures
-          FROM plex_users
-         WHERE id = %(user_id)s
-           AND active
-           AND sync_state IN ('ok', 'held', 'no_watchlist', 'token_unreadable', 'other_account')
-           AND next_sync_at > now()
+        SELECT *
+          FROM sync_people
+         WHERE id = (SELECT id
+                       FROM plex_users
+                      WHERE id = %(user_id)s
+                        AND active
+                        AND sync_state IN ('ok', 'held', 'no_watchlist', 'hidden', 'token_unreadable', 'other_account')
+                        AND next_sync_at > now())
         """, {"user_id": user_id})
 
 
-def store_seen(conn: Connection, *, seen: Sequence[tuple[int, str, float]]) -> None:
+def store_seen(conn: Connection, *, seen: Sequence[tuple[int, str | None, float]]) -> None:
     """Store when people were last looked at: id, encrypted token, and how many seconds ago that was."""
     conn.execute("""
         UPDATE plex_users AS person
@@ -55,7 +55,7 @@ def store_seen(conn: Connection, *, seen: Sequence[tuple[int, str, float]]) -> N
                                  END
           FROM unnest(%(ids)s::integer[], %(tokens)s::text[], %(agos)s::float8[]) AS seen (id, plex_token, ago)
          WHERE person.id = seen.id
-           AND person.plex_token = seen.plex_token
+           AND person.plex_token IS NOT DISTINCT FROM seen.plex_token
         """, {
         "ids": [each[0] for each in seen],
         "tokens": [each[1] for each in seen],

@@ -39,7 +39,7 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                                   '[]')
                          FROM plex_user_reports
                         WHERE active
-                          AND sync_state <> 'no_watchlist'),
+                          AND sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')),
                    'runs', (
                        SELECT coalesce(json_agg(row_to_json(ended)), '[]')
                          FROM (SELECT status,

@@ -1,6 +1,6 @@
 """Sync runs: what runs, what ran, what comes next. The view sync_run_reports has the columns of SyncRun."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from psycopg import Connection
@@ -61,6 +61,9 @@ def add_result(conn: Connection, *, run_id: int, result: UserResult) -> None:
                new_items = new_items + %(new_items)s,
                updated_items = updated_items + %(updated_items)s,
                removed_items = removed_items + %(removed_items)s,
+               added_wishes = added_wishes + %(added)s,
+               removed_wishes = removed_wishes + %(removed)s,
+               added_by = CASE WHEN %(added)s > 0 THEN added_by || %(user_id)s::integer ELSE added_by END,
                errors = errors || %(errors)s
          WHERE id = %(run_id)s
         """, vars(result) | {"run_id": run_id, "processed": int(not result.failed), "errors": errors})
@@ -141,6 +144,18 @@ def get_run(conn: Connection, *, run_id: int) -> SyncRun:
     if run is None:
         raise NotFound(f"No sync run has id {run_id}.")
     return run
+
+
+def list_adders(conn: Connection, *, run_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Return the runs that found new wishes, each with the name of a person whose wishes these are."""
+    return conn.execute("""
+        SELECT run.id, person.name
+          FROM sync_runs AS run
+         CROSS JOIN LATERAL unnest(run.added_by) AS added (user_id)
+          JOIN plex_user_reports AS person ON person.id = added.user_id
+         WHERE run.id = ANY (%(run_ids)s)
+      ORDER BY run.id, person.name
+        """, {"run_ids": list(run_ids)}).fetchall()
 
 
 def find_running_run(conn: Connection) -> SyncRun | None:

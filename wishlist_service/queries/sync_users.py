@@ -74,24 +74,22 @@ def claim_due_user_id(conn: Connection, *, ahead: timedelta, claimed_ids: list[i
 def find_due_user(conn: Connection, *, user_id: int, ahead: timedelta) -> SyncUser | None:
     """Return the person if they are still due within `ahead`."""
     return row(conn, SyncUser, """
-        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
-               held_removals, list_changes, miscount, odd_rows_since, missed, failures
-          FROM plex_users
-         WHERE id = %(user_id)s
-           AND active
-           AND next_sync_at <= now() + %(ahead)s
-           AND (next_sync_at <= now() OR NOT is_retried(sync_state) AND sync_state <> 'token_rejected')
+        SELECT *
+          FROM sync_people
+         WHERE id = (SELECT id
+                       FROM plex_users
+                      WHERE id = %(user_id)s
+                        AND active
+                        AND next_sync_at <= now() + %(ahead)s
+                        AND (next_sync_at <= now() OR NOT is_retried(sync_state) AND sync_state <> 'token_rejected'))
         """, {"user_id": user_id, "ahead": ahead})
 
 
 def list_active_users(conn: Connection) -> list[SyncUser]:
     """Return the active people in the order they were added."""
     return rows(conn, SyncUser, """
-        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
-               held_removals, list_changes, miscount, odd_rows_since, missed, failures
-          FROM plex_users
+        SELECT *
+          FROM sync_people
          WHERE active
       ORDER BY id
         """)
@@ -100,10 +98,8 @@ def list_active_users(conn: Connection) -> list[SyncUser]:
 def find_sync_user(conn: Connection, *, user_id: int) -> SyncUser | None:
     """Return the person, active or not."""
     return row(conn, SyncUser, """
-        SELECT id, name, active, plex_token, plex_uuid, plex_username, account_checked,
-               account_read_at, sync_state, sync_detail, last_attempt_at, list_etag, list_read_at, list_size,
-               held_removals, list_changes, miscount, odd_rows_since, missed, failures
-          FROM plex_users
+        SELECT *
+          FROM sync_people
          WHERE id = %(user_id)s
         """, {"user_id": user_id})
 
@@ -111,17 +107,21 @@ def find_sync_user(conn: Connection, *, user_id: int) -> SyncUser | None:
 def lock_unchanged_user(conn: Connection, *, user: SyncUser) -> bool:
     """Lock the person's row for this transaction; return False if the read is out of date.
 
-    It is if the person was erased, paused or given another token meanwhile, or if this service changed their watchlist.
+    It is if the person was erased or paused meanwhile, is read in another way or with another own token, or if this
+    service changed their watchlist. Another switched token is of the same account.
     """
     cur = conn.execute("""
         SELECT id
           FROM plex_users
          WHERE id = %(user_id)s
            AND active
-           AND plex_token = %(plex_token)s
+           AND source = %(source)s
+           AND (source <> 'own' OR plex_token = %(plex_token)s)
            AND list_changes = %(list_changes)s
            FOR NO KEY UPDATE
-        """, {"user_id": user.id, "plex_token": user.plex_token, "list_changes": user.list_changes})
+        """, {
+        "user_id": user.id, "source": user.source, "plex_token": user.plex_token, "list_changes": user.list_changes,
+    })
     return cur.rowcount > 0
 
 
@@ -226,8 +226,10 @@ def record_failure(
                    ELSE coalesce(now() + %(again_in)s::interval, next_sync_at)
                END
          WHERE id = %(user_id)s
-           AND plex_token = %(plex_token)s
+           AND source = %(source)s
+           AND (source <> 'own' OR plex_token = %(plex_token)s)
         """, vars(result) | {
+            "source": user.source,
             "plex_token": user.plex_token,
             "miscount": miscount,
             "again_in": again_in,
@@ -287,6 +289,7 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
                    SELECT id
                      FROM plex_users
                     WHERE active
+                      AND plex_token IS NOT NULL
                       AND sync_state <> 'token_rejected'
                       AND NOT is_retried(sync_state)         -- it would fail, too
                       AND (pinged_at IS NULL OR pinged_at < now() - interval '1 day')
@@ -295,6 +298,16 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
                       FOR NO KEY UPDATE SKIP LOCKED)
      RETURNING id, name, plex_token
         """).fetchone()
+
+
+def store_switched_token(conn: Connection, *, user_id: int, plex_token: str) -> None:
+    """Store the encrypted token that a switch to this member of a Plex Home gave, unless they have one of their own."""
+    conn.execute("""
+        UPDATE plex_users
+           SET plex_token = %(plex_token)s
+         WHERE id = %(user_id)s
+           AND source = 'home'
+        """, {"user_id": user_id, "plex_token": plex_token})
 
 
 def get_client_identifier(conn: Connection) -> str:

@@ -80,6 +80,7 @@ def claim_to_keep(conn: Connection, *, except_ids: list[int]) -> Wisher | None:
               FROM plex_users AS person
               JOIN wishlist_item_sources AS source ON source.user_id = person.id
              WHERE person.active
+               AND person.plex_token IS NOT NULL
                AND person.sync_state = 'ok'
                AND person.next_sync_at > now()
                AND person.id <> ALL (%(except_ids)s::integer[])

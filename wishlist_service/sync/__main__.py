@@ -7,7 +7,7 @@ import threading
 from wishlist_service import db
 from wishlist_service.config import load_config
 from wishlist_service.errors import SyncRunning
-from wishlist_service.models import UserResult
+from wishlist_service.models import NOT_SHOWN, UserResult
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.process.stopping import stop_on_signals
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _line(result: UserResult) -> str:
-    if result.failed or result.outcome == "no_watchlist":
+    if result.failed or result.outcome in NOT_SHOWN:
         return f"{result.name}: {result.outcome}. {result.detail}"
     if result.outcome == "skipped":
         return f"{result.name}: skipped, changed while the watchlist was read"

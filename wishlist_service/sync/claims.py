@@ -38,6 +38,7 @@ class Claim:
     trigger: str
     people: Iterator[SyncUser]
     """Claims each person when it yields them."""
+    database_url: str = field(repr=False)
     due_again_in: timedelta
     """The same for all people of the run: a few people stay together, groups of many spread."""
     waits: bool = False
@@ -75,6 +76,7 @@ def claim(config: Config, *, trigger: str, user_id: int | None = None) -> Claim:
         run_id,
         trigger,
         people,
+        config.database_url,
         _draw_due_again(config),
         waits=waits,
         retry_at_most=_interval(config),
@@ -115,7 +117,10 @@ def claim_due(config: Config) -> Claim | None:
         raise
     people = _claim_people(conn, first, ahead=ahead, claimed_ids=claimed_ids)
     due_again_in, longest = _draw_due_again(config), _interval(config)
-    return Claim(conn, run_id, "scheduled", people, due_again_in, retry_at_most=longest, claimed_ids=claimed_ids)
+    return Claim(
+        conn, run_id, "scheduled", people, config.database_url, due_again_in,
+        retry_at_most=longest, claimed_ids=claimed_ids,
+    )  # fmt: skip
 
 
 def release(claimed: Claim, user: SyncUser) -> None:

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 STORED_AFTER_SECONDS: Final = (1800, 2100)
 TAKEN_OVER_WITHIN_SECONDS: Final = 20
 LONGEST_TURN_SECONDS: Final = 10  # until people are noticed who were read for the first time, or paused
+FRIENDS_EVERY_SECONDS: Final = 900  # their lists come whole, with no short answer for "unchanged"
 BUSY_SECONDS: Final = 5  # until a person is looked at whom another run has
 
 UNCHANGED: Final = ("ok", "held", "other_account")  # that stay as they are while the list does
@@ -60,7 +61,9 @@ class Looks:
         """Who is still to be looked at until everybody was."""
         self._etags: dict[int, tuple[Version, str | None]] = {}
         """The ETag of each list as last looked at, and the stored state that it belongs to."""
-        self._seen: dict[int, tuple[str, float]] = {}
+        self._friends: set[int] = set()
+        """Who is read as a friend, and less often."""
+        self._seen: dict[int, tuple[str | None, float]] = {}
         """The token and time of the last look at each unchanged list."""
         self._store_at = 0.0
 
@@ -118,17 +121,25 @@ class Looks:
         if time.monotonic() >= self._store_at:
             self._store_seen(conn)
 
-    def _plan(self, user_ids: list[int]) -> None:
-        """Spread people who were not planned yet over the interval, and forget those who are gone."""
+    def _plan(self, user_ids: dict[int, str]) -> None:
+        """Spread people who were not planned yet over the interval, and forget those who are gone.
+
+        user_ids: with their source. A round is complete without friends, whose turn comes less often.
+        """
         now = time.monotonic()
-        for gone in self._planned.keys() - set(user_ids):
+        self._friends = {user_id for user_id, source in user_ids.items() if source == "friend"}
+        for gone in self._planned.keys() - user_ids.keys():
             del self._planned[gone]
         new = [user_id for user_id in user_ids if user_id not in self._planned]
         random.shuffle(new)
         for place, user_id in enumerate(new):
-            self._planned[user_id] = now + self._interval * (place + random.random()) / len(new)
-        self._round &= set(user_ids)
-        self._round = self._round or set(user_ids)
+            self._planned[user_id] = now + self._seconds(user_id) * (place + random.random()) / len(new)
+        self._round &= user_ids.keys() - self._friends
+        self._round = self._round or user_ids.keys() - self._friends
+
+    def _seconds(self, user_id: int) -> float:
+        """Return how often this person is looked at."""
+        return max(self._interval, FRIENDS_EVERY_SECONDS) if user_id in self._friends else self._interval
 
     def _find_next(self) -> int | None:
         """Return the person whose look is due the longest."""
@@ -138,7 +149,7 @@ class Looks:
 
     def _begin(self, conn: Connection, plex: PlexClient, user_id: int) -> None:
         now = time.monotonic()
-        self._planned[user_id] = now + self._interval * random.uniform(0.9, 1)
+        self._planned[user_id] = now + self._seconds(user_id) * random.uniform(0.9, 1)
         if not locks.try_look(conn, user_id=user_id):  # a run has this person, or somebody asked for a run
             self._planned[user_id] = now + min(self._interval, BUSY_SECONDS)
             return
@@ -150,7 +161,10 @@ class Looks:
         version, etag = self._etags.get(user_id, (None, None))
         if version != _version(user):
             etag = user.list_etag
-        reading = self._pool.submit(read_user, user, plex, self._cipher, on_page=_ignore, etag=etag, look=True)
+        reading = self._pool.submit(
+            read_user, user, plex, self._cipher,
+            database_url=self._config.database_url, on_page=_ignore, etag=etag, look=True,
+        )  # fmt: skip
         self._reading[reading] = user
 
     def _end(self, conn: Connection, future: Future[Read]) -> None:

@@ -17,7 +17,7 @@ from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.process.retries import retry_in
 from wishlist_service.queries import locks, merging, records, sync_runs, sync_users, users, wishlist
-from wishlist_service.sync import titles
+from wishlist_service.sync import through, titles
 from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
 
@@ -54,21 +54,29 @@ def read_user(
     plex: PlexClient,
     cipher: TokenCipher,
     *,
+    database_url: str,
     on_page: OnPage,
     etag: str | None = None,
     look: bool = False,
 ) -> Read:
-    """Read one person's watchlist from Plex, without the database. Raises a SyncError.
+    """Read one person's watchlist from Plex. Raises a SyncError.
 
+    database_url: needed only to switch to a member of a Plex Home.
     etag: of the list as known; None reads it in full. look: the account is asked only if that is required.
     """
-    token = cipher.decrypt(user.plex_token, owner=user.id)
-    watchlist_read = plex.watchlist(
-        token,
-        etag=etag,
-        miscount=user.miscount,
-        progress=lambda rows, total: on_page(user.name, rows, total),
-    )
+    read = partial(_read_with, user, plex, on_page=on_page, etag=etag, look=look)
+    match user.source:
+        case "home":
+            return through.read_member(user, plex, cipher, read, database_url=database_url)
+        case "friend":
+            on_rows = partial(on_page, user.name)
+            return Read(through.read_friend(user, plex, cipher, etag=etag, on_rows=on_rows), None)
+        case _:
+            return read(cipher.decrypt(user.plex_token or "", owner=user.id))
+
+
+def _read_with(user: SyncUser, plex: PlexClient, token: str, *, on_page: OnPage, etag: str | None, look: bool) -> Read:
+    watchlist_read = plex.watchlist(token, etag=etag, miscount=user.miscount, progress=partial(on_page, user.name))
     if look:
         account_due = not user.account_checked and not (watchlist_read is None and user.sync_state == "other_account")
     else:
@@ -271,7 +279,9 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     note = describe(read)
 
     still_listed = None if change.held or read.miscount else {*shown, *unreadable}
-    changed |= titles.store_rows(conn, user.id, read.entries, still_listed=still_listed)
+    changed |= titles.store_rows(
+        conn, user.id, read.entries, still_listed=still_listed, with_facts=user.source != "friend"
+    )
     added = sorted(
         (entry for entry in read.entries if shown[entry.uid] in change.add), key=lambda entry: -entry.position
     )

@@ -109,7 +109,9 @@ def _read_ahead(
         while True:
             while len(reading) < LISTS_AT_A_TIME and not stop.is_set() and (user := next(people, None)):
                 etag = None if claimed.trigger == "scheduled" else known_etag(user)
-                read = partial(read_user, user, plex, cipher, on_page=on_page, etag=etag)
+                read = partial(
+                    read_user, user, plex, cipher, database_url=claimed.database_url, on_page=on_page, etag=etag
+                )
                 reading[pool.submit(copy_context().run, read)] = user
             if not reading:
                 return

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Final
 
 from psycopg import Connection
 
@@ -19,6 +20,10 @@ from wishlist_service.queries import locks, merging, records, sync_users, wishes
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
+
+_ONLY_THEY: Final = (
+    "Only {name} can change this watchlist: it is read through somebody else. Send {name} a sign-in link."
+)
 
 Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -32,7 +37,7 @@ class Outcome:
     outcome: str
     """removed, would_be_removed, not_on_list or failed."""
     state: str | None = None
-    """If it failed: the error as a sync_state."""
+    """If it failed at Plex: the error as a sync_state."""
     detail: str | None = None
 
 
@@ -47,6 +52,9 @@ def take_off(
     outcomes: list[Outcome] = []
     away: SyncError | None = None
     for wisher in wishers:
+        if wisher.wants and wisher.plex_token is None:
+            outcomes.append(Outcome(wisher.id, wisher.name, "failed", detail=_ONLY_THEY.format(name=wisher.name)))
+            continue
         if not wisher.wants or dry_run:
             outcomes.append(Outcome(wisher.id, wisher.name, "would_be_removed" if wisher.wants else "not_on_list"))
             continue
@@ -128,7 +136,7 @@ def _remove_records(plex: PlexClient, cipher: TokenCipher, wisher: Wisher) -> No
 
     TitleUnknown is raised after the others were taken off.
     """
-    token = cipher.decrypt(wisher.plex_token, owner=wisher.id)
+    token = cipher.decrypt(wisher.plex_token or "", owner=wisher.id)
     unknown: TitleUnknown | None = None
     for uid in wisher.uids:
         try:
