@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from flask import g
 
-from wishlist_service.models import Freshness, PlexUser
+from wishlist_service.models import PlexUser
 from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import State, relative, rfc3339, state_of
 from wishlist_service.queries import users
@@ -58,7 +58,7 @@ def outdated_after() -> timedelta:
     return timedelta(hours=2 * context().config.sync_interval_hours)
 
 
-def is_stopped(freshness: Freshness) -> bool:
+def is_stopped(freshness: users.Freshness) -> bool:
     """Return whether no scheduler runs: a list was due long ago, and no sync runs."""
     due = freshness.next_sync_at
     return bool(due and due < datetime.now(UTC) - _LATE and not freshness.syncing)

@@ -1,11 +1,20 @@
 """Notifications: the addresses, what each was told, and what is new since."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 
 from wishlist_service.db import row, rows
-from wishlist_service.models import ListError, NewWish, Told
+from wishlist_service.models import ListError, NewWish
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Up to which event and change of state there is news, or an address was told."""
+
+    event_id: int
+    change_id: int
 
 
 def rename_address(conn: Connection, *, fingerprints: list[str]) -> None:
