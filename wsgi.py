@@ -17,6 +17,7 @@ from wishlist_service.errors import DatabaseRefused, ServerRefused
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries.requirements import check_database
 from wishlist_service.queries.schema import compare_schema
+from wishlist_service.web.recent import SHARED
 
 
 def check(config: Config) -> None:
@@ -54,4 +55,4 @@ try:
 except (ConfigError, DatabaseRefused, ServerRefused) as error:
     # ends gunicorn with this sentence; after any other exit of a worker, gunicorn would start the next one
     raise AppImportError(str(error)) from error
-app = create_app(config)
+app = create_app(config, recent=SHARED)

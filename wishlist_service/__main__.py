@@ -29,7 +29,14 @@ CHECKOUT: Final = Path(__file__).parent.parent
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 15  # each should end within 10
 
-_DEMO_SETTINGS: Final = ("PORT", "URL_BASE", "TRUSTED_PROXIES", "LOG_LEVEL")  # the demo uses only these of .env
+_DEMO_SETTINGS: Final = (
+    "PORT",
+    "PUBLIC_URL",
+    "ALLOWED_HOSTS",
+    "URL_BASE",
+    "TRUSTED_PROXIES",
+    "LOG_LEVEL",
+)  # the demo uses only these of .env
 # Without these, glibc keeps an arena for each thread and returns little memory. The Dockerfile sets them, too.
 MEMORY: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
 

@@ -24,8 +24,8 @@ from wishlist_service.web.cors import answer_preflight
 from wishlist_service.web.finish import finish
 from wishlist_service.web.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.web.problems import register_problems
+from wishlist_service.web.recent import Recent
 from wishlist_service.web.response_cache import ResponseCache
-from wishlist_service.web.wrong_keys import WrongKeys
 
 LARGEST_BODY = 64 * 1024
 
@@ -64,8 +64,11 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def create_app(config: Config) -> Flask:
-    """Return the application. Its pool is closed: the process that serves must call open_app()."""
+def create_app(config: Config, *, recent: Recent | None = None) -> Flask:
+    """Return the application. Its pool is closed: the process that serves must call open_app().
+
+    recent: what several web processes count together.
+    """
     app = Flask("wishlist_service", static_folder=None)
     app.json = JSONProvider(app)
     app.request_class = Request
@@ -80,7 +83,7 @@ def create_app(config: Config) -> Flask:
         cipher=cipher,
         links=Links(config, pool, cipher, stop=stop),
         stop=stop,
-        wrong_keys=WrongKeys(),
+        recent=recent or Recent(),
         cache=ResponseCache(),
     )
 

@@ -174,15 +174,15 @@ def test_title_that_its_person_puts_back_follows_the_list_again(household: House
 
 
 def test_deciding_leaves_what_is_kept_alone() -> None:
-    uids = [f"plex://movie/{n:024x}" for n in range(20)]
+    ids = [*range(20)]
     nothing = Watchlist(entries=[])
 
-    emptied_by_us = decide(uids, nothing, kept=uids, held_removals=None)
-    few_left = decide(uids, nothing, kept=uids[5:], held_removals=None)
-    many_left = decide(uids, nothing, kept=uids[:10], held_removals=None)
+    emptied_by_us = decide(ids, (), nothing, kept=ids, held_removals=None)
+    few_left = decide(ids, (), nothing, kept=ids[5:], held_removals=None)
+    many_left = decide(ids, (), nothing, kept=ids[:10], held_removals=None)
 
     assert (emptied_by_us.remove, emptied_by_us.held) == (frozenset(), None)
-    assert (few_left.remove, few_left.held) == (frozenset(uids[:5]), None)
+    assert (few_left.remove, few_left.held) == (frozenset(ids[:5]), None)
     assert (many_left.remove, many_left.held is not None) == (frozenset(), True)
 
 
@@ -246,22 +246,23 @@ def test_wish_is_not_kept_while_plex_asks_to_slow_down(household: Household, act
 
 
 @pytest.mark.parametrize("fault", [status(503), reset], ids=["503", "reset"])
-def test_plex_that_is_away_is_left_alone_until_the_next_turn(
+def test_plex_that_is_away_is_left_alone_for_a_minute_and_asked_at_once_by_a_new_scheduler(
     household: Household, actions: Actions, fault: Callable[[Handler], None]
 ) -> None:
     ann = household.add("Ann", [ALPHA, BETA, GAMMA])
     household.sync()
     actions.faults.append(fault)
 
-    turn(household)
+    times_are_asked(household)
+    config = replace(household.config, remove_after_sync=True)
+    worker = WriteBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01)
+    for _minute in range(3):
+        worker.turn()
+    assert len([asked for asked in household.plex.asked if asked.method == "PUT"]) == 1
     assert len(ann.rows) == 3
-    turn(household)
-    assert ann.rows == [GAMMA]
 
-    household.sync()
-    two_hours_pass(household)
-    household.sync()
     turn(household)
+
     assert ann.rows == []
     assert household.sync().removed_items == 0
     assert household.titles("Ann") == ["Alpha", "Beta", "Gamma"]

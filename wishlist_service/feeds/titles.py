@@ -13,7 +13,8 @@ from wishlist_service.queries import feeds, wishlist
 from wishlist_service.web.context import context, read, read_for
 from wishlist_service.web.listing import REPEATABLE
 
-_AT_A_TIME: Final = 500
+# Few, because a download whose client reads nothing holds them in memory.
+_AT_A_TIME: Final = 50
 
 
 def require_feed_ready() -> None:
@@ -25,7 +26,10 @@ def require_feed_ready() -> None:
     named = request.args.getlist(REPEATABLE)
     # The view refuses what is not an id.
     user_ids = [int(user_id) for user_id in named if user_id.isascii() and user_id.isdecimal() and len(user_id) < 10]
-    ready = read(feeds.get_readiness, user_ids=user_ids)
+    media_type = "movie" if "/radarr" in request.path else "show" if "/sonarr" in request.path else None
+    ready = read(
+        feeds.get_readiness, user_ids=user_ids, media_type=media_type or request.args.get("media_type") or None
+    )
     if not ready.of_lists:
         raise FeedNotReady(
             "No watchlist has been read completely yet. The feed starts after the first sync that succeeds. "
@@ -35,6 +39,11 @@ def require_feed_ready() -> None:
         raise FeedNotReady(f"User {ready.paused[0]} is paused: their wishes are kept but not shown.")
     if ready.unread:
         raise FeedNotReady(f"The list of user {ready.unread[0]} has not been read completely yet.")
+    if ready.unasked:
+        raise FeedNotReady(
+            "Plex has not yet been asked for the ids of these titles, since friends' lists come without them. "
+            "The feed starts within a few minutes."
+        )
     if "available" in request.args and not ready.of_library:
         raise FeedNotReady("The media server was not read yet, so it is not known which titles are available.")
 
@@ -50,10 +59,12 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
         page = read_for(
             pool, names_shown, wishlist.list_items, filters=filters, order="asc", limit=_AT_A_TIME, after=place
         )
-        yield from json.loads(page.items_json)
-        if page.next is None:
+        titles, following = json.loads(page.items_json), page.next
+        del page
+        yield from titles
+        if following is None:
             return
-        _, added_at, item_id = page.next
+        _, added_at, item_id = following
         moment = datetime.fromisoformat(added_at)
         place = Place(key=moment, added_at=moment, id=item_id)
 

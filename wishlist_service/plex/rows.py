@@ -15,14 +15,18 @@ from wishlist_service.models import TitleDetails, WatchlistEntry
 _MEDIA_TYPES: Final = ("movie", "show")
 _RATING_KEY: Final = re.compile(r"[0-9a-f]{24}")
 _GUID: Final = re.compile(r"plex://([a-z]+)/([0-9a-f]{24})")
-_EXTERNAL_ID: Final = re.compile(r"(imdb)://(tt\d{1,12})|(tmdb|tvdb)://(\d{1,10})", re.ASCII)
+_EXTERNAL_ID: Final = re.compile(r"imdb://tt\d{1,12}|(tmdb|tvdb)://(\d{1,10})", re.ASCII)
 _LARGEST_ID: Final = 2**31 - 1
 _LAST_SECOND: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 LONGEST_TITLE: Final = 500
 LONGEST_URL: Final = 2000
 LONGEST_SUMMARY: Final = 5000
+LONGEST_TAGLINE: Final = 500
+LONGEST_MINUTES: Final = 6000
+MOST_SEASONS: Final = 1000
 LONGEST_GENRE: Final = 60
+LONGEST_RATING: Final = 40
 MOST_GENRES: Final = 20
 
 
@@ -31,39 +35,41 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
 
     Invalid facts become None. Texts that are too long are cut.
     """
-    key = rating_key(raw)
-    guid = _GUID.fullmatch(str(raw.get("guid")))
-    # where the guid contradicts the type, the guid is right
-    media_type = guid[1] if guid and raw.get("type") in _MEDIA_TYPES else raw.get("type")
+    uid = _uid(raw)
     title = clean_text(raw.get("title"), longest=LONGEST_TITLE)
-    if key is None or media_type not in _MEDIA_TYPES or title is None:
+    if uid is None or title is None:
         return None
 
-    imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
     return WatchlistEntry(
-        uid=f"plex://{media_type}/{key}",
-        media_type=media_type,
+        uid=uid,
+        media_type=uid.split("/")[2],
         title=title,
         year=_year(raw.get("year")),
         released_on=_date(raw.get("originallyAvailableAt")),
-        imdb_id=imdb_id,
-        tmdb_id=tmdb_id,
-        tvdb_id=tvdb_id,
+        external_ids=_external_ids(raw.get("Guid")),
         poster_url=_url(raw.get("thumb")),
         plex_url=_url(raw.get("publicPagesURL")),
-        content_rating=clean_text(raw.get("contentRating"), longest=40),
+        content_rating=clean_text(raw.get("contentRating"), longest=LONGEST_RATING),
+        duration_minutes=_minutes(raw.get("duration")),
+        audience_rating=_rating(raw.get("audienceRating")),
+        seasons=_count(raw.get("childCount")) if uid.startswith("plex://show") else None,
+        tagline=clean_text(raw.get("tagline"), longest=LONGEST_TAGLINE),
+        backdrop_url=_https(raw.get("art")),
     )
 
 
 def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
     """Return the details of a title. Invalid ones are left out."""
-    imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
     return TitleDetails(
+        uid=_uid(raw),
         summary=clean_text(raw.get("summary"), longest=LONGEST_SUMMARY),
         genres=_genres(raw.get("Genre")),
-        imdb_id=imdb_id,
-        tmdb_id=tmdb_id,
-        tvdb_id=tvdb_id,
+        year=_year(raw.get("year")),
+        released_on=_date(raw.get("originallyAvailableAt")),
+        poster_url=_url(raw.get("thumb")),
+        plex_url=_url(raw.get("publicPagesURL")),
+        content_rating=clean_text(raw.get("contentRating"), longest=LONGEST_RATING),
+        external_ids=_external_ids(raw.get("Guid")),
     )
 
 
@@ -121,6 +127,29 @@ def _url(value: object) -> str | None:
     return text if text and " " not in text and text.startswith(("https://", "http://")) else None
 
 
+def _https(value: object) -> str | None:
+    url = _url(value)
+    return url if url and url.startswith("https://") else None
+
+
+def _minutes(value: object) -> int | None:
+    """Return milliseconds in minutes."""
+    milliseconds = _count(value, largest=LONGEST_MINUTES * 60_000)
+    return max(1, round(milliseconds / 60_000)) if milliseconds else None
+
+
+def _rating(value: object) -> float | None:
+    text = str(value)
+    rating = float(text) if re.fullmatch(r"\d{1,2}(\.\d{1,20})?", text, re.ASCII) else None
+    return round(rating, 1) if rating is not None and rating <= 10 else None
+
+
+def _count(value: object, *, largest: int = MOST_SEASONS) -> int | None:
+    text = str(value)
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+    return count if count and count <= largest else None
+
+
 def _genres(values: object) -> list[str]:
     """Return each genre once, ignoring case."""
     found: dict[str, str] = {}
@@ -131,12 +160,22 @@ def _genres(values: object) -> list[str]:
     return list(found.values())[:MOST_GENRES]
 
 
-def _external_ids(guids: object) -> tuple[str | None, int | None, int | None]:
-    """Return the ids at IMDb, TMDB and TVDB. The first valid one of each counts."""
-    found: dict[str, str] = {}
+def _uid(raw: Mapping[str, Any]) -> str | None:
+    """Return the uid that a row names; None if it is not that of a movie or show."""
+    key = rating_key(raw)
+    guid = _GUID.fullmatch(str(raw.get("guid")))
+    # where the guid contradicts the type, the guid is right
+    media_type = guid[1] if guid and raw.get("type") in _MEDIA_TYPES else raw.get("type")
+    return f"plex://{media_type}/{key}" if key and media_type in _MEDIA_TYPES else None
+
+
+def _external_ids(guids: object) -> frozenset[str]:
+    """Return the valid ids at IMDb, TMDB and TVDB, each in one spelling: tmdb://007 is tmdb://7."""
+    found: set[str] = set()
     for guid in guids if isinstance(guids, list) else ():
         match = _EXTERNAL_ID.fullmatch(str(guid.get("id"))) if isinstance(guid, Mapping) else None
-        if match and (match[2] or 0 < int(match[4]) <= _LARGEST_ID):
-            found.setdefault(match[1] or match[3], match[2] or match[4])
-    tmdb, tvdb = found.get("tmdb"), found.get("tvdb")
-    return found.get("imdb"), int(tmdb) if tmdb else None, int(tvdb) if tvdb else None
+        if match and match[1] is None:
+            found.add(match[0])
+        elif match and 0 < int(match[2]) <= _LARGEST_ID:
+            found.add(f"{match[1]}://{int(match[2])}")
+    return frozenset(found)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
-from wishlist_service.db import rows
+from wishlist_service.db import rows, value
 from wishlist_service.errors import Gone
 from wishlist_service.models import EventPage, EventPlace
 
@@ -20,7 +20,7 @@ def list_history(
     after: EventPlace | None,
     limit: int,
 ) -> EventPage:
-    """Return a page of events, newest first. None does not filter; `uids` are those of one title."""
+    """Return a page of events, newest first. None does not filter; `uids` are those that one title may have."""
     return rows(conn, EventPage, """
         WITH page AS (
              SELECT id, happened_at
@@ -28,7 +28,7 @@ def list_history(
               WHERE (%(after_id)s::bigint IS NULL OR id < %(after_id)s)
                 AND (%(user_ids)s::integer[] IS NULL OR user_id = ANY (%(user_ids)s))
                 AND (%(uids)s::text[] IS NULL
-                     OR item_id = ANY (ARRAY(SELECT id FROM wishlist_items WHERE uid = ANY (%(uids)s))))
+                     OR item_id = (SELECT item_meant(%(uids)s)))
                 AND (%(kind)s::text IS NULL OR kind = %(kind)s)
                 AND (%(since)s::timestamptz IS NULL OR happened_at >= %(since)s)
            ORDER BY id DESC
@@ -99,6 +99,71 @@ def list_diary(conn: Connection, *, user_id: int | None, before: int | None, lim
                (SELECT count(*) FROM line) > %(limit)s + 1 AS more
         """, {"user_id": user_id, "before": before, "limit": limit},
         prepare=False)[0]  # all people and one person need different plans
+
+
+def list_news(conn: Connection, *, since: datetime, limit: int) -> str:
+    """Return what is new on the wall since then as a JSON array, newest first.
+
+    Each has `kind`, `happened_at` and either `item` (as the API shows it) or, for a first import, `titles`. `kind` is
+    added, too (others wanted it before), came_back, available or joined; `user` is null for available.
+    """
+    return value(conn, """
+        WITH recent AS (
+             SELECT event.id, event.kind, event.item_id, event.user_id, event.first_import, event.happened_at
+               FROM wishlist_events AS event
+               JOIN plex_users AS person ON person.id = event.user_id
+              WHERE event.happened_at >= %(since)s
+                AND event.kind <> 'removed'
+                AND person.active),
+             news AS (
+             SELECT CASE WHEN recent.kind = 'added' AND EXISTS (
+                              SELECT
+                                FROM wishes
+                               WHERE wishes.item_id = recent.item_id
+                                 AND wishes.user_id <> recent.user_id
+                                 AND wishes.removed_at IS NULL
+                                 AND wishes.first_added_at < recent.happened_at - interval '1 second')
+                         THEN 'too'
+                         ELSE recent.kind
+                     END AS kind,
+                    recent.happened_at, recent.item_id, recent.user_id, NULL::bigint AS titles
+               FROM recent
+               JOIN wishlist_item_sources AS source USING (item_id, user_id)
+              WHERE NOT recent.first_import
+                AND source.removed_at IS NULL
+          UNION ALL
+             SELECT 'joined', max(happened_at), NULL, user_id, count(*)
+               FROM recent
+              WHERE first_import
+           GROUP BY user_id
+          UNION ALL
+             SELECT 'available', available_since, id, NULL, NULL
+               FROM wishlist_items
+              WHERE available
+                AND available_since >= %(since)s
+                AND wanted_count > 0),
+             shown AS (
+             SELECT news.*
+               FROM news
+          LEFT JOIN wishlist_items AS item ON item.id = news.item_id
+              WHERE item.dismissed_at IS NULL
+           ORDER BY news.happened_at DESC, news.item_id DESC
+              LIMIT %(limit)s)
+        SELECT coalesce(
+                   json_agg(json_build_object(
+                                'kind', shown.kind,
+                                'happened_at', rfc3339(shown.happened_at),
+                                'item', item.document,
+                                'user', CASE WHEN person.id IS NOT NULL
+                                             THEN json_build_object('id', person.id, 'name', person.name)
+                                         END,
+                                'titles', shown.titles)
+                            ORDER BY shown.happened_at DESC, shown.item_id DESC),
+                   '[]')::text
+          FROM shown
+     LEFT JOIN wishlist_documents AS item ON item.id = shown.item_id
+     LEFT JOIN plex_user_reports AS person ON person.id = shown.user_id
+        """, {"since": since, "limit": limit})
 
 
 def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPage:

@@ -2,19 +2,39 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
 from wishlist_service.errors import ServerRefused
-from wishlist_service.models import Server
 
 logger = logging.getLogger(__name__)
 
 OLDEST_VERSION: Final = 15
 BESIDE_REQUESTS: Final = 10
 """How many connections the scheduler, a manual sync, health checks and a backup may have at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """The database server, and what this user may do. `size` is that of the database, as text with its unit."""
+
+    version: str
+    encoding: str
+    database: str
+    user: str
+    schema: str | None
+    """Where our tables are or would be made. None if no schema of the search_path exists or may be used."""
+    may_create: bool
+    read_only: bool
+    size: str
+    connections: int
+    most_connections: int
+    usable_connections: int
+    """How many this user may have at a time."""
+    collation_changed: bool
 
 
 def check_database(connect: Callable[[], Connection], *, web_workers: int, web_threads: int) -> None:

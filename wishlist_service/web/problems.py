@@ -17,6 +17,7 @@ from wishlist_service.errors import (
     DatabaseReadOnly,
     FeedNotReady,
     Gone,
+    HostRefused,
     Invalid,
     NotFound,
     PlexAway,
@@ -32,6 +33,8 @@ _DETAILS = {
     413: "The body is larger than 64 KiB, the maximum.",
     415: "Send JSON, with the header Content-Type: application/json.",
 }
+
+_STATUSES: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Gone: 410, PlexAway: 502}
 
 _BUSY = "Every database connection is busy, or the database is away. Try again in a moment."
 _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
@@ -79,14 +82,10 @@ def explain(error: Exception) -> Problem:
             return _invalid(error)
         case SyncRunning():
             return Problem(409, str(error), {"run_id": error.run_id})
-        case NotFound():
-            return Problem(404, str(error))
-        case Conflict():
-            return Problem(409, str(error))
-        case Gone():
-            return Problem(410, str(error))
-        case PlexAway():
-            return Problem(502, str(error))
+        case NotFound() | Conflict() | Gone() | PlexAway():
+            return Problem(next(status for kind, status in _STATUSES.items() if isinstance(error, kind)), str(error))
+        case HostRefused():
+            return Problem(421, str(error), headers=[("Cache-Control", "no-store")])
         case FeedNotReady():
             return Problem(503, str(error), headers=[("Retry-After", "60")])
         case OperationalError() | UndefinedTable() | ReadOnlySqlTransaction() | InsufficientPrivilege():
