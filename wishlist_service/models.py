@@ -138,19 +138,6 @@ class PlexUser:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Freshness:
-    """How fresh the wishlist is: what of it is not up to date, when it was last read, and when a list is due.
-
-    outdated: the ids of the people whose list is not up to date.
-    """
-
-    outdated: list[int]
-    last_success_at: datetime | None
-    next_sync_at: datetime | None
-    syncing: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class SyncUser:
     """A person for the sync, with the encrypted token."""
 

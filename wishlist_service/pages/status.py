@@ -5,10 +5,11 @@ from typing import Final, NamedTuple
 
 from flask import g
 
-from wishlist_service.models import Freshness, PlexUser
+from wishlist_service.models import PlexUser
 from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import State, relative, rfc3339, state_of
 from wishlist_service.queries import users
+from wishlist_service.queries.users import Freshness
 from wishlist_service.web.context import context, read
 
 _LATE: Final = timedelta(minutes=5)
