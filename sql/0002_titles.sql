@@ -145,7 +145,7 @@ CREATE FUNCTION seen_now() RETURNS bigint
 AS $$
 BEGIN
     RETURN coalesce(2 * nullif(current_setting('wishlist.run', true), '')::bigint,
-                    2 * (SELECT max(id) FROM sync_runs) + 1,
+                    2 * pg_sequence_last_value('sync_runs_id_seq') + 1,    -- old runs are deleted
                     1);
 END
 $$;

@@ -8,12 +8,15 @@ CREATE TABLE wishlist_item_sources (
     last_seen_at   timestamptz,
     removed_at     timestamptz,
     kept_at        timestamptz,
+    keep_due_at    timestamptz,
+    keep_failures  integer NOT NULL DEFAULT 0,
     CONSTRAINT wishlist_item_sources_pkey PRIMARY KEY (item_id, user_id),
     CONSTRAINT wishlist_item_sources_item_fkey FOREIGN KEY (item_id) REFERENCES wishlist_items (id),
     CONSTRAINT wishlist_item_sources_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE,
     CONSTRAINT wishlist_item_sources_removed_check CHECK ((removed_at IS NULL) = (last_seen_at IS NULL))
 );
 
+CREATE INDEX wishlist_item_sources_keep_due_idx ON wishlist_item_sources (keep_due_at) WHERE keep_due_at IS NOT NULL;
 CREATE INDEX wishlist_item_sources_person_idx ON wishlist_item_sources (user_id, item_id) INCLUDE (removed_at);
 
 COMMENT ON TABLE wishlist_item_sources IS 'The wish of one person for one title. Never deleted by a sync.';
@@ -28,6 +31,9 @@ COMMENT ON COLUMN wishlist_item_sources.removed_at IS
     'When a complete read first missed the wish. Null while the person wants the title.';
 COMMENT ON COLUMN wishlist_item_sources.kept_at IS
     'When this service took the title off the watchlist; it stays wanted here. Null otherwise.';
+COMMENT ON COLUMN wishlist_item_sources.keep_due_at IS
+    'When to try again to take a kept title off the watchlist. Null once Plex has confirmed that it is off.';
+COMMENT ON COLUMN wishlist_item_sources.keep_failures IS 'How often in a row that failed.';
 
 -- No foreign key to the records: it would be checked for each title of a first sync.
 CREATE TABLE watchlist_rows (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class Miscount:
 class Watchlist:
     """A complete watchlist: `entries` sorted by uid, each once.
 
-    etag: of page 1; None if the next read must be a full one.
+    etag: of page 1; None if the next read must be a full one. page_etag: of page 1 in any case.
     unreadable_keys: rating keys of rows that could not be read.
     unidentified: how many rows have no rating key.
     miscount: set if Plex shows more or fewer rows than it counts.
@@ -60,6 +60,7 @@ class Watchlist:
 
     entries: Sequence[WatchlistEntry]
     etag: str | None = None
+    page_etag: str | None = None
     unreadable_keys: frozenset[str] = frozenset()
     unidentified: int = 0
     miscount: Miscount | None = None
@@ -76,6 +77,23 @@ class PlexAccount:
 
     uuid: str
     username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """An account that Plex shows to another one.
+
+    kind: `home` or `managed` (a member of their Plex Home), `friend`, or `other` (has access to their servers).
+    protected: whether Plex wants a PIN to switch to it.
+    user_id: the person here with this account, if any.
+    """
+
+    plex_uuid: str
+    username: str | None
+    title: str
+    kind: str
+    protected: bool = False
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,13 +143,16 @@ class PlexUser:
 
     id: int
     name: str
-    token_masked: str
+    source: str
+    via: dict[str, Any] | None
+    token_masked: str | None
     active: bool
     plex_username: str | None
     sync_state: str
     sync_detail: str | None
     last_attempt_at: datetime | None
     last_success_at: datetime | None
+    next_attempt_at: datetime | None
     wishlist_size: int
     created_at: datetime
     updated_at: datetime
@@ -139,12 +160,19 @@ class PlexUser:
 
 @dataclass(frozen=True, kw_only=True)
 class SyncUser:
-    """A person for the sync, with the encrypted token."""
+    """A person for the sync: the columns of sync_people. Tokens and PIN are encrypted."""
 
     id: int
     name: str
     active: bool
-    plex_token: str = field(repr=False)
+    source: str
+    plex_token: str | None = field(repr=False)
+    plex_pin: str | None = field(repr=False)
+    via_id: int | None
+    via_source: str | None
+    via_name: str | None
+    via_token: str | None = field(repr=False)
+    via_gap: str | None
     plex_uuid: str | None
     plex_username: str | None
     account_checked: bool
@@ -160,18 +188,19 @@ class SyncUser:
     miscount: str | None
     odd_rows_since: datetime | None
     missed: list[str]
+    failures: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wisher:
-    """A person, with the encrypted token, and whether they want the title at present.
+    """A person, with the encrypted token if there is one, and whether they want the title at present.
 
     uids: the records of the title that are on the watchlist.
     """
 
     id: int
     name: str
-    plex_token: str = field(repr=False)
+    plex_token: str | None = field(repr=False)
     uid: str
     uids: list[str]
     wants: bool
@@ -192,6 +221,10 @@ class Change:
     missed: frozenset[int] = frozenset()
 
 
+NOT_SHOWN: Final = ("no_watchlist", "hidden", "via_unavailable")
+"""The states of a watchlist that nobody can show. They are no error."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class UserResult:
     """How one person's part of a sync run ended."""
@@ -199,7 +232,7 @@ class UserResult:
     user_id: int
     name: str
     outcome: str
-    """changed, unchanged, held, no_watchlist, or the sync_state of an error; skipped if changed meanwhile."""
+    """changed, unchanged, held, or the sync_state of a list that was not read; skipped if changed meanwhile."""
     detail: str | None = None
     titles: int = 0
     added: int = 0
@@ -210,8 +243,8 @@ class UserResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the person's watchlist could not be read. An account without a watchlist has none to read."""
-        return self.outcome not in ("changed", "unchanged", "held", "skipped", "no_watchlist")
+        """Whether the person's watchlist could not be read. One that nobody can show is no failure."""
+        return self.outcome not in ("changed", "unchanged", "held", "skipped", *NOT_SHOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,26 +265,6 @@ class SyncRun:
     removed_wishes: int
     total_items: int | None
     errors: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """The database server, and what this user may do. `size` is that of the database, as text with its unit."""
-
-    version: str
-    encoding: str
-    database: str
-    user: str
-    schema: str | None
-    """Where our tables are or would be made. None if no schema of the search_path exists or may be used."""
-    may_create: bool
-    read_only: bool
-    size: str
-    connections: int
-    most_connections: int
-    usable_connections: int
-    """How many this user may have at a time."""
-    collation_changed: bool
 
 
 @dataclass(frozen=True)
@@ -333,12 +346,16 @@ class Feed:
 
 @dataclass(frozen=True)
 class FeedReadiness:
-    """Whether any watchlist and the media server were ever read, and which people are paused or were never read."""
+    """Whether any watchlist and the media server were ever read, and which people are paused or were never read.
+
+    unasked: whether there are titles, but none with an id, and Plex was asked about none of them.
+    """
 
     of_lists: bool
     of_library: bool
     paused: list[int]
     unread: list[int]
+    unasked: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -353,6 +370,9 @@ class TitleDetails:
     genres: Sequence[str] = ()
     year: int | None = None
     released_on: date | None = None
+    poster_url: str | None = None
+    plex_url: str | None = None
+    content_rating: str | None = None
     external_ids: frozenset[str] = frozenset()
 
 

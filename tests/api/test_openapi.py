@@ -52,7 +52,8 @@ def test_the_document_is_valid_and_describes_exactly_the_routes_there_are(client
 def test_each_example_request_gets_the_promised_reply(
     lived_in: Household, client: FlaskClient, op: Operation, body: str | None
 ) -> None:
-    reply = op.ask(client, expect=int(min(op.spec["responses"])), **{"json": op.bodies[body]} if body else {})
+    promised = int(next(iter(op.spec["responses"])))
+    reply = op.ask(client, expect=promised, **{"json": op.bodies[body]} if body else {})
 
     assert not isinstance(reply.json, dict) or reply.json.get("items") != []
     if "Location" in reply.headers:
@@ -95,7 +96,7 @@ def test_each_error_in_the_document_happens_as_described(
     cleo, second = lived_in.user("Cleo")["id"], {"path": {"id": 2}}
     paused = {"path": {"id": cleo}, "query_string": {}}
     others = {"query_string": {"user_id": cleo}} if "{" not in op.path else second
-    in_the_way = paused if op.path == "/api/users/{id}/wishlist" else others
+    in_the_way = paused if op.path.endswith(("/wishlist", "/contacts")) else others
     taken = {"json": next(iter(op.bodies.values()), {}) | {"name": "BEN"}}
     wrong = MEANT_WRONG | {404: missing, 409: taken if op.bodies else in_the_way}
 

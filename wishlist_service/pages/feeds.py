@@ -62,7 +62,7 @@ def show() -> ResponseReturnValue:
         names_shown=config.names == "all",
         filters=filters,
         people=list_people(filters.user_ids or []),
-        query_of=partial(_query_of, filters),
+        query_of=partial(_query_of, filters=filters),
         chosen=_encode(filters, with_type=True),
         answer=_test(tested) if tested else None,
     )
@@ -76,7 +76,7 @@ def download(path: str) -> ResponseReturnValue:
     return _ask(path, request.query_string.decode())
 
 
-def _query_of(filters: WishlistFilter, path: str) -> str:
+def _query_of(path: str, *, filters: WishlistFilter) -> str:
     if path in _UNFILTERED:
         return ""
     return _encode(filters, with_type=path not in _FIXED_TYPE)

@@ -93,7 +93,7 @@ def ask_to_erase(user_id: int) -> ResponseReturnValue:
 @bp.post("/<id:user_id>/erase")
 def erase(user_id: int) -> ResponseReturnValue:
     """Erase a person."""
-    accounts.erase_user(context().pool, user_id=user_id)
+    accounts.erase_user(context().pool, context().cipher, user_id=user_id)
     return redirect(url_for(".show"), 303)
 
 

@@ -30,17 +30,23 @@ class ToldRun:
     @property
     def is_running(self) -> bool:
         """Return whether it is still running."""
-        return self.status == "running"
+        return self.status in ("waiting", "running")
 
 
 _WORDS = {
+    "waiting": "Waiting",
     "running": "Running",
     "succeeded": "Succeeded",
     "partial": "Partly succeeded",
     "failed": "Failed",
     "interrupted": "Interrupted",
 }
-_TRIGGERS = {"scheduled": "scheduled", "manual": "started by hand", "command": "started by a command"}
+_TRIGGERS = {
+    "scheduled": "scheduled",
+    "manual": "started by hand",
+    "command": "started by a command",
+    "look": "found by a look",
+}
 
 
 def list_told_runs(limit: int) -> list[ToldRun]:
@@ -72,6 +78,8 @@ def amount(number: int, what: str) -> str:
 
 def _lists(run: SyncRun) -> str:
     failed = len(run.errors)
+    if run.status == "waiting":
+        return "It begins when the sync that runs now has ended."
     if not run.users_processed:
         if run.status != "running":
             return "No list was read."

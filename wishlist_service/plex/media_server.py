@@ -179,7 +179,7 @@ class MediaServer:
                 "Check that it runs, and that this machine reaches it at PLEX_SERVER_URL."
             ) from error
         except RateLimited as error:
-            raise MediaServerError("The media server asks to slow down. The next try is in an hour.") from error
+            raise MediaServerError("The media server asks to slow down.") from error
         if reply.status in (401, 403):
             raise MediaServerError(
                 f"The media server refuses PLEX_SERVER_TOKEN (HTTP {reply.status}). Set the token of its owner."

@@ -26,6 +26,7 @@ LONGEST_TAGLINE: Final = 500
 LONGEST_MINUTES: Final = 6000
 MOST_SEASONS: Final = 1000
 LONGEST_GENRE: Final = 60
+LONGEST_RATING: Final = 40
 MOST_GENRES: Final = 20
 
 
@@ -48,7 +49,7 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
         external_ids=_external_ids(raw.get("Guid")),
         poster_url=_url(raw.get("thumb")),
         plex_url=_url(raw.get("publicPagesURL")),
-        content_rating=clean_text(raw.get("contentRating"), longest=40),
+        content_rating=clean_text(raw.get("contentRating"), longest=LONGEST_RATING),
         duration_minutes=_minutes(raw.get("duration")),
         audience_rating=_rating(raw.get("audienceRating")),
         seasons=_count(raw.get("childCount")) if uid.startswith("plex://show") else None,
@@ -65,6 +66,9 @@ def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
         genres=_genres(raw.get("Genre")),
         year=_year(raw.get("year")),
         released_on=_date(raw.get("originallyAvailableAt")),
+        poster_url=_url(raw.get("thumb")),
+        plex_url=_url(raw.get("publicPagesURL")),
+        content_rating=clean_text(raw.get("contentRating"), longest=LONGEST_RATING),
         external_ids=_external_ids(raw.get("Guid")),
     )
 

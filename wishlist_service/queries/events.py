@@ -169,10 +169,10 @@ def list_news(conn: Connection, *, since: datetime, limit: int) -> str:
 def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPage:
     """Return a page of events, oldest first.
 
-    Raises Gone if the database was restored from a backup that is older than the place. Ids are then assigned a
-    second time, so some new events would come before the place.
+    Raises Gone if the database was restored from a backup that is older than the place, or if a standby without the
+    place was promoted. Ids are then assigned a second time, so some new events would come before the place.
     """
-    # known: the id was assigned, and no event up to it is newer than the place
+    # known: the id was assigned, no event up to it is newer than the place, and no failover has lost it
     known, *page = next(
         conn.execute("""
             WITH page AS (
@@ -193,7 +193,18 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
                              WHERE id <= %(after_id)s
                           ORDER BY id DESC
                              LIMIT 1) <= %(after_happened_at)s,
-                           true) AS known,
+                           true)
+                   AND NOT EXISTS (
+                           SELECT
+                             FROM failovers
+                            WHERE %(after_id)s > last_id
+                              AND %(after_id)s <= drawn_id
+                              AND %(after_happened_at)s > last_at)
+                   AND NOT EXISTS (               -- no change was stored since a failover
+                           SELECT
+                             FROM sync_state
+                            WHERE timeline <> current_timeline()
+                              AND %(after_id)s > (SELECT coalesce(max(id), 0) FROM wishlist_events)) AS known,
                    (SELECT coalesce(json_agg(event.document ORDER BY event.id), '[]')::text
                       FROM shown
                       JOIN wishlist_event_documents AS event ON event.id = shown.id) AS items_json,
@@ -207,8 +218,8 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
     )
     if not known:
         raise Gone(
-            "This cursor is no longer valid: the database was restored from an older backup. "
-            "Start over without `after`."
+            "This cursor is no longer valid: a failover lost its event, or the database was restored from an older "
+            "backup. Start over without `after`."
         )
     return EventPage(*page)
 

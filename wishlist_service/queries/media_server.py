@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from psycopg import Connection
 
-from wishlist_service.db import rows
+from wishlist_service.db import rows, value
 from wishlist_service.models import Wisher
 
 Wanted = tuple[int, str, list[str], bool]
@@ -23,6 +23,30 @@ def claim_look(conn: Connection, *, interval: timedelta) -> bool:
                AND EXISTS (SELECT FROM wishlist_items)
             """, {"interval": interval}).rowcount
     )
+
+
+def put_off(conn: Connection, *, jitter: float) -> float:
+    """Record that the media server was not read, or the changes after that failed; return the seconds to the next try.
+
+    After 1, 2, 4 ... 32 minutes, then hourly.
+    """
+    return value(conn, """
+        UPDATE sync_state
+           SET library_failures = library_failures + 1,
+               library_due_at = now() + least(interval '1 minute' * 2 ^ least(library_failures, 6) * %(jitter)s,
+                                              interval '1 hour')
+     RETURNING extract(epoch FROM library_due_at - now())::float8
+        """, {"jitter": jitter})
+
+
+def record_success(conn: Connection) -> None:
+    """Record that the media server was read and nothing failed after that. Writes nothing if nothing failed before."""
+    conn.execute("UPDATE sync_state SET library_failures = 0 WHERE library_failures > 0")
+
+
+def retry_at_once(conn: Connection) -> None:
+    """Make the media server due if the last try failed."""
+    conn.execute("UPDATE sync_state SET library_due_at = now() WHERE library_failures > 0 AND library_due_at > now()")
 
 
 def list_wanted(conn: Connection) -> list[Wanted]:
@@ -105,6 +129,7 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
                       AND event.kind = 'came_back'
                       AND event.happened_at > now() - %(grace)s)
            AND person.active
+           AND person.plex_token IS NOT NULL
            AND person.sync_state NOT IN ('token_rejected', 'token_unreadable', 'no_watchlist')
       ORDER BY item.id, person.id
         """, {"uid": uid, "grace": grace})

@@ -155,7 +155,8 @@ def get_summary(conn: Connection) -> str:
                        SELECT count(*)
                          FROM plex_users
                         WHERE active
-                          AND sync_state NOT IN ('never', 'ok', 'held', 'no_watchlist')),
+                          AND sync_state NOT IN (
+                                  'never', 'ok', 'held', 'no_watchlist', 'hidden', 'via_unavailable')),
                    'last_sync', (
                        SELECT rfc3339(finished_at)
                          FROM sync_runs

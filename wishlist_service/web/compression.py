@@ -27,7 +27,7 @@ def compress(body: bytes) -> bytes:
 
 def encode(response: Response) -> None:
     """Compress the reply if it is a text, or turn it into 304 if the client has it already."""
-    if response.status_code != 200 or not _is_text(response.mimetype):
+    if response.status_code != 200 or not _is_text(response.mimetype or ""):
         if response.status_code == 304:
             response.vary.add("Accept-Encoding")
         return
