@@ -90,7 +90,7 @@ def list_names(conn: Connection) -> list[tuple[int, str]]:
 def get_freshness(conn: Connection, *, outdated_after: timedelta) -> Freshness:
     """Return how fresh the lists of the active people are.
 
-    outdated_after: how old the last success of a list may be. People without a watchlist have no list to read.
+    outdated_after: how old the last success of a list may be. A watchlist that is hidden or missing is not counted.
     """
     found = row(conn, Freshness, """
         SELECT coalesce(array_agg(id ORDER BY id) FILTER (
