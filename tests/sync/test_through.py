@@ -1,6 +1,7 @@
 """People read through somebody else: members of a Plex Home, and friends whose lists may be hidden."""
 
 import threading
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ def test_switches_are_one_at_a_time_and_a_second_apart(neighbours: Neighbours) -
     times = [at for at, _uuid, _query in neighbours.home.switches]
     assert len(times) == 3
     assert neighbours.home.most_at_a_time == 1
-    assert all(later - earlier >= 1 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 1 for earlier, later in pairwise(times))
 
 
 def test_limit_on_switches_holds_up_other_processes_and_no_list(neighbours: Neighbours) -> None:

@@ -42,6 +42,24 @@ STATES: Final = {
         "the list is read within a day.",
         "waiting",
     ),
+    "hidden": State(
+        "Not visible",
+        "Plex shows no title of this list. It is empty, or they do not share it. They can change that in Plex under "
+        "Account, Privacy, Watchlist. Or send a sign-in link. Titles that were seen before are kept.",
+        "waiting",
+        needs_sign_in=True,
+    ),
+    "via_unavailable": State(
+        "Waits for another sign-in",
+        "The sign-in through which this list is read cannot be used: the person is paused, erased, or must sign in "
+        "again. Or send this person a sign-in link of their own. Every wish is kept.",
+        "waiting",
+        needs_sign_in=True,
+    ),
+    "pin_rejected": State(
+        "Needs another PIN",
+        "Plex no longer accepts the PIN of this member of a Plex Home. Enter the new one below. Every wish is kept.",
+    ),
     "rate_limited": State(
         "Plex asked to slow down",
         "You need not do anything. The next sync continues where this one stopped.",
