@@ -6,9 +6,18 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import Forbidden
 
 from wishlist_service import __version__
-from wishlist_service.pages import activity, assets, feeds, people, sign_in, title, wall
+from wishlist_service.pages import activity, assets, contacts, feeds, people, sign_in, title, wall
 from wishlist_service.pages.runs import amount
-from wishlist_service.pages.wording import colour, initials, join_names, rfc3339, state_of, title_address, web_url
+from wishlist_service.pages.wording import (
+    colour,
+    initials,
+    join_names,
+    origin,
+    rfc3339,
+    state_of,
+    title_address,
+    web_url,
+)
 from wishlist_service.web.auth import mark_page
 from wishlist_service.web.context import READING
 
@@ -16,7 +25,7 @@ from wishlist_service.web.context import READING
 def register_pages(app: Flask) -> None:
     """Make the app show pages."""
     pages = Blueprint("pages", __name__)
-    for module in (wall, title, people, activity, feeds, sign_in, assets):
+    for module in (wall, title, people, contacts, activity, feeds, sign_in, assets):
         pages.register_blueprint(module.bp)
     pages.url_value_preprocessor(mark_page)  # runs before check_key, which any before_request would follow
     pages.before_request(_refuse_other_sites)
@@ -24,7 +33,7 @@ def register_pages(app: Flask) -> None:
     app.register_blueprint(pages)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for each in (amount, colour, initials, join_names, rfc3339, title_address, web_url):
+    for each in (amount, colour, initials, join_names, origin, rfc3339, title_address, web_url):
         app.add_template_filter(each)
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)

@@ -108,6 +108,16 @@ def state_of(person: PlexUser) -> State:
     return STATES[person.sync_state] if person.active else _PAUSED
 
 
+def origin(person: PlexUser) -> str:
+    """Return where the list of a person without a token of their own comes from, and what would improve it."""
+    via = person.via["name"] if person.via else None
+    if person.source == "home":
+        whence = f"Read through {via}’s Plex Home." if via else "Read through a Plex Home, whose admin was erased."
+        return f"{whence} Send a sign-in link: then the list needs nobody else."
+    whence = f"Read as {via}’s friend." if via else "Read as a friend of somebody who was erased."
+    return f"{whence} Send a sign-in link: private titles, faster updates."
+
+
 def colour(number: int) -> str:
     """Return the class of a person's or title's colour, always the same for the same id."""
     return f"c{number % COLOURS}"
