@@ -142,7 +142,7 @@ def test_hidden_and_unavailable_lists_call_nobody(neighbours: Neighbours) -> Non
         teller.close()
 
     results = [
-        *check_scheduler(neighbours.household.config.database_url),
+        *check_scheduler(neighbours.household.config.database_url, interval=timedelta(hours=6)),
         *check_tokens(neighbours.household.config),
     ]
 
