@@ -10,11 +10,12 @@ CREATE TABLE sync_state (
     library_due_at    timestamptz NOT NULL DEFAULT now(),
     library_failures  integer NOT NULL DEFAULT 0,
     language          text NOT NULL DEFAULT 'en',
+    timeline          text,
     next_switch_at    timestamptz NOT NULL DEFAULT now(),
     erased_key        text,
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
-);
+) WITH (fillfactor = 10);  -- as for plex_users
 
 COMMENT ON TABLE sync_state IS 'What the service has one of. Always exactly one row.';
 COMMENT ON COLUMN sync_state.one IS 'Always true. As the primary key it allows no second row.';
@@ -26,6 +27,8 @@ COMMENT ON COLUMN sync_state.generation IS
 COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
 COMMENT ON COLUMN sync_state.library_failures IS 'How often in a row that failed. The time of the next try depends on it.';
 COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';
+COMMENT ON COLUMN sync_state.timeline IS
+    'The timeline of the server at the last change. Another one means that a standby was promoted since.';
 
 COMMENT ON COLUMN sync_state.next_switch_at IS
     'From when on Plex may be asked again to switch to a member of a Plex Home, by any process.';
@@ -34,15 +37,57 @@ COMMENT ON COLUMN sync_state.erased_key IS
 
 INSERT INTO sync_state DEFAULT VALUES;
 
+CREATE TABLE failovers (
+    timeline text NOT NULL,
+    last_id  bigint NOT NULL,
+    last_at  timestamptz NOT NULL,
+    drawn_id bigint NOT NULL,
+    CONSTRAINT failovers_pkey PRIMARY KEY (timeline, last_id)
+);
+
+COMMENT ON TABLE failovers IS
+    'Where a standby that was promoted went on. What the old server wrote after that is lost, unless replication is '
+    'synchronous, and a cursor of /api/changes that points to it is refused.';
+COMMENT ON COLUMN failovers.timeline IS 'The timeline of the new server.';
+COMMENT ON COLUMN failovers.last_id IS 'The last event that it had, as wishlist_events.id.';
+COMMENT ON COLUMN failovers.last_at IS 'When that event happened.';
+COMMENT ON COLUMN failovers.drawn_id IS
+    'The new server gives out ids after this one. Those between are of lost events, or were never given out.';
+
+CREATE FUNCTION current_timeline() RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END;
+
+COMMENT ON FUNCTION current_timeline() IS
+    'The timeline of the server. It grows when a standby is promoted. Null on a standby.';
+
 CREATE FUNCTION next_generation() RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-UPDATE sync_state
-   SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+DECLARE
+    known text;
+    present CONSTANT text := current_timeline();
+BEGIN
+    UPDATE sync_state
+       SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+ RETURNING timeline INTO known;
+    IF known IS DISTINCT FROM present THEN
+        INSERT INTO failovers (timeline, last_id, last_at, drawn_id)
+        SELECT present,
+               coalesce(max(id), 0),
+               coalesce((SELECT happened_at FROM wishlist_events ORDER BY id DESC LIMIT 1), '-infinity'),
+               coalesce(pg_sequence_last_value('wishlist_events_id_seq'), 0)
+          FROM wishlist_events
+        HAVING known IS NOT NULL
+            ON CONFLICT (timeline, last_id) DO NOTHING;
+        UPDATE sync_state SET timeline = present;
+    END IF;
+END
 $$;
 
 COMMENT ON FUNCTION next_generation() IS
-    'Raises sync_state.generation. Its row stays locked until the transaction ends, so writers follow one another.';
+    'Raises sync_state.generation, and notes a failover. The row stays locked until the transaction ends, so writers '
+    'follow one another.';
 
 CREATE FUNCTION rfc3339(moment timestamptz) RETURNS text
     LANGUAGE sql STABLE
@@ -146,7 +191,7 @@ CREATE TABLE plex_users (
     CONSTRAINT plex_users_state_check CHECK (sync_state IN (
         'never', 'ok', 'held', 'no_watchlist', 'token_rejected', 'token_unreadable', 'other_account',
         'pin_rejected', 'hidden', 'via_unavailable', 'rate_limited', 'unreachable', 'plex_changed', 'error'))
-);
+) WITH (fillfactor = 35);  -- pages with room are soon cleaned up, and the log has little to repeat of them
 
 CREATE UNIQUE INDEX plex_users_name_key ON plex_users (lower(name));
 CREATE INDEX plex_users_via_idx ON plex_users (via_id);

@@ -12,6 +12,9 @@ CREATE TABLE sync_runs (
     new_items       integer NOT NULL DEFAULT 0,
     updated_items   integer NOT NULL DEFAULT 0,
     removed_items   integer NOT NULL DEFAULT 0,
+    added_wishes    integer NOT NULL DEFAULT 0,
+    removed_wishes  integer NOT NULL DEFAULT 0,
+    added_by        integer[] NOT NULL DEFAULT '{}',
     total_items     integer,
     errors          jsonb NOT NULL DEFAULT '[]',
     plex_requests   jsonb NOT NULL DEFAULT '{}',
@@ -41,12 +44,29 @@ COMMENT ON COLUMN sync_runs.items_fetched IS 'How many titles the watchlists of 
 COMMENT ON COLUMN sync_runs.new_items IS 'How many titles came onto the wishlist.';
 COMMENT ON COLUMN sync_runs.updated_items IS 'How many known titles got other facts, like a new name.';
 COMMENT ON COLUMN sync_runs.removed_items IS 'How many titles left the wishlist.';
+COMMENT ON COLUMN sync_runs.added_wishes IS
+    'How many wishes began or came back, also for titles that another person wanted already.';
+COMMENT ON COLUMN sync_runs.removed_wishes IS 'How many wishes ended, also for titles that another person still wants.';
+COMMENT ON COLUMN sync_runs.added_by IS 'Whose wishes began or came back, as plex_users.id.';
 COMMENT ON COLUMN sync_runs.total_items IS 'How many titles were on the wishlist when the run ended. Null before.';
 COMMENT ON COLUMN sync_runs.errors IS
     'A JSON array with an object for each watchlist that was not read or is held: user_id, name, state, detail.';
 COMMENT ON COLUMN sync_runs.plex_requests IS 'A JSON object: how many requests to Plex ended in which way.';
 COMMENT ON COLUMN sync_runs.times_due IS
     'Whether Plex is still to be asked when people put the new titles of the run on their watchlists.';
+
+CREATE TABLE deleted_runs (
+    number text NOT NULL,
+    label  text NOT NULL,
+    total  numeric NOT NULL,
+    CONSTRAINT deleted_runs_pkey PRIMARY KEY (number, label),
+    CONSTRAINT deleted_runs_number_check CHECK (number IN ('runs', 'seconds', 'plex_requests'))
+);
+
+COMMENT ON TABLE deleted_runs IS 'Totals over the sync runs that were deleted, so that no counter of /metrics falls.';
+COMMENT ON COLUMN deleted_runs.number IS 'What was added up: runs, their seconds, or their plex_requests.';
+COMMENT ON COLUMN deleted_runs.label IS 'The status of the runs, or the outcome of the requests.';
+COMMENT ON COLUMN deleted_runs.total IS 'The total.';
 
 CREATE FUNCTION shown_errors(errors jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
@@ -86,6 +106,8 @@ SELECT id,
        new_items,
        updated_items,
        removed_items,
+       added_wishes,
+       removed_wishes,
        total_items,
        shown_errors(errors) AS errors
   FROM sync_runs;
@@ -103,5 +125,7 @@ COMMENT ON COLUMN sync_run_reports.items_fetched IS 'As sync_runs.items_fetched.
 COMMENT ON COLUMN sync_run_reports.new_items IS 'As sync_runs.new_items.';
 COMMENT ON COLUMN sync_run_reports.updated_items IS 'As sync_runs.updated_items.';
 COMMENT ON COLUMN sync_run_reports.removed_items IS 'As sync_runs.removed_items.';
+COMMENT ON COLUMN sync_run_reports.added_wishes IS 'As sync_runs.added_wishes.';
+COMMENT ON COLUMN sync_run_reports.removed_wishes IS 'As sync_runs.removed_wishes.';
 COMMENT ON COLUMN sync_run_reports.total_items IS 'As sync_runs.total_items.';
 COMMENT ON COLUMN sync_run_reports.errors IS 'As sync_runs.errors, without names while they are hidden.';

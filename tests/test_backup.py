@@ -300,7 +300,7 @@ def test_failed_backup_is_told_in_one_line_and_tried_again(
         wait_until(lambda: new_directory.exists() and [name for name in names(new_directory) if name.endswith(".dump")])
 
     assert {record.levelname for record in caplog.records} == {"ERROR", "INFO"}
-    assert f"backup failed reason={new_directory}: File exists." in caplog.text
+    assert f"backup failed reason='{new_directory}: File exists.'" in caplog.text
     assert "Traceback" not in caplog.text
 
 

@@ -1,9 +1,11 @@
 """A clock that was ahead, is set back, or ends daylight saving time holds up nothing for long."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +18,7 @@ from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.processes import wait_until
 from tests.test_scheduler import Loop, runs
-from wishlist_service import scheduler
+from wishlist_service import backup, scheduler
 from wishlist_service.doctor.errors import Error
 from wishlist_service.process import clock
 from wishlist_service.queries import clocks
@@ -38,7 +40,7 @@ class Wall(datetime):
 @pytest.fixture
 def wall(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Wall]]:
     """The clock as the scheduler's loop and `schedule` see it."""
-    monkeypatch.setattr(schedule, "datetime", SimpleNamespace(datetime=Wall, timedelta=timedelta))
+    monkeypatch.setattr(schedule, "datetime", SimpleNamespace(**vars(schedule.datetime) | {"datetime": Wall}))
     monkeypatch.setattr(scheduler, "datetime", Wall)
     monkeypatch.setattr(clock, "datetime", Wall)
     monkeypatch.setattr(scheduler, "TURN_SECONDS", 1)
@@ -99,6 +101,30 @@ def test_false_times_are_corrected_at_a_turn_long_after_the_start(
         leave_behind(household)
 
         wait_until(lambda: runs(household) == 2)
+
+
+def test_nightly_backup_is_made_although_the_clock_was_ahead_when_it_was_planned(
+    household: Household, tmp_path: Path, wall: type[Wall], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "datetime", wall)
+    monkeypatch.setattr(backup, "MAXIMUM_WAIT_SECONDS", 0.1)
+    stop = threading.Event()
+    arguments = (household.config.database_url, tmp_path)
+    nightly = threading.Thread(target=backup.back_up_nightly, args=arguments, kwargs={"stop": stop})
+    wall.off = timedelta(days=400)
+
+    def made(moment: datetime) -> bool:
+        return any(tmp_path.glob(f"wishlist-{moment:%Y}*.dump"))
+
+    nightly.start()
+    try:
+        wait_until(lambda: made(wall.now()))
+        wall.off = timedelta()
+
+        wait_until(lambda: made(wall.now()))
+    finally:
+        stop.set()
+        nightly.join(30)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Settings from the environment, .env and files: every error at once with its fix, and no secret in any message."""
 
+import secrets
+import uuid
 from collections.abc import Iterator, MutableMapping
 from os import environ
 from pathlib import Path
@@ -38,8 +40,10 @@ def test_every_setting_is_read() -> None:
     found = config(**OPTIONAL)
 
     assert (found.sync_interval_hours, found.page_pause_seconds, found.plex_timeout_seconds) == (0.5, 0, 2.5)
-    assert found.plex_language == "pt-BR"
+    assert (found.plex_language, found.keep_runs_days) == ("pt-BR", 30)
     assert (found.log_level, found.url_base, found.trusted_proxies) == ("DEBUG", "/wishes", 1)
+    assert found.public_url == "https://wishes.example.org"
+    assert found.allowed_hosts == ("nas.example.org", "*.example.net", "other.example.com")
     assert (found.plex_discover_url, found.plex_tv_url) == ("http://127.0.0.1:1234", "http://127.0.0.1:5678")
     assert (found.read_api_key, found.names) == ("read-key-0123456789", "hidden")
     assert (found.plex_server_url, found.plex_server_token) == ("http://192.168.1.10:32400", "short-token")
@@ -68,9 +72,13 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         ("READ_API_KEY", "tiny"): f"is too short: use 16 characters or more. {make_one}",
         ("NAMES", "some"): "must be one of all, hidden, not 'some'",
         ("PLEX_SYNC_INTERVAL_HOURS", "often"): "must be a number from 0.01 to 8760, not 'often'",
+        ("KEEP_RUNS_DAYS", "0"): "must be a whole number from 1 to 3650, not '0'",
         ("LOG_LEVEL", "LOUD"): "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'",
         ("URL_BASE", "/a b"): "must be a plain path like /plex-wishlist, not '/a b'",
         ("TRUSTED_PROXIES", "one"): "must be a whole number from 0 to 10, not 'one'",
+        ("PUBLIC_URL", "wishes"): "must be an address like https://wishes.example.org",
+        ("ALLOWED_HOSTS", "https://x.test/"): "must be host names like nas.example.org or *.example.org, not "
+        "'https://x.test/'",
         ("PLEX_DISCOVER_URL", "here"): "must be an address like https://discover.provider.plex.tv",
         ("PLEX_TV_URL", "ftp://x"): "must be an address like https://plex.tv",
         ("PLEX_PAGE_PAUSE_SECONDS", "-1"): "must be a number from 0 to 60, not '-1'",
@@ -115,7 +123,7 @@ def test_optional_setting_that_is_empty_has_its_default(value: str) -> None:
 
 @pytest.mark.parametrize("name", ["API_KEY", "TOKEN_ENCRYPTION_KEY"])
 def test_secret_needs_sixteen_characters(name: str) -> None:
-    assert faults(**{name: "x" * 16}) == []
+    assert faults(**{name: "abcdefgh12345678"}) == []
     assert "16 characters" in faults(**{name: "x" * 15})[0]
     assert "16 characters" in faults(**{name: " " * 9 + "x" * 15 + " " * 9})[0]
 
@@ -312,7 +320,115 @@ def test_password_of_its_own_needs_no_encoding(tmp_path: Path) -> None:
 
 
 def test_reading_key_must_be_another_one() -> None:
-    assert faults(READ_API_KEY=ENOUGH["API_KEY"]) == ["READ_API_KEY must differ from API_KEY"]
+    said = faults(READ_API_KEY=ENOUGH["API_KEY"])
+
+    assert said == ["READ_API_KEY must differ from API_KEY. Make one with: openssl rand -hex 32"]
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "READ_API_KEY"])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_keys_and_passphrases_must_differ(tmp_path: Path, name: str, in_file: bool) -> None:
+    key = "f3b1c6d2e8a97450"
+    (tmp_path / "key").write_text(f"{key}\n")
+    told = {name: "", f"{name}_FILE": str(tmp_path / "key")} if in_file else {name: key}
+
+    said = faults(**told, TOKEN_ENCRYPTION_KEY=f"first-0123456789,{key}")
+
+    assert [line.split(".")[0] for line in said] == [f"{name} must differ from TOKEN_ENCRYPTION_KEY"]
+    assert key not in str(said)
+
+
+def test_passphrases_must_differ_from_each_other() -> None:
+    said = faults(TOKEN_ENCRYPTION_KEY="first-0123456789,first-0123456789")
+
+    assert said == ["TOKEN_ENCRYPTION_KEY has the same key twice"]
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "READ_API_KEY"])
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        *((key, "fewer than 6 different") for key in ("x" * 16, "0" * 64, "abcdeabcdeabcdeedcba", "aAaAbBbBcCcCdDdD")),
+        *((key, "repeats a short") for key in ("abcdefabcdefabcdef", "1234567890123456", "Secret1secret1Secret1")),
+        *(
+            (key, "repeats a short")
+            for key in ("abc-def-abc-def-abc", "my-fun-key-my-fun-key-my", "0123456789abcdef" * 2)
+        ),
+        *((key, "the word password") for key in ("password12345678", "my-password-2026!", "Passw0rd-passw0rd-1")),
+        *((key, "the word password") for key in ("thisismypassword", "P@ssword_for_plex_1", "xx-PASSWORD-xx-2026")),
+        *((key, "placeholder") for key in ("change-me-please-1", "your-api-key-here", "<replace_this_key>")),
+        *((key, "placeholder") for key in ("my-secret-api-key!", "YOUR_SECRET_KEY_1", "placeholder-key-1")),
+    ],
+)
+def test_key_that_is_easy_to_guess_is_refused(name: str, key: str, why: str) -> None:
+    [said] = faults(**{name: key})
+
+    assert said.startswith(f"{name} is easy to guess: it ")
+    assert why in said
+    assert said.endswith("Make one with: openssl rand -hex 32")
+    assert key not in said
+
+
+def test_random_key_is_never_refused() -> None:
+    for _ in range(2000):
+        assert faults(API_KEY=secrets.token_hex(16)) == faults(API_KEY=str(uuid.uuid4())) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("correct horse battery staple", "correct-horse-battery-staple", "correcthorsebatterystaple"),
+        *("password tulip anvil orbit", "change-metal-orbit-anvil", "example.river.stone.moon", "set-item-your-tulip"),
+        *("my-apple-yourself-river", "edit-thistle-tulip-orbit"),
+    ],
+)
+def test_four_random_words_are_a_key(key: str) -> None:
+    assert faults(API_KEY=key) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("json://a/x ntfy://b", ("json://a/x", "ntfy://b")),
+        ("json://a/x,ntfy://b", ("json://a/x", "ntfy://b")),
+        ("json://a/x, ntfy://b,\r\ntgram://c\n", ("json://a/x", "ntfy://b", "tgram://c")),
+        ("mailto://me:pass@mail/?to=a@b,c@d,json://e", ("mailto://me:pass@mail/?to=a@b,c@d", "json://e")),
+        ("tgram://bot/1,2,3", ("tgram://bot/1,2,3",)),
+        (",json://a,, ,ntfy://b,", ("json://a", "ntfy://b")),
+        (" , ,", ()),
+    ],
+)
+def test_addresses_of_messages_are_split_at_spaces_and_between_addresses(text: str, expected: tuple[str, ...]) -> None:
+    assert config(NOTIFY_URLS=text).notify_urls == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("'pa$$word${HOME}-0123456'", "pa$$word${HOME}-0123456"),
+        ("  'back\\\\slash\\n-0123456789'  # a comment", "back\\\\slash\\n-0123456789"),
+        ("'it\\'s-a-key-0123456789'", "it's-a-key-0123456789"),
+        ("'#no-comment-0123456789'", "#no-comment-0123456789"),
+        ('"${PORT}-0123456789abcdef"', "1234-0123456789abcdef"),
+        ("${PORT}='0123456789abcdef'", "1234='0123456789abcdef'"),
+    ],
+)
+def test_value_in_single_quotes_is_taken_as_it_is(
+    environment: MutableMapping[str, str], tmp_path: Path, line: str, value: str
+) -> None:
+    environment["HOME"] = "/root"
+    others = [f"{name}={value}" for name, value in ENOUGH.items() if name != "API_KEY"]
+    (tmp_path / ".env").write_text("\n".join(["PORT=1234", f"\nexport API_KEY={line}", *others]))
+
+    assert load_config().api_key == value
+
+
+def test_byte_order_mark_is_ignored(environment: MutableMapping[str, str], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{ENOUGH['API_KEY']}\r\n", encoding="utf-8-sig")
+    lines = [f"API_KEY_FILE={tmp_path / 'key'}", *(f"{name}={ENOUGH[name]}" for name in ENOUGH if name != "API_KEY")]
+    (tmp_path / ".env").write_text("\r\n".join(lines), encoding="utf-8-sig")
+
+    assert load_config() == config()
 
 
 @pytest.mark.parametrize("content", ["", " \n"])

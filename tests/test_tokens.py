@@ -310,7 +310,7 @@ def test_wrong_key_is_told_in_one_line_at_the_start_and_nothing_is_lost(househol
     for output in (api.output, scheduler.output):
         told = [line for line in output.splitlines() if "tokens cannot be read" in line]
         assert len(told) == 1
-        assert 'names="Ann" reason="The stored token cannot be decrypted: TOKEN_ENCRYPTION_KEY' in told[0]
+        assert "names='Ann' reason='The stored token cannot be decrypted: TOKEN_ENCRYPTION_KEY" in told[0]
         assert "Traceback" not in output
     assert household.titles("Ann") == ["Alpha"]
     household.config = replace(household.config)

@@ -28,6 +28,16 @@ class PinExpired(WishlistError):
     """The PIN of a sign-in has expired, or Plex does not know it."""
 
 
+class HostRefused(WishlistError):
+    """A request without a key asked for a host that a stranger may own."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Without a key, this service does not answer for the host {host}. If it is yours, add this line to .env "
+            f"and start the service again: ALLOWED_HOSTS={host}"
+        )
+
+
 class FeedNotReady(WishlistError):
     """A feed is incomplete, and programs that delete titles missing from it must not get it yet. str() says why."""
 
@@ -41,6 +51,24 @@ class DatabaseRefused(WishlistError):
             "version that made it, or use a new database."
         )
         self.reason = reason
+
+
+class ServerRefused(WishlistError):
+    """The database server, or what its user may do, does not suffice. `kind` is the name of the doctor's error."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class DatabaseReadOnly(WishlistError):
+    """The database can only be read now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database can only be read: it is a standby, or default_transaction_read_only is on. "
+            "Name the primary server in DATABASE_URL, or turn the setting off."
+        )
 
 
 class BrokenTransfer(ConnectionError):

@@ -1,6 +1,5 @@
 """The values that modules exchange: frozen, without behaviour."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -24,6 +23,11 @@ class WatchlistEntry:
     poster_url: str | None = None
     plex_url: str | None = None
     content_rating: str | None = None
+    duration_minutes: int | None = None
+    audience_rating: float | None = None
+    seasons: int | None = None
+    tagline: str | None = None
+    backdrop_url: str | None = None
     position: int = 0
 
 
@@ -155,6 +159,19 @@ class PlexUser:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """How fresh the wishlist is: what of it is not up to date, when it was last read, and when a list is due.
+
+    outdated: the ids of the people whose list is not up to date.
+    """
+
+    outdated: list[int]
+    last_success_at: datetime | None
+    next_sync_at: datetime | None
+    syncing: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class SyncUser:
     """A person for the sync: the columns of sync_people. Tokens and PIN are encrypted."""
 
@@ -257,20 +274,10 @@ class SyncRun:
     new_items: int
     updated_items: int
     removed_items: int
+    added_wishes: int
+    removed_wishes: int
     total_items: int | None
     errors: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """The database server. `size` is that of the database, as text with its unit."""
-
-    major_version: int
-    version: str
-    read_only: bool
-    size: str
-    connections: int
-    most_connections: int
 
 
 @dataclass(frozen=True)
@@ -298,9 +305,8 @@ class WishlistFilter:
     missing: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return the arguments of wishlist_matching() in sql/ by name. Wildcards in the search are escaped."""
-        text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
-        return vars(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
+        """Return the arguments of wishlist_matching() in sql/ by name."""
+        return vars(self) | {"genre": self.genre and self.genre.lower()}
 
 
 @dataclass(frozen=True)

@@ -175,5 +175,8 @@ def test_the_docs_pages_and_the_document_come_from_the_service_alone(url_base: s
         with client.get(link) as asset:
             assert (asset.status_code, link.startswith(f"{url_base}/docs/")) == (200, True)
     assert re.findall('data-url="(.+?)"', page.text) == [f"{url_base}/openapi.json"]
+    assert "width=device-width" in page.text
+    assert f"<a href='{url_base}/'>Back to the wall</a>" in page.text
+    assert "prefers-color-scheme: dark" in client.get(f"{url_base}/docs/page.css").text
     # left to its default, Swagger UI tells validator.swagger.io where the document is
     assert "validatorUrl: null" in client.get(f"{url_base}/docs/start.js").text

@@ -36,6 +36,8 @@ def test_sync_that_ends_in_time_is_answered_with_the_run(api: FlaskClient, house
         "new_items": 1,
         "updated_items": 0,
         "removed_items": 0,
+        "added_wishes": 1,
+        "removed_wishes": 0,
         "total_items": 1,
         "errors": [],
     }

@@ -70,6 +70,19 @@ def test_event_ends_on_the_day_after(day: str) -> None:
     assert event["DTSTART"].params["VALUE"] == event["DTEND"].params["VALUE"] == "DATE"
 
 
+def test_texts_have_only_line_breaks_of_their_own() -> None:
+    event = only_event([release(title="A\nBEGIN:VALARM\r\nX:\x00\x1b", plex_url="https://watch.plex.tv/a\r\nX-EVIL:1")])
+
+    assert str(event["SUMMARY"]) == "A\nBEGIN:VALARM\nX: (release)"
+    assert event["URL"] == "https://watch.plex.tv/aX-EVIL:1"
+    assert "X-EVIL" not in event
+    assert event.subcomponents == []
+
+
+def test_last_day_there_is_breaks_nothing() -> None:
+    assert only_event([release(released_on="9999-12-31")])["DTSTART"].dt == date.max
+
+
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))))
 def test_any_title_can_be_read_again(title: str) -> None:
     event = only_event([release(title=title, wanted_by=[{"name": title}], plex_url="https://watch.plex.tv/movie/é")])

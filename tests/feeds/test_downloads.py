@@ -17,6 +17,7 @@ from tests.support.household import Household
 from tests.support.titles import entry, fill, ids
 from wishlist_service.feeds.tables import TABLES, csv_chunks, json_chunks
 
+FORMULA = ["=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
 NAMES = ("letterboxd.csv", "trakt.csv", "imdb.csv", "wishlist.csv", "wishlist.json")
 
 
@@ -44,9 +45,10 @@ def table(client: FlaskClient, path: str) -> list[dict[str, str]]:
     """The rows by column, as a strict reader of RFC 4180 sees them."""
     reply = client.get(path)
     assert reply.content_type == "text/csv; charset=utf-8"
-    assert not reply.data.startswith(b"\xef\xbb\xbf")
+    # Excel needs a byte order mark, and no other program wants one
+    assert reply.data.startswith(b"\xef\xbb\xbf") is (path == "/export/wishlist.csv")
     assert all(line.endswith("\r\n") for line in reply.text.splitlines(keepends=True))
-    return [*csv.DictReader(io.StringIO(reply.text, newline=""), strict=True)]
+    return [*csv.DictReader(io.StringIO(reply.data.decode("utf-8-sig"), newline=""), strict=True)]
 
 
 def test_letterboxd_can_find_each_movie(client: FlaskClient, wanted: Household) -> None:
@@ -107,6 +109,27 @@ def test_downloads_have_names_and_take_filters(client: FlaskClient, wanted: Hous
     assert client.head(f"/export/{name}").status_code == 200
 
 
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("first", FORMULA)
+def test_no_cell_of_any_table_is_a_formula(name: str, first: str) -> None:
+    evil = f'{first}cmd|"/c calc"!A1'
+    titles = [entry(title=evil, wanted_by=[{"name": evil}], genres=[evil, evil], imdb_id=evil, released_on=evil)]
+    titles[0] |= {"available": None, "wanted_count": 1, "content_rating": evil, "plex_url": evil, "poster_url": evil}
+
+    text = "".join(csv_chunks(TABLES[name], titles))
+
+    [_, cells] = csv.reader(io.StringIO(text, newline=""), strict=True)
+    assert not [cell for cell in cells if cell.startswith(tuple(FORMULA))]
+    assert f"'{evil}" in cells
+
+
+def test_every_text_of_a_table_is_quoted(client: FlaskClient, wanted: Household) -> None:
+    lines = client.get("/export/trakt.csv").text.splitlines()
+
+    assert lines[0].startswith('"type","action","imdb_id","tmdb_id"')
+    assert '"show","watchlist","tt0903747",1396,81189,"Breaking Bad",2008,"2026-01-01T10:00:0' in str(lines)
+
+
 @given(st.text(), st.text())
 def test_any_text_survives_in_a_table_and_is_no_formula(title: str, name: str) -> None:
     titles = [entry(title=title, wanted_by=[{"name": name}], released_on=None, content_rating=None)]
@@ -115,7 +138,7 @@ def test_any_text_survives_in_a_table_and_is_no_formula(title: str, name: str) -
     text = "".join(csv_chunks(TABLES["wishlist"], titles))
 
     [found] = csv.DictReader(io.StringIO(text, newline=""))
-    assert found["title"] == (f"'{title}" if title[:1] in ("=", "+", "-", "@") else title)
+    assert found["title"] == (f"'{title}" if title[:1] in FORMULA else title)
     assert found["wanted_by"].removeprefix("'") == name.removeprefix("'") or name.startswith("'")
     assert json.loads("".join(json_chunks(titles)))["items"] == titles
 

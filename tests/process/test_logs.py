@@ -47,6 +47,22 @@ def test_traceback_and_line_ends_stay_on_the_line(stream: io.StringIO) -> None:
     assert "it broke name=a\\nb\\nTraceback" in stream.getvalue()
 
 
+def test_no_control_character_reaches_the_log(stream: io.StringIO) -> None:
+    logger.info("read name=%s", "a\x1b[2Jb\x00c\u2028d\x85e\x7f")
+
+    assert stream.getvalue().endswith("read name=a\\x1b[2Jb\\x00c\\u2028d\\x85e\\x7f\n")
+
+
+def test_name_cannot_forge_a_field(household: Household, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    evil = 'Ann" outcome=changed added=999 x="'
+    household.add(evil, [row("1", "Alpha")])
+    household.sync()
+
+    line = next(record.message for record in caplog.records if record.message.startswith("user synced"))
+    assert f"name={evil!r} outcome=" in line
+
+
 def test_lines_within_a_run_name_it_once_also_in_its_threads(stream: io.StringIO) -> None:
     with within_run(12), ThreadPoolExecutor(1) as pool:
         logger.info("plex gave no answer host=%s", "x")

@@ -150,6 +150,7 @@ def test_one_request_to_slow_down_leaves_nobody_of_five_unread(household: Househ
 
     with program(*SCHEDULER, env=settings_for(household)) as scheduler:
         wait_until(lambda: states(household) == {"ok"}, seconds=150)
+        scheduler.wait_for("sync finished")
 
     assert scheduler.output.count("sync finished") == 1
 
@@ -180,7 +181,7 @@ def test_of_two_schedulers_one_looks_and_the_other_takes_over_when_it_is_killed(
     holder = """
         SELECT pid
           FROM pg_locks
-         WHERE locktype = 'advisory' AND classid = 1464421200 AND objid = 7 AND granted
+         WHERE locktype = 'advisory' AND classid = 1464421200 AND objid = 8 AND granted
         """
     env = settings_for(household, **OFTEN)
 

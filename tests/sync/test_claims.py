@@ -2,7 +2,6 @@
 
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -18,9 +17,8 @@ from tests.support.fake_titles import Titles
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.processes import Program, call, gunicorn, kill_all, program, settings_for, wait_until
-from wishlist_service.errors import SyncRunning
 from wishlist_service.models import SyncRun
-from wishlist_service.queries import locks, sync_runs, sync_users
+from wishlist_service.queries import locks, sync_users
 from wishlist_service.sync import claims
 from wishlist_service.sync.run import run_sync
 
@@ -133,55 +131,6 @@ def test_scheduled_sync_that_reads_nobody_writes_nothing(household: Household, w
         household.conn.execute(read_only.format(Identifier(other.conn.info.dbname)))
 
         assert claims.claim_due(household.config) is None  # would raise if it wrote
-
-
-def test_run_that_is_asked_for_waits_for_scheduled_ones_and_then_excludes_them(household: Household) -> None:
-    for name in ("Ann", "Ben", "Cleo"):
-        household.add(name)
-    scheduled, beside = claim_due(household), claim_due(household)
-    asked_for = claims.claim(household.config, trigger="manual")
-    shown = "SELECT status FROM sync_run_reports ORDER BY id"
-    statuses = [each["status"] for each in household.conn.execute(shown).fetchall()]
-    with pytest.raises(SyncRunning) as refused:
-        claims.claim(household.config, trigger="command")
-    read_by_scheduled = [person.name for person in scheduled.people]
-
-    with ThreadPoolExecutor(1) as pool:
-        ended = pool.submit(run_sync, asked_for, household.plex_client, household.cipher, stop=threading.Event())
-        scheduled.conn.close()
-        assert sync_runs.find_requested_run(beside.conn)
-        with pytest.raises(SyncRunning):
-            claims.claim_due(household.config)
-        beside.conn.close()
-        run = ended.result(30)
-
-    assert statuses == ["running", "running", "waiting"]
-    assert refused.value.run_id == asked_for.run_id
-    assert read_by_scheduled == ["Ann"]  # it leaves the rest to the one that waits
-    assert (run.id, run.status, run.users_processed) == (asked_for.run_id, "succeeded", 3)
-
-
-def test_run_that_waits_ends_as_interrupted_when_its_process_must_stop(household: Household) -> None:
-    household.add("Ann")
-    stop = threading.Event()
-    stop.set()
-
-    with claim_due(household).conn:
-        asked_for = claims.claim(household.config, trigger="manual")
-        run = run_sync(asked_for, household.plex_client, household.cipher, stop=stop)
-
-    assert (run.status, household.plex.asked) == ("interrupted", [])
-
-
-def test_run_whose_process_died_while_it_waited_is_interrupted(household: Household) -> None:
-    household.add("Ann")
-    with claim_due(household).conn:
-        dead = claims.claim(household.config, trigger="manual")
-        dead.conn.close()
-        wait_until(lambda: sync_runs.get_run(household.conn, run_id=dead.run_id).status == "interrupted")
-
-    wait_until(lambda: household.conn.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").rowcount == 0)
-    assert household.sync().status == "succeeded"
 
 
 @pytest.mark.parametrize(("hours", "minutes"), [(6, 10), (1, 3)])

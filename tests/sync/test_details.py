@@ -17,7 +17,7 @@ from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.questions import look
 from wishlist_service.plex.rows import parse_details, parse_watchlisted_at
-from wishlist_service.retries import retry_in
+from wishlist_service.process.retries import retry_in
 from wishlist_service.sync import details
 
 ANN, BEN = "token-of-ann-0123456789", "token-of-ben-0123456789"

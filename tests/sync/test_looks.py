@@ -1,10 +1,7 @@
 """Looks: a change shows within an interval, and an unchanged list costs one request and no write."""
 
-import logging
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -13,55 +10,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.fake_plex import FakePlex, row
-from tests.support.household import Household, context, make_plex_client
+from tests.support.household import Household, context
+from tests.support.looking import ALPHA, BETA, FILMS, INTERVAL, LIST, asked, looked_at, looking, runs
 from tests.support.plex_faults import status
 from tests.support.processes import wait_until
 from wishlist_service.plex import http
 from wishlist_service.queries import looks as queries
 from wishlist_service.sync import claims, looks
 from wishlist_service.sync.looks import Looks
-
-ALPHA, BETA, GAMMA = row("1", "Alpha"), row("2", "Beta"), row("3", "Gamma")
-FILMS = [row(f"{n:x}", f"Film {n:02}") for n in range(16, 28)]
-LIST = "/library/sections/watchlist/all"
-INTERVAL = 0.4
-
-
-@contextmanager
-def looking(household: Household, **settings: Any) -> Iterator[threading.Event]:
-    """The looks of a scheduler, every INTERVAL seconds, for the length of the block; yields what stops them."""
-    stop = threading.Event()
-    config = replace(household.config, **{"look_minutes": INTERVAL / 60} | settings)
-    plex = make_plex_client(config, stop=stop, patient=True)
-    thread = Looks(config, lambda: plex, household.cipher, stop=stop).start()
-    assert thread
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-def asked(household: Household, name: str = "Ann") -> int:
-    return len(household.plex.requests_for(f"token-of-{name.lower()}-0123456789"))
-
-
-def looked_at(household: Household, times: int, name: str = "Ann") -> None:
-    """Wait until the person was looked at so many times more, and what the last look found is stored."""
-    before = asked(household, name)
-    wait_until(lambda: asked(household, name) >= before + times + 1)
-
-
-def runs(household: Household) -> list[tuple[Any, ...]]:
-    found = household.conn.execute("SELECT trigger, status, user_id FROM sync_runs ORDER BY id").fetchall()
-    return [tuple(run.values()) for run in found]
-
-
-def log_position(household: Household) -> str:
-    found = household.conn.execute("SELECT pg_current_wal_insert_lsn()::text AS position").fetchone()
-    assert found
-    return found["position"]
 
 
 def test_addition_and_removal_show_at_the_next_look(household: Household) -> None:
@@ -98,64 +54,6 @@ def test_look_asks_for_page_1_with_the_known_etag_and_nothing_else(household: Ho
     requests = household.plex.asked
     assert {(look.path, look.query["X-Plex-Container-Start"]) for look in requests} == {(LIST, "0")}
     assert {look.headers.get("If-None-Match") for look in requests} == {known}
-
-
-def test_unchanged_lists_cost_no_write_and_no_line_of_the_log(
-    household: Household, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in ("Ann", "Ben", "Cleo"):
-        household.add(name, [ALPHA])
-    household.sync()
-    with looking(household):
-        looked_at(household, 2)
-        caplog.clear()
-        caplog.set_level(logging.INFO)
-        rows, position = household.conn.execute("SELECT xmin, * FROM plex_users").fetchall(), log_position(household)
-
-        looked_at(household, 4)
-
-        assert log_position(household) == position
-        assert household.conn.execute("SELECT xmin, * FROM plex_users").fetchall() == rows
-        assert caplog.records == []
-    assert runs(household) == [("command", "succeeded", None)]
-
-
-@pytest.mark.parametrize("trouble", ["held", "no_watchlist", "token_unreadable", "other_account", "odd row", "twice"])
-def test_list_that_stays_in_trouble_costs_no_write_either(household: Household, trouble: str) -> None:
-    ann = household.add("Ann", FILMS)
-    household.sync()
-    if trouble == "held":
-        ann.rows = FILMS[:3]
-    elif trouble == "no_watchlist":
-        ann.always = status(403, body=b"{}", kind="application/json")
-        household.conn.execute("UPDATE plex_users SET list_etag = NULL")
-    elif trouble == "token_unreadable":
-        household.conn.execute("UPDATE plex_users SET plex_token = 'x'")
-    elif trouble == "other_account":
-        household.conn.execute("UPDATE plex_users SET account_checked = false, plex_uuid = 'x'")
-    elif trouble == "odd row":
-        ann.rows = [{"type": "clip", "title": "Holiday"}, *FILMS]
-    else:
-        ann.rows = [FILMS[0], *FILMS]
-    household.sync()
-    state = household.user("Ann")["sync_state"]
-    assert state == {"odd row": "ok", "twice": "ok"}.get(trouble, trouble)
-    count = len(household.plex.asked)
-
-    with looking(household):
-        if trouble == "token_unreadable":
-            time.sleep(3 * INTERVAL)
-        else:
-            wait_until(lambda: len(household.plex.asked) > count + 6)
-        position, number = log_position(household), len(household.plex.asked)
-        if trouble == "token_unreadable":
-            time.sleep(3 * INTERVAL)
-        else:
-            wait_until(lambda: len(household.plex.asked) > number + 4)
-        assert log_position(household) == position
-
-    assert len(runs(household)) == 2
-    assert household.user("Ann")["sync_state"] == state
 
 
 def test_look_confirms_no_held_removal_and_a_full_read_does(household: Household) -> None:
@@ -316,60 +214,6 @@ def test_nobody_is_looked_at_during_a_cooldown(household: Household, monkeypatch
     assert household.user("Ann")["sync_state"] == "ok"
 
 
-def test_what_is_remembered_is_stored_after_half_an_hour_and_at_the_end(
-    household: Household, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert looks.STORED_AFTER_SECONDS == (1800, 2100)
-    household.add("Ann", [ALPHA])
-    household.sync()
-    before = household.user("Ann")
-
-    with looking(household):
-        looked_at(household, 2)
-        assert household.user("Ann")["last_success_at"] == before["last_success_at"]
-    at_the_end = household.user("Ann")
-    monkeypatch.setattr(looks, "STORED_AFTER_SECONDS", (0.1, 0.2))
-    with looking(household):
-        wait_until(lambda: household.user("Ann")["last_success_at"] > at_the_end["last_success_at"])
-
-    assert at_the_end["last_success_at"] > before["last_success_at"]
-    assert at_the_end["last_attempt_at"] > before["last_attempt_at"]
-    assert at_the_end["next_sync_at"] == before["next_sync_at"]
-
-
-def test_held_list_that_is_looked_at_counts_as_no_success(household: Household) -> None:
-    ann = household.add("Ann", FILMS)
-    household.sync()
-    ann.rows = FILMS[:3]
-    household.sync()
-    before = household.user("Ann")
-
-    with looking(household):
-        looked_at(household, 3)
-
-    assert household.user("Ann")["last_success_at"] == before["last_success_at"]
-    assert household.user("Ann")["last_attempt_at"] > before["last_attempt_at"]
-
-
-def test_connection_is_kept_between_looks(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
-    ports: dict[str, set[int]] = {}
-    for name in ("Ann", "Ben", "Cleo"):
-        household.add(name, [ALPHA])
-    household.sync()
-    serve = household.plex.routes["GET", LIST]
-
-    def note(handler: Any) -> None:
-        ports.setdefault(handler.token, set()).add(handler.client_address[1])
-        serve(handler)
-
-    household.plex.routes["GET", LIST] = note
-
-    with looking(household):
-        looked_at(household, 4)
-
-    assert sorted(len(of_person) for of_person in ports.values()) == [1, 1, 1]
-
-
 def test_etag_that_lies_is_repaired_by_the_next_full_read(household: Household, plex: FakePlex) -> None:
     def lie(handler: Any) -> None:
         if handler.headers.get("If-None-Match"):
@@ -418,7 +262,7 @@ def test_of_two_schedulers_one_looks_and_the_other_takes_over(
     monkeypatch.setattr(looks, "TAKEN_OVER_WITHIN_SECONDS", 0.1)
     household.add("Ann", [ALPHA])
     household.sync()
-    holders = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND granted"
+    holders = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 8 AND granted"
 
     with looking(household) as one:
         looked_at(household, 1)

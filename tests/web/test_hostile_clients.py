@@ -1,17 +1,16 @@
-"""What a hostile or broken client may send, slowly, too, and what every reply tells a browser."""
+"""What a hostile or broken client may send, and what every reply tells a browser."""
 
 import json
 import socket
-import threading
-from contextlib import suppress
-from pathlib import Path
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.support.household import API_KEY, Household
-from tests.support.processes import CHECKOUT, call, environment, free_port, gunicorn
+from tests.support.processes import environment, free_port, gunicorn
+from wishlist_service.app import close_app, create_app, open_app
 
 EVERY = [
     "/api/wishlist",
@@ -91,71 +90,43 @@ def test_every_reply_says_how_a_browser_shall_treat_it(client: FlaskClient, path
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
 
 
+def strict_transport(client: FlaskClient, host: str, *, scheme: str = "https") -> str | None:
+    reply = client.get("/health", base_url=f"{scheme}://nas", headers={"Host": host})
+    return reply.headers.get("Strict-Transport-Security")
+
+
+def test_host_name_of_its_own_is_bound_to_tls(client: FlaskClient) -> None:
+    assert strict_transport(client, "wishes.example.org") == "max-age=2592000"
+
+
+@pytest.mark.parametrize("host", ["nas.example.org:8443", "192.168.1.10", "[::1]", "[2001:db8::1]:443", ""])
+def test_host_that_other_programs_share_is_not_bound_to_tls(client: FlaskClient, host: str) -> None:
+    assert strict_transport(client, host) is None
+
+
+def test_plain_http_and_a_path_on_a_shared_host_are_not_bound_to_tls(household: Household) -> None:
+    app = create_app(replace(household.config, url_base="/wishes"))
+    open_app(app)
+
+    assert strict_transport(app.test_client(), "wishes.example.org") is None
+    assert strict_transport(app.test_client(), "wishes.example.org", scheme="http") is None
+    close_app(app)
+
+
+def test_empty_host_is_no_origin(client: FlaskClient) -> None:
+    form = {"data": {"key": API_KEY}, "environ_overrides": {"HTTP_HOST": ""}}
+
+    assert client.post("/sign-in", **form).status_code == 403
+    assert client.post("/sign-in", **form, headers={"Origin": ""}).status_code == 403
+    assert client.post("/sign-in", **form, headers={"Origin": "null"}).status_code == 403
+
+
 def test_page_of_the_docs_runs_no_script_but_its_own_files(client: FlaskClient) -> None:
     page = client.get("/docs")
 
     assert "script-src 'self';" in page.headers["Content-Security-Policy"]
     assert "<script>" not in page.text
     assert "script-src" not in client.get("/api/users").headers["Content-Security-Policy"]
-
-
-HEADERS = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Half: "
-
-BODY = (
-    b"POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n"
-    + f"X-API-Key: {API_KEY}\r\n\r\n{{".encode()
-)
-
-
-@pytest.mark.slow
-def test_clients_that_stop_in_the_middle_are_let_go(household: Household) -> None:
-    env = environment(household.config.database_url, PORT=str(free_port()), WEB_WORKERS="1", WEB_THREADS="1")
-    with gunicorn(env) as (api, address):
-        slow = [socket.create_connection(("127.0.0.1", int(env["PORT"]))) for _ in range(4)]
-        for number, client in enumerate(slow):
-            client.sendall(HEADERS if number % 2 else BODY)
-
-        status, _ = call("GET", f"{address}/api/users")  # behind more of them than there are threads
-
-        for client in slow:
-            client.close()
-        api.end()
-
-    assert status == 200
-    assert "client sent nothing for 10 s in the middle of a request" in api.output
-    assert "Traceback" not in api.output
-
-
-@pytest.mark.slow
-def test_clients_that_never_come_to_an_end_are_let_go(household: Household, tmp_path: Path) -> None:
-    sooner = "from wishlist_service.web import worker\nworker.REQUEST_SECONDS = 2\n"
-    configuration = (CHECKOUT / "gunicorn.conf.py").read_text() + sooner
-    (tmp_path / "gunicorn.conf.py").write_text(configuration)
-    env = environment(household.config.database_url, PORT=str(free_port()), WEB_WORKERS="1", WEB_THREADS="1")
-    stop = threading.Event()
-
-    def drip(client: socket.socket) -> None:
-        client.sendall(HEADERS)
-        with suppress(OSError):
-            while not stop.wait(0.2):
-                client.sendall(b"x")
-
-    with gunicorn(env, configuration=tmp_path / "gunicorn.conf.py") as (api, address):
-        clients = [socket.create_connection(("127.0.0.1", int(env["PORT"]))) for _ in range(4)]
-        threads = [threading.Thread(target=drip, args=[client]) for client in clients]
-        for thread in threads:
-            thread.start()
-
-        status, _ = call("GET", f"{address}/api/users")
-
-        stop.set()
-        for thread, client in zip(threads, clients, strict=True):
-            thread.join()
-            client.close()
-        assert api.end() == 0
-
-    assert status == 200
-    assert "Traceback" not in api.output
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,14 @@
 """ETags and kept replies: cheap while nothing changes, and never older than the database."""
 
+import gc
 import threading
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,7 +16,7 @@ from flask.testing import FlaskClient
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.plex_faults import status
-from tests.support.processes import call, gunicorn, request, settings_for
+from tests.support.processes import call, descendants, gunicorn, request, settings_for
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.models import Feed
 from wishlist_service.web.response_cache import MAXIMUM_BYTES, CachedResponse, ResponseCache
@@ -206,7 +211,7 @@ def test_body_is_made_once_for_a_generation() -> None:
         made.append(len(made))
         return f"body {len(made)}"
 
-    bodies = [cache.get(generation, "key", make).body for generation in (1, 1, 2, 2, 1)]
+    bodies = [cache.get(generation, b"key", make).body for generation in (1, 1, 2, 2, 1)]
 
     assert bodies == [b"body 1", b"body 1", b"body 2", b"body 2", b"body 3"]
 
@@ -215,11 +220,11 @@ def test_body_made_before_a_change_is_not_kept_after_it() -> None:
     cache = ResponseCache()
 
     def make_while_it_changes() -> str:
-        cache.get(6, "key", lambda: "new")
+        cache.get(6, b"key", lambda: "new")
         return "old"
 
-    assert cache.get(5, "key", make_while_it_changes).body == b"old"
-    assert cache.get(6, "key", lambda: "made again").body == b"new"
+    assert cache.get(5, b"key", make_while_it_changes).body == b"old"
+    assert cache.get(6, b"key", lambda: "made again").body == b"new"
 
 
 def test_many_threads_get_whole_bodies_of_their_generation() -> None:
@@ -228,7 +233,7 @@ def test_many_threads_get_whole_bodies_of_their_generation() -> None:
     def look(number: int) -> bool:
         generation, key = number % 3, str(number % 7)
         wanted = f"{generation} {key} " * 4000
-        return cache.get(generation, key, lambda: wanted).body == wanted.encode()
+        return cache.get(generation, key.encode(), lambda: wanted).body == wanted.encode()
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(look, range(2000)))
@@ -238,7 +243,7 @@ def test_feed_is_kept_with_how_many_titles_it_leaves_out() -> None:
     cache = ResponseCache()
 
     for _ in range(2):
-        assert cache.get(1, "key", lambda: Feed("[]", 3)) == CachedResponse(b"[]", 3)
+        assert cache.get(1, b"key", lambda: Feed("[]", 3)) == CachedResponse(b"[]", 3)
 
 
 def test_kept_bodies_take_a_bounded_amount_of_memory() -> None:
@@ -246,10 +251,81 @@ def test_kept_bodies_take_a_bounded_amount_of_memory() -> None:
     body, new = "x" * (MAXIMUM_BYTES // 10), "new"
 
     for number in range(100):
-        cache.get(1, str(number), lambda: body)
-    huge = cache.get(1, "huge", lambda: body * 20)
+        cache.get(1, b"%d" % number, lambda: body)
+    huge = cache.get(1, b"huge", lambda: body * 20)
 
     assert len(huge.body) == 2 * MAXIMUM_BYTES
-    assert cache.get(1, "huge", lambda: new).body == b"new"
-    kept = [body for number in range(100) if (body := cache.get(1, str(number), lambda: new).body) != b"new"]
+    assert cache.get(1, b"huge", lambda: new).body == b"new"
+    kept = [body for number in range(100) if (body := cache.get(1, b"%d" % number, lambda: new).body) != b"new"]
     assert sum(map(len, kept)) <= MAXIMUM_BYTES
+
+
+def bytes_taken(ask: Callable[[int], object], times: int) -> int:
+    """How much more memory Python's objects take after so many calls."""
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(times):
+        ask(number)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return after - before
+
+
+def test_everything_that_is_kept_counts_also_of_empty_bodies() -> None:
+    cache = ResponseCache()
+
+    taken = bytes_taken(lambda number: cache.get(1, number.to_bytes(32, "big"), lambda: ""), 20_000)
+
+    assert taken <= MAXIMUM_BYTES
+
+
+@pytest.mark.parametrize(
+    ("query", "host", "kept"),
+    [
+        ("", "nas", 1),
+        ("x" * 1000, "nas", 1),
+        ("x" * 1100, "nas", 0),
+        ("", f"{'name.' * 50}nas.x", 1),
+        ("", f"{'name.' * 50}nas.xy", 0),
+    ],
+)
+def test_request_that_nobody_sends_again_is_not_kept(
+    client: FlaskClient, filled: Household, query: str, host: str, kept: int
+) -> None:
+    replies = [client.get(f"/api/wishlist?apikey={query}", headers={"Host": host}) for _ in range(2)]
+
+    cache = client.application.extensions["wishlist"].cache
+    assert len(cache._responses) == kept
+    assert [reply.status_code for reply in replies] == [200, 200]
+    assert replies[0].headers["ETag"] == replies[1].headers["ETag"]
+
+
+@pytest.mark.slow
+def test_thousands_of_requests_without_a_key_take_no_memory(filled: Household) -> None:
+    env = settings_for(filled) | {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+    with gunicorn(env) as (api, address):
+        [worker] = descendants(api.process.pid)
+        connection = HTTPConnection(address.removeprefix("http://"))
+
+        def ask(number: int) -> None:
+            search = quote("".join(map(chr, range(0x1F300 + number, 0x1F300 + number + 200))))
+            connection.request("GET", f"/api/wishlist?search={search}", headers={"Host": f"{number:h<250}"})
+            assert connection.getresponse().read()
+
+        for number in range(500):
+            ask(number)
+        before = anonymous_kilobytes(worker)
+        for number in range(1000, 6000):
+            ask(number)
+        more = anonymous_kilobytes(worker) - before
+        connection.close()
+
+    assert more < 5_000
+
+
+def anonymous_kilobytes(pid: int) -> int:
+    """The memory of a process that is no file's."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))

@@ -1,12 +1,13 @@
 """The people whose watchlists make up the wishlist, and their sign-ins by link."""
 
+from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, jsonify, request, url_for
+from flask import Blueprint, g, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import Conflict
-from wishlist_service.models import PlexLink
+from wishlist_service.models import PlexLink, PlexUser
 from wishlist_service.people import accounts, imports
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.web.auth import needs_admin
@@ -60,13 +61,13 @@ def list_users() -> ResponseReturnValue:
 
     items = read(users.list_users, active=active, source=source, via_id=via_id, limit=limit, offset=offset)
     total = read(users.count_users, active=active, source=source, via_id=via_id)
-    return jsonify({"items": items, "total": total, "limit": limit, "offset": offset})
+    return jsonify({"items": [_masked(user) for user in items], "total": total, "limit": limit, "offset": offset})
 
 
 @bp.get(USER_PATH)
 def get_user(user_id: int) -> ResponseReturnValue:
     """Return one person."""
-    return jsonify(read(users.get_user, user_id=user_id))
+    return jsonify(_masked(read(users.get_user, user_id=user_id)))
 
 
 @bp.patch(USER_PATH)
@@ -169,6 +170,11 @@ def get_sign_in(link_id: int) -> ResponseReturnValue:
     if link.status == "pending":  # the process that asked Plex about it may have been killed
         context().links.watch()
     return jsonify(_shown(link))
+
+
+def _masked(user: PlexUser) -> PlexUser:
+    """Return the person; the last characters of the token only for the API_KEY."""
+    return user if g.is_admin else replace(user, token_masked="****")  # noqa: S106 - this hides it
 
 
 def _started(link_id: int) -> ResponseReturnValue:

@@ -1,8 +1,10 @@
 """Downloads for sites that cannot subscribe. They are sent while they are made, so memory does not grow with them."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from itertools import chain
+from typing import Final
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
@@ -16,6 +18,9 @@ from wishlist_service.web.context import SKIPPED, read
 from wishlist_service.web.listing import IDS, read_feed_filters
 
 logger = logging.getLogger(__name__)
+
+# Parts of so many downloads are made at a time. Many downloads at once leave the other requests their share.
+_making: Final = threading.Semaphore(2)
 
 bp = Blueprint("exports", __name__, url_prefix="/export")
 bp.before_request(require_feed_ready)
@@ -71,7 +76,11 @@ def _download(file_name: str, content_type: str, chunks: Iterator[str], *, skipp
 
 def _to_the_end(file_name: str, chunks: Iterator[str]) -> Iterator[bytes]:
     try:
-        for chunk in chunks:
+        while True:
+            with _making:
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
             yield chunk.encode()
     except OperationalError as error:
         logger.error("download broke off, the database is away file=%s reason=%r", file_name, str(error).strip())

@@ -9,7 +9,11 @@ from typing import Any, Final
 
 Title = Mapping[str, Any]
 
-_CHUNK_CHARACTERS: Final = 64 * 1024
+# what begins a formula, also in full width
+_FORMULA: Final = tuple(
+    "=+-@\t\r\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
+)
+_CHUNK_CHARACTERS: Final = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -23,19 +27,23 @@ class Table:
     row: Callable[[Title], Mapping[str, Any]]
     ids: tuple[str, ...] = ()
     media_types: tuple[str, ...] = ("movie", "show")
+    bom: str = ""
+    """What the file begins with."""
 
 
 def csv_chunks(table: Table, titles: Iterable[Title]) -> Iterator[str]:
-    """Yield the file in parts, quoted as in RFC 4180."""
+    """Yield the file in parts. Every text is quoted, and none is a formula for a spreadsheet."""
     lines = io.StringIO()
-    writer = csv.DictWriter(lines, table.columns, extrasaction="ignore")
+    lines.write(table.bom)
+    writer = csv.DictWriter(lines, table.columns, extrasaction="ignore", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
     position = 0
     for title in titles:
         if table.ids and not any(title[f"{name}_id"] for name in table.ids):
             continue
         position += 1
-        writer.writerow({"Position": position, **table.row(title)})
+        row = {"Position": position, **table.row(title)}
+        writer.writerow({name: _plain(value) if isinstance(value, str) else value for name, value in row.items()})
         if lines.tell() > _CHUNK_CHARACTERS:
             yield lines.getvalue()
             lines.seek(0)
@@ -59,22 +67,22 @@ def json_chunks(titles: Iterable[Title]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return free text so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    """Return the text so that no spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _letterboxd(title: Title) -> Mapping[str, Any]:
-    name = _plain(title["title"])
+    name = title["title"]
     return {"tmdbID": title["tmdb_id"], "imdbID": title["imdb_id"], "Title": name, "Year": title["year"]}
 
 
 def _trakt(title: Title) -> Mapping[str, Any]:
     named = {"type": title["media_type"], "action": "watchlist", "watchlisted_at": title["added_at"]}
-    return {**title, **named, "title": _plain(title["title"])}
+    return {**title, **named}
 
 
 def _imdb(title: Title) -> Mapping[str, Any]:
-    name, day = _plain(title["title"]), title["added_at"][:10]
+    name, day = title["title"], title["added_at"][:10]
     return {
         "Const": title["imdb_id"],
         "Created": day,
@@ -84,7 +92,7 @@ def _imdb(title: Title) -> Mapping[str, Any]:
         "URL": f"https://www.imdb.com/title/{title['imdb_id']}/",
         "Title Type": "Movie" if title["media_type"] == "movie" else "TV Series",
         "Year": title["year"],
-        "Genres": _plain(", ".join(title["genres"])),
+        "Genres": ", ".join(title["genres"]),
         "Release Date": title["released_on"],
     }
 
@@ -92,11 +100,9 @@ def _imdb(title: Title) -> Mapping[str, Any]:
 def _wishlist(title: Title) -> Mapping[str, Any]:
     return {
         **title,
-        "title": _plain(title["title"]),
-        "genres": _plain("; ".join(title["genres"])),
-        "content_rating": _plain(title["content_rating"] or ""),
+        "genres": "; ".join(title["genres"]),
         "available": {True: "true", False: "false"}.get(title["available"]),
-        "wanted_by": _plain("; ".join(person["name"] for person in title["wanted_by"])),
+        "wanted_by": "; ".join(person["name"] for person in title["wanted_by"]),
     }
 
 
@@ -123,5 +129,6 @@ TABLES: Final = {
             "wanted_count,wanted_by,plex_url,poster_url"
         ),
         _wishlist,
+        bom="\ufeff",  # without it, Excel takes the file for another encoding than UTF-8
     ),
 }

@@ -13,7 +13,8 @@ from wishlist_service.queries import feeds, wishlist
 from wishlist_service.web.context import context, read, read_for
 from wishlist_service.web.listing import REPEATABLE
 
-_AT_A_TIME: Final = 500
+# Few, because a download whose client reads nothing holds them in memory.
+_AT_A_TIME: Final = 50
 
 
 def require_feed_ready() -> None:
@@ -58,10 +59,12 @@ def every_title(filters: WishlistFilter) -> Iterator[dict[str, Any]]:
         page = read_for(
             pool, names_shown, wishlist.list_items, filters=filters, order="asc", limit=_AT_A_TIME, after=place
         )
-        yield from json.loads(page.items_json)
-        if page.next is None:
+        titles, following = json.loads(page.items_json), page.next
+        del page
+        yield from titles
+        if following is None:
             return
-        _, added_at, item_id = page.next
+        _, added_at, item_id = following
         moment = datetime.fromisoformat(added_at)
         place = Place(key=moment, added_at=moment, id=item_id)
 

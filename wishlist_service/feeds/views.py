@@ -7,8 +7,8 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.feeds import formats
+from wishlist_service.feeds.calendar import calendar
 from wishlist_service.feeds.titles import every_title, newest_titles, require_feed_ready
-from wishlist_service.models import Feed
 from wishlist_service.queries.feeds import get_arr_titles
 from wishlist_service.web.context import read, reply
 from wishlist_service.web.listing import read_feed_filters
@@ -55,14 +55,7 @@ def list_kometa_collections() -> ResponseReturnValue:
 def list_releases() -> ResponseReturnValue:
     """Return a calendar of release dates."""
     filters = read_feed_filters()
-
-    def body() -> Feed:
-        # Imported here, because it takes 3 MB and few people subscribe to the calendar.
-        from wishlist_service.feeds.calendar import calendar
-
-        return calendar(every_title(filters))
-
-    return reply(body, content_type="text/calendar; charset=utf-8")
+    return reply(lambda: calendar(every_title(filters)), content_type="text/calendar; charset=utf-8")
 
 
 @bp.get("/new.rss")

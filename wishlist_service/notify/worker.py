@@ -117,7 +117,7 @@ class Notifications:
                     url = self._links.url(link)
                     self._sign_ins[error.change_id] = SignIn(url=url, expires_at=link.expires_at)
                 except (PlexAway, NotFound) as reason:
-                    logger.warning("message goes without a sign-in link user=%s reason=%s", error.user_id, reason)
+                    logger.warning("message goes without a sign-in link user=%s reason=%r", error.user_id, str(reason))
         return self._sign_ins
 
     @cached_property

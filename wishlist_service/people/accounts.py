@@ -132,5 +132,5 @@ def _check_token(
     except TokenRejected as error:
         raise Invalid([FieldError("token", "Plex does not accept this token. Get a new one.")]) from error
     except PlexError as error:
-        logger.warning("token could not be checked now reason=%s", error)
+        logger.warning("token could not be checked now reason=%r", str(error))
         return None

@@ -10,9 +10,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Final
 
-from psycopg import OperationalError
-from psycopg.errors import UndefinedTable
-
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import (
@@ -94,7 +91,7 @@ class Links:
         try:
             pin = self._pins.make()
         except PlexError as error:
-            logger.warning("sign-in could not be started reason=%s", error)
+            logger.warning("sign-in could not be started reason=%r", str(error))
             raise PlexAway(f"{_why(error)}, so no sign-in was started. Try again in a minute.") from error
         with self._pool.connection() as conn, conn.transaction():
             sign_ins.remove_old_links(conn)
@@ -114,7 +111,7 @@ class Links:
                 pause, away = LOOK_SECONDS, False
             except RateLimited:
                 pending, pause = True, min(pause * 2, LONGEST_LOOK_SECONDS)
-            except (OperationalError, UndefinedTable) as error:
+            except db.EXPECTED as error:
                 if not away:
                     logger.warning("sign-ins wait for the database reason=%r", str(error).strip())
                 pending, pause, away = True, 10 * LOOK_SECONDS, True
@@ -139,7 +136,7 @@ class Links:
             logger.info("sign-ins wait, plex asks to slow down link=%s", link.id)
             raise
         except PlexError as error:
-            logger.info("sign-in not checked now link=%s reason=%s", link.id, _why(error))
+            logger.info("sign-in not checked now link=%s reason=%r", link.id, _why(error))
         except PinExpired:
             self._end(link, "expired", None)
         except TokenUnreadable:
@@ -166,7 +163,7 @@ class Links:
         with self._pool.connection() as conn:
             ended = sign_ins.end_link(conn, link_id=link.id, status=status, detail=detail)
         if ended:
-            logger.info("sign-in ended link=%s status=%s reason=%s", link.id, status, detail)
+            logger.info("sign-in ended link=%s status=%s reason=%r", link.id, status, detail)
 
 
 def _why(error: PlexError) -> str:

@@ -68,7 +68,7 @@ class PlexClient:
         try:
             return self._read_list(token, etag=etag, progress=progress, known_twice=frozenset())
         except ListChanged as change:
-            logger.info("watchlist changed while it was read, reading again reason=%s", change)
+            logger.info("watchlist changed while it was read, reading again reason=%r", str(change))
             known_twice = change.twice
         try:
             read = self._read_list(token, etag=None, progress=progress, known_twice=known_twice, miscounting=True)

@@ -166,8 +166,7 @@ class PlexHttp:
     """Requests to Plex from all threads of one process.
 
     client_identifier: names this installation to Plex.
-    stop: once set, all pauses end.
-    retry_seconds: the first pause before another try; it doubles each time.
+    stop: once set, all pauses end. retry_seconds: the first pause before another try; it doubles each time.
     patient: for a program in the background. It waits out every cooldown of up to 10 minutes, for up to an hour until
         an answer comes, and keeps a session for each person, whatever thread they are read in.
     """
@@ -252,7 +251,7 @@ class PlexHttp:
                 if reply.status < 500:
                     return reply
                 reason = f"HTTP {reply.status}"
-            logger.info("plex gave no answer host=%s attempt=%s reason=%s", urlsplit(url).hostname, attempt, reason)
+            logger.info("plex gave no answer host=%s attempt=%s reason=%r", urlsplit(url).hostname, attempt, reason)
             delay = self._retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
             if attempt == tries or self._stop.wait(delay):
                 break

@@ -1,12 +1,15 @@
 """The log: one line for each event, in UTC."""
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TextIO
+
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]")
 
 _run: ContextVar[int | None] = ContextVar("run", default=None)
 
@@ -28,11 +31,13 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the whole line."""
-        return super().format(record).replace("\r", "\\r").replace("\n", "\\n")
+        # also in a traceback, which may hold any text
+        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), super().format(record))
 
 
 def configure_logging(level: str, *, stream: TextIO = sys.stdout) -> None:
     """Set up the log of a program. Only entry points call this."""
+    logging.raiseExceptions = False  # a log on a full disk must neither end the program nor print tracebacks
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

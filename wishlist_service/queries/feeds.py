@@ -115,7 +115,7 @@ def get_arr_titles(conn: Connection, *, filters: WishlistFilter, root: str | Non
                    '[]')::text AS body,
                count(*) FILTER (WHERE needed.id IS NULL) AS skipped
           FROM wishlist_matching(
-                   %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
+                   %(search)s, %(year)s, %(media_type)s, %(user_ids)s,
                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item
          CROSS JOIN LATERAL (
                SELECT CASE item.media_type WHEN 'movie' THEN item.tmdb_id ELSE item.tvdb_id END AS id) AS needed
@@ -135,7 +135,7 @@ def count_without_ids(conn: Connection, *, filters: WishlistFilter, ids: list[st
     return value(conn, """
         SELECT count(*)
           FROM wishlist_matching(
-                   %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
+                   %(search)s, %(year)s, %(media_type)s, %(user_ids)s,
                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item
          WHERE (item.imdb_id IS NULL OR 'imdb' <> ALL (%(ids)s))
            AND (item.tmdb_id IS NULL OR 'tmdb' <> ALL (%(ids)s))

@@ -15,11 +15,12 @@ _SYNC_LOCK = 1
 _MIGRATION_LOCK = 2
 _WISHLIST_LOCK = 3
 DETAILS_LOCK: Final = 4
-LOOKS_LOCK: Final = 7
-_REQUEST_LOCK = 8
 NEWS_LOCK: Final = 5
 # 6 is taken by sync_state_changed() in sql/
-SWITCH_LOCK: Final = 7
+DELETION_LOCK: Final = 7
+LOOKS_LOCK: Final = 8
+_REQUEST_LOCK = 9
+SWITCH_LOCK: Final = 10
 _RUN_LOCKS = 1464421201  # with the id of a running run
 PERSON_LOCKS: Final = 1464421202  # with the id of a person claimed by a scheduled run
 

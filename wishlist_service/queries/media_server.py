@@ -67,20 +67,40 @@ def list_wanted(conn: Connection) -> list[Wanted]:
         """).fetchall()
 
 
-def store_available(conn: Connection, *, item_ids: list[int], available: list[bool], sure: list[bool]) -> int:
-    """Store whether the media server has each title, and whether surely; return for how many that changed."""
+def list_play_urls(conn: Connection, *, item_ids: list[int]) -> dict[int, str]:
+    """Return where Plex plays these titles, by their ids; without those that the media server does not have."""
+    return dict(
+        conn.execute("""
+            SELECT id, play_url
+              FROM wishlist_items
+             WHERE id = ANY (%(item_ids)s)
+               AND available
+               AND play_url IS NOT NULL
+            """, {"item_ids": item_ids}).fetchall()
+    )
+
+
+def store_available(
+    conn: Connection, *, item_ids: list[int], available: list[bool], sure: list[bool], play_urls: list[str | None]
+) -> int:
+    """Store whether the media server has each title, whether surely, and where Plex plays it.
+
+    Returns for how many that changed.
+    """
     return conn.execute("""
         UPDATE wishlist_items AS item
            SET available = looked.available,
                available_since = CASE WHEN item.available AND looked.available THEN item.available_since
                                       WHEN looked.available THEN now()
                                   END,
-               available_sure = looked.sure
-          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[], %(sure)s::boolean[])
-               AS looked (id, available, sure)
+               available_sure = looked.sure,
+               play_url = looked.play_url
+          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[], %(sure)s::boolean[], %(play_urls)s::text[])
+               AS looked (id, available, sure, play_url)
          WHERE item.id = looked.id
-           AND (item.available IS DISTINCT FROM looked.available OR item.available_sure <> looked.sure)
-        """, {"item_ids": item_ids, "available": available, "sure": sure}).rowcount
+           AND (item.available, item.available_sure, item.play_url)
+               IS DISTINCT FROM (looked.available, looked.sure, looked.play_url)
+        """, {"item_ids": item_ids, "available": available, "sure": sure, "play_urls": play_urls}).rowcount
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:

@@ -1,6 +1,6 @@
 """Sync runs: what runs, what ran, what comes next. The view sync_run_reports has the columns of SyncRun."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from psycopg import Connection
@@ -61,6 +61,9 @@ def add_result(conn: Connection, *, run_id: int, result: UserResult) -> None:
                new_items = new_items + %(new_items)s,
                updated_items = updated_items + %(updated_items)s,
                removed_items = removed_items + %(removed_items)s,
+               added_wishes = added_wishes + %(added)s,
+               removed_wishes = removed_wishes + %(removed)s,
+               added_by = CASE WHEN %(added)s > 0 THEN added_by || %(user_id)s::integer ELSE added_by END,
                errors = errors || %(errors)s
          WHERE id = %(run_id)s
         """, vars(result) | {"run_id": run_id, "processed": int(not result.failed), "errors": errors})
@@ -98,12 +101,61 @@ def remove_person(conn: Connection, *, user_id: int) -> None:
         """, {"user_id": user_id})
 
 
+def delete_old_runs(conn: Connection, *, keep: timedelta) -> int:
+    """Delete runs that ended longer ago than `keep` and return how many. Their totals stay in deleted_runs.
+
+    The last run of each trigger and the last that succeeded stay. A killed run ended when it began, as far as is known.
+    """
+    return value(conn, """
+        WITH ended AS (
+             SELECT id, trigger, status, coalesce(finished_at, started_at) AS ended_at
+               FROM sync_run_reports
+              WHERE status NOT IN ('waiting', 'running')),
+             deleted AS (
+             DELETE FROM sync_runs
+              USING ended
+              WHERE ended.id = sync_runs.id
+                AND ended.ended_at < now() - %(keep)s
+                AND ended.id NOT IN (SELECT max(id) FROM ended GROUP BY trigger)
+                AND ended.id IS DISTINCT FROM (SELECT max(id) FROM ended WHERE status = 'succeeded')
+          RETURNING ended.status, sync_runs.finished_at - sync_runs.started_at AS duration, sync_runs.plex_requests),
+             added AS (
+             INSERT INTO deleted_runs (number, label, total)
+             SELECT 'runs', status, count(*)
+               FROM deleted
+           GROUP BY status
+          UNION ALL
+             SELECT 'seconds', status, coalesce(sum(extract(epoch FROM duration)), 0)
+               FROM deleted
+           GROUP BY status
+          UNION ALL
+             SELECT 'plex_requests', counted.key, sum(counted.value::integer)
+               FROM deleted
+              CROSS JOIN LATERAL jsonb_each_text(plex_requests) AS counted
+           GROUP BY counted.key
+                 ON CONFLICT (number, label) DO UPDATE SET total = deleted_runs.total + excluded.total)
+        SELECT count(*) FROM deleted
+        """, {"keep": keep})
+
+
 def get_run(conn: Connection, *, run_id: int) -> SyncRun:
     """Return the run. Raises NotFound."""
     run = row(conn, SyncRun, "SELECT * FROM sync_run_reports WHERE id = %(run_id)s", {"run_id": run_id})
     if run is None:
         raise NotFound(f"No sync run has id {run_id}.")
     return run
+
+
+def list_adders(conn: Connection, *, run_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Return the runs that found new wishes, each with the name of a person whose wishes these are."""
+    return conn.execute("""
+        SELECT run.id, person.name
+          FROM sync_runs AS run
+         CROSS JOIN LATERAL unnest(run.added_by) AS added (user_id)
+          JOIN plex_user_reports AS person ON person.id = added.user_id
+         WHERE run.id = ANY (%(run_ids)s)
+      ORDER BY run.id, person.name
+        """, {"run_ids": list(run_ids)}).fetchall()
 
 
 def find_running_run(conn: Connection) -> SyncRun | None:

@@ -291,6 +291,7 @@ def claim_ping(conn: Connection) -> tuple[int, str, str] | None:
                     WHERE active
                       AND plex_token IS NOT NULL
                       AND sync_state <> 'token_rejected'
+                      AND NOT is_retried(sync_state)         -- it would fail, too
                       AND (pinged_at IS NULL OR pinged_at < now() - interval '1 day')
                  ORDER BY id
                     LIMIT 1

@@ -1,5 +1,6 @@
 """People and their encrypted tokens: plex_users. The view plex_user_reports has the columns of PlexUser."""
 
+from datetime import timedelta
 from typing import Final
 
 from psycopg import Connection
@@ -7,7 +8,7 @@ from psycopg.errors import UniqueViolation
 
 from wishlist_service.db import row, rows, value
 from wishlist_service.errors import Conflict, NotFound
-from wishlist_service.models import PlexUser, SealedToken
+from wishlist_service.models import Freshness, PlexUser, SealedToken
 
 NAME_TAKEN: Final = "Another person has this name (upper and lower case count as the same). Choose another one."
 
@@ -45,18 +46,52 @@ def list_users(
     via_id: int | None = None,
     limit: int,
     offset: int,
+    by_name: bool = False,
 ) -> list[PlexUser]:
-    """Return people in the order they were added. A filter that is None filters nothing."""
+    """Return people in the order they were added, or by name. A filter that is None filters nothing."""
     return rows(conn, PlexUser, """
         SELECT *
           FROM plex_user_reports
          WHERE (%(active)s::boolean IS NULL OR active = %(active)s)
            AND (%(source)s::text IS NULL OR source = %(source)s)
            AND (%(via_id)s::integer IS NULL OR (via ->> 'id')::integer = %(via_id)s)
-      ORDER BY id
+      ORDER BY CASE WHEN %(by_name)s THEN lower(name) END, id
          LIMIT %(limit)s
         OFFSET %(offset)s
-        """, {"active": active, "source": source, "via_id": via_id, "limit": limit, "offset": offset})
+        """, {
+        "active": active,
+        "source": source,
+        "via_id": via_id,
+        "limit": limit,
+        "offset": offset,
+        "by_name": by_name,
+    })
+
+
+def list_names(conn: Connection) -> list[tuple[int, str]]:
+    """Return id and name of the first thousand people, in the order they were added."""
+    return conn.execute("SELECT id, name FROM plex_user_reports ORDER BY id LIMIT 1000").fetchall()
+
+
+def get_freshness(conn: Connection, *, outdated_after: timedelta) -> Freshness:
+    """Return how fresh the lists of the active people are.
+
+    outdated_after: how old the last success of a list may be. People without a watchlist have no list to read.
+    """
+    found = row(conn, Freshness, """
+        SELECT coalesce(array_agg(id ORDER BY id) FILTER (
+                            WHERE sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')
+                              AND coalesce(last_success_at, created_at) < now() - %(outdated_after)s), '{}')
+                   AS outdated,
+               min(last_success_at)
+                   FILTER (WHERE sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')) AS last_success_at,
+               min(next_sync_at) AS next_sync_at,
+               EXISTS (SELECT FROM sync_run_reports WHERE status = 'running') AS syncing
+          FROM plex_users
+         WHERE active
+        """, {"outdated_after": outdated_after})
+    assert found
+    return found
 
 
 def count_users(

@@ -16,10 +16,11 @@ from typing import Final
 
 from psycopg import Connection
 
-from wishlist_service import db, retries
+from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import Conflict, NotFound, SyncRunning
 from wishlist_service.models import SyncRun, SyncUser
+from wishlist_service.process.retries import draw_jitter
 from wishlist_service.queries import locks, sync_runs, sync_users
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Claim:
     waits: bool = False
     """Whether the run must wait for others to end before it may read."""
     retry_at_most: timedelta = timedelta.max
-    retry_jitter: float = field(default_factory=retries.draw_jitter)
+    retry_jitter: float = field(default_factory=draw_jitter)
     began_at: float = field(default_factory=time.monotonic)
     claimed_ids: set[int] = field(default_factory=set[int])
     """The people locked by a scheduled run."""

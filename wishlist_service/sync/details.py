@@ -18,8 +18,8 @@ from wishlist_service.config import Config
 from wishlist_service.errors import RateLimited, SyncError
 from wishlist_service.models import TitleDetails, TitleQuestion
 from wishlist_service.plex.titles import PlexTitles
+from wishlist_service.process.retries import draw_jitter, retry_in
 from wishlist_service.queries import details, locks, records, sync_users
-from wishlist_service.retries import draw_jitter, retry_in
 from wishlist_service.sync import titles
 from wishlist_service.sync.identity import media_type_of
 from wishlist_service.tokens import TokenCipher
@@ -77,7 +77,7 @@ class Details:
             try:
                 told = self._titles.watchlisted_at(self._token(question), question.uid)
             except SyncError as error:
-                logger.info("time of a wish not read run=%s item=%s reason=%s", run_id, question.item_id, error)
+                logger.info("time of a wish not read run=%s item=%s reason=%r", run_id, question.item_id, str(error))
                 slow_down = isinstance(error, RateLimited)
             else:
                 times += [(question, told)] if told else []
@@ -103,7 +103,7 @@ class Details:
             try:
                 found = self._titles.details(self._token(question), question.uid)
             except SyncError as error:
-                logger.info("details of a title not read item=%s reason=%s", question.item_id, error)
+                logger.info("details of a title not read item=%s reason=%r", question.item_id, str(error))
                 if not isinstance(error, RateLimited):
                     self._put_off(question.item_id)
                 break

@@ -13,16 +13,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Final
 
-from psycopg import Connection, OperationalError
-from psycopg.errors import UndefinedTable
+from psycopg import Connection
 
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import SyncError
 from wishlist_service.models import SyncUser
 from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.retries import draw_jitter
 from wishlist_service.queries import locks, looks
-from wishlist_service.retries import draw_jitter
 from wishlist_service.sync.person import Read, read_user, store_look
 from wishlist_service.sync.run import LISTS_AT_A_TIME
 from wishlist_service.tokens import TokenCipher
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 STORED_AFTER_SECONDS: Final = (1800, 2100)
 TAKEN_OVER_WITHIN_SECONDS: Final = 20
-LONGEST_TURN_SECONDS: Final = 60  # for people who were added or paused meanwhile
+LONGEST_TURN_SECONDS: Final = 10  # until people are noticed who were read for the first time, or paused
 FRIENDS_EVERY_SECONDS: Final = 900  # their lists come whole, with no short answer for "unchanged"
 BUSY_SECONDS: Final = 5  # until a person is looked at whom another run has
 
@@ -77,16 +76,12 @@ class Looks:
         return thread
 
     def _loop(self) -> None:
-        away = False
         while not self._stop.is_set():
             try:
                 with db.connect(self._config.database_url, role="looks") as conn:
-                    away = False
                     self._serve(conn)
-            except (OperationalError, UndefinedTable) as error:
-                level = logging.INFO if away else logging.WARNING
-                logger.log(level, "looks put off, the database is away reason=%r", str(error).strip())
-                away = True
+            except db.EXPECTED as error:  # the syncs meet it, too, and give it its weight in the log
+                logger.info("looks put off reason=%r", str(error).strip())
             except Exception:
                 logger.exception("looks put off, unexpected error")
             self._reading.clear()  # their locks went with the connection
@@ -117,7 +112,7 @@ class Looks:
             while len(self._reading) < LISTS_AT_A_TIME and (user_id := self._find_next()) is not None:
                 self._begin(conn, plex, user_id)
         seconds = cooldown or min(self._planned.values(), default=float("inf")) - time.monotonic()
-        seconds = min(max(seconds, 0.05), LONGEST_TURN_SECONDS)
+        seconds = min(max(seconds, 0.05), LONGEST_TURN_SECONDS, self._interval)
         if self._reading:
             for future in wait(self._reading, timeout=min(seconds, 1), return_when=FIRST_COMPLETED).done:
                 self._end(conn, future)

@@ -8,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from psycopg import Connection, OperationalError, Rollback
+from psycopg import Connection, Rollback
 from psycopg.errors import DiskFull
 
+from wishlist_service import db
 from wishlist_service.errors import Miscounted, OtherAccount, PlexError, RateLimited, SyncError
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.retries import retry_in
 from wishlist_service.queries import locks, merging, records, sync_runs, sync_users, users, wishlist
-from wishlist_service.retries import retry_in
 from wishlist_service.sync import through, titles
 from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
@@ -161,9 +162,11 @@ def _store(conn: Connection, user: SyncUser, outcome: Callable[[], Read], *, run
         return fail(error.state, str(error), error=error)
     except DiskFull:
         return fail(SyncError.state, "The disk of the database is full. Nothing was changed; free some space there.")
-    except Exception as error:
-        if isinstance(error, OperationalError) and conn.broken:
+    except db.EXPECTED as error:
+        if conn.broken:
             raise  # the database cannot be reached, which is no error of this person
+        return fail(SyncError.state, f"{db.explain(error)} Nothing was changed.")
+    except Exception:
         level = logging.INFO if user.sync_state == SyncError.state else logging.ERROR
         logger.log(level, "sync of a user failed unexpectedly run=%s user=%s", run_id, user.id, exc_info=True)
         return fail(SyncError.state, "An unexpected error, see the log. Nothing was changed.")
@@ -174,15 +177,15 @@ def _log(user: SyncUser, result: UserResult, *, run_id: int) -> None:
     if result.failed:
         logger.log(
             logging.INFO if result.outcome == user.sync_state else logging.WARNING,
-            'user not synced run=%s user=%s name="%s" state=%s detail="%s"',
+            "user not synced run=%s user=%s name=%r state=%s detail=%r",
             run_id, user.id, user.name, result.outcome, result.detail,
         )  # fmt: skip
     else:
         logger.log(
             logging.WARNING if result.outcome == "held" != user.sync_state else logging.INFO,
-            'user synced run=%s user=%s name="%s" outcome=%s titles=%s added=%s removed=%s%s',
+            "user synced run=%s user=%s name=%r outcome=%s titles=%s added=%s removed=%s%s",
             run_id, user.id, user.name, result.outcome, result.titles, result.added, result.removed,
-            f' detail="{result.detail}"' if result.detail else "",
+            f" detail={result.detail!r}" if result.detail else "",
         )  # fmt: skip
 
 
@@ -259,6 +262,7 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
     wishes = merging.list_present_wishes(conn, user_id=user.id)
     kept = frozenset(item_id for item_id, is_kept in wishes if is_kept)
     odd_rows_since = user.odd_rows_since or datetime.now(UTC)
+    missed_before = frozenset(records.find_item_ids(conn, uids=user.missed).values())
     look = due_again_in is None  # it confirms no removal
     change = decide(
         [item_id for item_id, _ in wishes],
@@ -267,11 +271,11 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
         unreadable=set(unreadable.values()),
         kept=kept,
         held_removals=None if look else user.held_removals,
-        missed_before=set(records.find_item_ids(conn, uids=user.missed).values()),
+        missed_before=missed_before,
         odd_rows_block=look or datetime.now(UTC) - odd_rows_since < ODD_ROWS_BLOCK_FOR,
     )
     if look:
-        change = replace(change, missed=frozenset(user.missed))
+        change = replace(change, missed=missed_before)
     note = describe(read)
 
     still_listed = None if change.held or read.miscount else {*shown, *unreadable}

@@ -8,7 +8,7 @@ from typing import Final
 from psycopg import Connection
 
 from wishlist_service.models import WatchlistEntry
-from wishlist_service.queries import merging, records
+from wishlist_service.queries import records
 from wishlist_service.queries.records import Record
 from wishlist_service.sync import identity
 from wishlist_service.sync.identity import Known
@@ -63,7 +63,7 @@ def store_rows(
     if affected:
         changed |= records.show_newest(conn, item_ids=affected)
     for some in _portions(entries) if with_facts else ():
-        changed |= merging.update_facts(conn, user_id=user_id, entries=some)
+        changed |= records.update_facts(conn, user_id=user_id, entries=some)
         records.update_rows(conn, user_id=user_id, entries=some)
     return changed
 

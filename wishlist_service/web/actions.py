@@ -3,8 +3,7 @@
 import logging
 import threading
 
-from psycopg import OperationalError
-
+from wishlist_service import db
 from wishlist_service.errors import Conflict, NotFound
 from wishlist_service.queries import locks, merging, wishes
 from wishlist_service.sync import claims
@@ -59,7 +58,7 @@ def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
     def run() -> None:
         try:
             run_sync(claimed, plex, shared.cipher, stop=shared.stop)
-        except OperationalError as error:
+        except db.EXPECTED as error:
             reason = str(error).strip()
             logger.error("sync run broke off, the database is away run=%s reason=%r", claimed.run_id, reason)
         except Exception:

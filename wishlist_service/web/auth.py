@@ -6,22 +6,29 @@ On pages, a browser sends a signed cookie instead of a key. Decorators mark the 
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from flask import current_app, g, request
 from itsdangerous import BadSignature, TimestampSigner
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Forbidden, Unauthorized
+from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 from werkzeug.wrappers import Response
 
 from wishlist_service.config import Config
-from wishlist_service.web.context import READING, Context, context
+from wishlist_service.errors import HostRefused
+from wishlist_service.web.context import LONGEST_HOST, READING, Context
+from wishlist_service.web.hosts import is_answered, name_of
+from wishlist_service.web.recent import network_of
 
 logger = logging.getLogger(__name__)
 
 COOKIE: Final = "wishlist_session"
 LIFETIME_SECONDS: Final = 30 * 24 * 3600
+HEADER: Final = "header"
+ADDRESS: Final = "address"
+_ROLES: Final = ("", "reader", "admin")
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -52,51 +59,90 @@ def is_page() -> bool:
 
 
 def check_key(shared: Context) -> None:
-    """Let the request in, or raise Unauthorized, Forbidden or TooManyRequests. Runs before every view.
+    """Let the request in, or raise an error that says what it needs. Runs before every view.
 
-    Sets g.names_shown: whether the reply may hold people's names. Sets g.role for pages: "admin", "reader" or "".
+    Sets g.names_shown: whether the reply may hold people's names. Sets g.is_admin: whether the API_KEY was sent, or the
+    cookie of someone who signed in with it. Sets g.role for pages: "admin", "reader" or "".
     """
     config = shared.config
     g.names_shown = config.names == "all"
     g.role = _signed_in_role(config) if is_page() else ""
+    g.is_admin = g.role == "admin"
     view = current_app.view_functions.get(request.endpoint or "")
     if request.routing_exception or view in _open_views:
         return
-    reading = request.method in READING and view not in _admin_views
-    if reading and not config.read_api_key and g.names_shown:
-        return
 
-    address = request.remote_addr or ""
-    sent = "" if g.role else _sent_key(reading=reading)
-    if not g.role:
-        shared.wrong_keys.refuse_guesser(address)
-    role = g.role or role_of(config, sent)
-    if role == "admin":
+    reading = request.method in READING and view not in _admin_views
+    is_open = reading and not config.read_api_key
+    sent = [] if g.role else _sent_keys(reading=reading)
+    is_right = g.role or find_role(shared, sent, throttled=not is_open)
+    g.is_admin = is_right == "admin"
+    if g.is_admin:
         g.names_shown = True
         return
-    if role and not reading:
+    if is_right and not reading:
         raise Forbidden("The READ_API_KEY may only read. Send the API_KEY.")
-    if role or (reading and not sent and not config.read_api_key):
+    if is_right:
         return
-    if sent:
-        note_wrong_key(address, sent)
+    if not config.read_api_key:
+        _refuse_foreign_host(shared)
+    if is_open and (not sent or g.names_shown or any(_is_blocked(shared, way) for way, _ in sent)):
+        return
     raise Unauthorized(
         "The key is wrong." if sent else "This needs a key. Send it in the header X-API-Key.",
         www_authenticate=[WWWAuthenticate("ApiKey", {"header": "X-API-Key"}), WWWAuthenticate("Bearer")],
     )
 
 
-def role_of(config: Config, key: str) -> str:
-    """Return the role that this key gives: "admin", "reader" or ""."""
-    if key and _equal(key, config.api_key):
+def find_role(shared: Context, sent: Sequence[tuple[str, str]], *, throttled: bool = True) -> str:
+    """Return the highest role that one of these keys gives: "admin", "reader" or "".
+
+    If none is right, each is counted as a wrong key, and one a minute is logged.
+    sent: pairs of the way, HEADER or ADDRESS, and the key. After too many wrong keys from an address no key is looked
+    at that comes in the same way: if no other is right, raises TooManyRequests if `throttled`, else returns "".
+    """
+    looked_at = [(way, key) for way, key in sent if not _is_blocked(shared, way)]
+    roles = [_role_of(shared.config, key) for _, key in looked_at]
+    if role := max(roles, key=_ROLES.index, default=""):
+        return role
+    address = network_of(request.remote_addr or "")
+    for way, key in looked_at:
+        shared.recent.wrong_keys.add(f"{way} {address}", key)
+    if looked_at and shared.recent.logged_addresses.add(address, ""):
+        logger.warning("wrong key address=%r method=%s path=%r", address, request.method, request.path)
+    if throttled and len(looked_at) < len(sent):
+        seconds = int(max(_seconds_blocked(shared, way) for way, _ in sent)) + 1
+        raise TooManyRequests(
+            f"Too many wrong keys came from this address. Try again in {seconds} s.", retry_after=seconds
+        )
+    return ""
+
+
+def _role_of(config: Config, key: str) -> str:
+    if _equal(key, config.api_key):
         return "admin"
-    return "reader" if key and config.read_api_key and _equal(key, config.read_api_key) else ""
+    return "reader" if config.read_api_key and _equal(key, config.read_api_key) else ""
 
 
-def note_wrong_key(address: str, key: str) -> None:
-    """Count and log a wrong key."""
-    context().wrong_keys.add(address, key)
-    logger.warning("wrong key address=%s method=%s path=%r", address, request.method, request.path)
+def _seconds_blocked(shared: Context, way: str) -> float:
+    return shared.recent.wrong_keys.seconds_left(f"{way} {network_of(request.remote_addr or '')}")
+
+
+def _is_blocked(shared: Context, way: str) -> bool:
+    return _seconds_blocked(shared, way) > 0
+
+
+def _refuse_foreign_host(shared: Context) -> None:
+    """Raise HostRefused if a stranger's web page could have sent this through its visitor's browser."""
+    config, host = shared.config, request.environ.get("HTTP_HOST", "")
+    if not host or (config.trusted_proxies and not config.allowed_hosts):
+        return
+    if is_answered(host, (*config.allowed_hosts, urlsplit(config.public_url).hostname or "")):
+        return
+    name = name_of(host)[:LONGEST_HOST]
+    if shared.recent.logged_hosts.add("", name):
+        logger.warning("host refused host=%r address=%r", name, request.remote_addr)
+    raise HostRefused(name)
 
 
 def sign_in(response: Response, config: Config, role: str) -> Response:
@@ -137,14 +183,17 @@ def _signer(config: Config) -> TimestampSigner:
     return TimestampSigner(config.api_key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
-def _sent_key(*, reading: bool) -> str:
-    if key := request.headers.get("X-API-Key"):
-        return key
+def _sent_keys(*, reading: bool) -> list[tuple[str, str]]:
+    """Return the keys that were sent, each with its way. A proxy may have added an Authorization of its own."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return token.strip()
-    # Some programs cannot send headers. Not for changes, and not for pages, because browsers keep addresses.
-    return request.args.get("apikey", "") if reading and not is_page() else ""
+    sent = [
+        (HEADER, request.headers.get("X-API-Key", "")),
+        (HEADER, token.strip() if scheme.lower() == "bearer" else ""),
+    ]
+    if reading and not is_page():
+        # Some programs cannot send headers. Not for changes, and not for pages, because browsers keep addresses.
+        sent.append((ADDRESS, request.args.get("apikey", "")))
+    return [(way, key) for way, key in sent if key]
 
 
 def _equal(sent: str, key: str) -> bool:

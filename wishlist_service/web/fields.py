@@ -10,7 +10,7 @@ from typing import Final, TypeVar, overload
 from flask import Request
 from werkzeug.exceptions import BadRequest, LengthRequired, UnsupportedMediaType
 
-from wishlist_service.config import parse_choice, parse_flag, parse_integer, parse_number
+from wishlist_service.config.parsers import parse_choice, parse_flag, parse_integer, parse_number
 from wishlist_service.errors import FieldError, Invalid
 
 LARGEST_ID: Final = 2**31 - 1

@@ -7,12 +7,22 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from psycopg import OperationalError
-from psycopg.errors import DiskFull, QueryCanceled, UndefinedTable
+from psycopg.errors import DiskFull, InsufficientPrivilege, QueryCanceled, ReadOnlySqlTransaction, UndefinedTable
 from psycopg_pool import PoolTimeout, TooManyRequests
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from wishlist_service.errors import Conflict, FeedNotReady, Gone, Invalid, NotFound, PlexAway, SyncRunning
+from wishlist_service.errors import (
+    Conflict,
+    DatabaseReadOnly,
+    FeedNotReady,
+    Gone,
+    HostRefused,
+    Invalid,
+    NotFound,
+    PlexAway,
+    SyncRunning,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +34,16 @@ _DETAILS = {
     415: "Send JSON, with the header Content-Type: application/json.",
 }
 
+_STATUSES: dict[type[Exception], int] = {NotFound: 404, Conflict: 409, Gone: 410, PlexAway: 502}
+
 _BUSY = "Every database connection is busy, or the database is away. Try again in a moment."
 _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
     (DiskFull, "The disk of the database is full, so nothing was changed. Free some space there."),
     (QueryCanceled, "The database took too long, so the query was stopped. Try again in a moment."),
     (PoolTimeout, _BUSY),
     (TooManyRequests, _BUSY),
+    (ReadOnlySqlTransaction, f"Nothing was changed. {DatabaseReadOnly()}"),
+    (InsufficientPrivilege, "The user of the database may not do this. Connect as the owner of the tables."),
     (UndefinedTable, "The database lacks a table. Run: python -m wishlist_service.migrate"),
     (OperationalError, "The database does not answer. Try again in a moment."),
 )
@@ -68,17 +82,13 @@ def explain(error: Exception) -> Problem:
             return _invalid(error)
         case SyncRunning():
             return Problem(409, str(error), {"run_id": error.run_id})
-        case NotFound():
-            return Problem(404, str(error))
-        case Conflict():
-            return Problem(409, str(error))
-        case Gone():
-            return Problem(410, str(error))
-        case PlexAway():
-            return Problem(502, str(error))
+        case NotFound() | Conflict() | Gone() | PlexAway():
+            return Problem(next(status for kind, status in _STATUSES.items() if isinstance(error, kind)), str(error))
+        case HostRefused():
+            return Problem(421, str(error), headers=[("Cache-Control", "no-store")])
         case FeedNotReady():
             return Problem(503, str(error), headers=[("Retry-After", "60")])
-        case OperationalError() | UndefinedTable():
+        case OperationalError() | UndefinedTable() | ReadOnlySqlTransaction() | InsufficientPrivilege():
             logger.error("database cannot serve path=%r reason=%r", request.path, str(error).strip())
             detail = next(detail for kind, detail in _DATABASE_DETAILS if isinstance(error, kind))
             return Problem(503, detail, headers=[("Retry-After", "5")])

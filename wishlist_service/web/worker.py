@@ -1,12 +1,17 @@
-"""gunicorn's worker. It also ends requests that are never completed."""
+"""gunicorn's worker, changed so that slow clients delay no one."""
 
 import contextlib
+import io
 import json
 import logging
+import selectors
 import socket
 import struct
 import threading
 import time
+from collections.abc import Iterable, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -17,33 +22,100 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from wishlist_service.errors import BrokenTransfer
 
-SILENT_SECONDS = 10
-REQUEST_SECONDS = 30
+FIRST_BYTE_SECONDS = 10
+HEAD_SECONDS = 10
+BODY_SECONDS = 30
+REPLY_SECONDS = 30
+LARGEST_BODY = 64 * 1024
+_WAITING_BYTES = 64 * 1024
+
+
+def limit_replies(listener: socket.socket) -> None:
+    """Make replies fail whose client takes nothing for REPLY_SECONDS. Limit what the system holds of each reply.
+
+    Connections inherit both from their listener.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", REPLY_SECONDS, 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING_BYTES)
+
+
+_DETAILS = {
+    414: "The address of the request is too long. The maximum is 4094 bytes.",
+    431: "The headers of the request are too large. The maximum is 8190 bytes for each, and 100 headers. "
+    "In a browser, delete the cookies of this host. Behind a proxy, let it send fewer or smaller headers.",
+}
 
 
 class WebWorker(ThreadWorker):
-    """gunicorn's threads. This class also ends requests that are never completed, and its errors quote nothing."""
+    """gunicorn's threads, changed so that slow clients delay no one, and so that errors quote nothing.
+
+    A connection without a request takes no thread. Each request has a thread of its own while it is read and while
+    its reply is sent, which is cheap. Only `cfg.threads` of them run the application at a time.
+    """
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Return the threads. They are made when needed."""
+        return ThreadPoolExecutor(self.cfg.worker_connections)
+
+    def load_wsgi(self) -> None:
+        """Load the application."""
+        super().load_wsgi()
+        self.being_read: dict[socket.socket, float] = {}
+        self.turns = threading.Semaphore(self.cfg.threads)
+        self.downloads = threading.Semaphore(2)
+        self.application, self.wsgi = self.wsgi, self._serve
 
     def run(self) -> None:
         """Serve. Called in the worker process."""
-        self.being_read: dict[TConn, float] = {}
         if not self.cfg.accesslog:
             # Otherwise gunicorn would make a line for each request, only to drop it.
             self.log.access = _no_line  # pyright: ignore[reportAttributeAccessIssue]
-        threading.Thread(target=self._end_dripping_requests, daemon=True, name="request-watch").start()
         super().run()
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection, and wait for its first byte without a thread."""
+        try:
+            sock, address = listener.accept()
+        except OSError:  # the client is gone, or another worker was faster
+            return
+        conn = TConn(self.cfg, sock, address, listener.getsockname())
+        conn.timeout = time.monotonic() + FIRST_BYTE_SECONDS
+        self.nr_conns += 1
+        self.pending_conns.append(conn)
+        self.poller.register(sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def murder_pending(self) -> None:
+        """End connections that bring no request, and requests that are never completed. Called every second."""
+        super().murder_pending()
+        now = time.monotonic()
+        for sock, deadline in self.being_read.copy().items():
+            if deadline < now:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
 
     def handle(self, conn: TConn) -> bool:
         """Handle a request. Called in a thread, before the request is read."""
-        self.being_read[conn] = time.monotonic()
+        self.being_read[conn.sock] = time.monotonic() + HEAD_SECONDS
         try:
-            return super().handle(conn)
+            kept = super().handle(conn)
         finally:
-            self.being_read.pop(conn, None)
+            self.being_read.pop(conn.sock, None)
+        if not kept:
+            # here and not in the main thread, which would wait for each client to close its side
+            with contextlib.suppress(OSError):
+                conn.close(graceful=True)
+        return kept
+
+    def finish_request(self, conn: TConn, fs: Future[bool]) -> None:
+        """Keep the connection open for the next request, or forget it. Called in the main thread."""
+        if fs.result():
+            super().finish_request(conn, fs)
+        else:
+            self.nr_conns -= 1
 
     def handle_request(self, req: Request, conn: TConn) -> bool:
-        """Handle a request whose line and headers are there. From here on the application sets the limits."""
-        self.being_read.pop(conn, None)
+        """Handle a request whose line and headers are there."""
+        self.being_read[conn.sock] = time.monotonic() + BODY_SECONDS
         try:
             return super().handle_request(req, conn)
         except BrokenTransfer:
@@ -53,21 +125,26 @@ class WebWorker(ThreadWorker):
                 conn.sock.close()
             return False
 
-    def _end_dripping_requests(self) -> None:
-        while self.alive:
-            time.sleep(1)
-            for conn, since in list(self.being_read.items()):
-                if time.monotonic() - since > REQUEST_SECONDS:
-                    with contextlib.suppress(OSError):
-                        conn.sock.shutdown(socket.SHUT_RDWR)
+    def _serve(self, environ: MutableMapping[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Run the application in its turn, after the whole body was read. Sending the reply takes no turn."""
+        if int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_BODY:  # the application refuses a larger one unread
+            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(LARGEST_BODY + 1))
+        self.being_read.pop(environ["gunicorn.socket"], None)
+        # Making a download takes longest. Only some may begin at a time, so that the others get their turn.
+        few = self.downloads if "/export/" in environ["PATH_INFO"] else contextlib.nullcontext()
+        with few, self.turns:
+            return self.application(environ, start_response)
 
     def handle_error(self, req: Request | None, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is not HTTP. gunicorn would quote it in its answer and log, and it may hold a key."""
         if isinstance(exc, errors.ParseException):
             statuses: dict[type[Exception], int] = {errors.LimitRequestLine: 414, errors.LimitRequestHeaders: 431}
             status = HTTPStatus(statuses.get(type(exc), 400))
-            detail = "The request is not valid HTTP, or too long. Percent-encode characters that are not ASCII."
-            self.log.warning("request refused address=%s status=%s error=%s", addr[0], int(status), type(exc).__name__)
+            detail = _DETAILS.get(
+                status, "The request is not valid HTTP. Percent-encode characters that are not ASCII."
+            )
+            address = addr[0].removeprefix("::ffff:")  # as our socket for both kinds names an IPv4 client
+            self.log.warning("request refused address=%s status=%s error=%s", address, int(status), type(exc).__name__)
         else:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             detail = "An unexpected error happened. The service's log has the details."
@@ -86,5 +163,5 @@ def tell_slow_client_plainly(record: logging.LogRecord) -> bool:
     """Log a client that was too slow as information, because it is not our error. A logging filter."""
     if record.exc_info and isinstance(record.exc_info[1], BlockingIOError):
         record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg, record.exc_info = f"client sent nothing for {SILENT_SECONDS} s in the middle of a request", None
+        record.msg, record.exc_info = f"client took nothing of its reply for {REPLY_SECONDS} s", None
     return True

@@ -15,8 +15,8 @@ from psycopg import Connection
 from wishlist_service.errors import RateLimited, SyncError, TitleUnknown, Unreachable
 from wishlist_service.models import Wisher
 from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.retries import draw_jitter
 from wishlist_service.queries import locks, merging, records, sync_users, wishes
-from wishlist_service.retries import draw_jitter
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -66,8 +66,8 @@ def take_off(
             away = error if isinstance(error, RateLimited | Unreachable) else None
             outcomes.append(Outcome(wisher.id, wisher.name, "failed", error.state, str(error)))
             logger.warning(
-                'title not taken off a watchlist user=%s uid=%s state=%s reason="%s"',
-                wisher.id, wisher.uid, error.state, error,
+                "title not taken off a watchlist user=%s uid=%s state=%s reason=%r",
+                wisher.id, wisher.uid, error.state, str(error),
             )  # fmt: skip
             if len(wisher.uids) > 1:  # some may be off
                 with connect() as conn:
@@ -112,7 +112,9 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_
         if not isinstance(error, TitleUnknown):
             failed = error
             except_ids.add(wisher.id)
-        logger.warning('wish kept but still on its watchlist user=%s uid=%s reason="%s"', wisher.id, wisher.uid, error)
+        logger.warning(
+            "wish kept but still on its watchlist user=%s uid=%s reason=%r", wisher.id, wisher.uid, str(error)
+        )
         if error.state in ("token_rejected", "token_unreadable"):
             sync_users.make_due(conn, user_id=wisher.id)  # the sync shows the error to everyone
     finally:

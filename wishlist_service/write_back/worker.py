@@ -11,16 +11,13 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import Any, Final
 
-from psycopg import OperationalError
-from psycopg.errors import UndefinedTable
-
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import MediaServerError, RateLimited, Unreachable
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.media_server import MediaServer
+from wishlist_service.process.retries import draw_jitter, retry_in
 from wishlist_service.queries import media_server, sync_runs, sync_users, wishes
-from wishlist_service.retries import draw_jitter, retry_in
 from wishlist_service.tokens import TokenCipher
 from wishlist_service.write_back import availability, watchlists
 
@@ -80,13 +77,12 @@ class WriteBack:
             self._in_trouble.discard(what)
             return True
         except MediaServerError as error:
-            self._log(what, logging.ERROR, 'media server failed reason="%s"', error)
+            self._log(what, logging.ERROR, "media server failed reason=%r", str(error))
         except (RateLimited, Unreachable) as error:
-            self._log(what, logging.WARNING, 'taking titles off watchlists put off reason="%s"', error)
-        except (OperationalError, UndefinedTable) as error:
-            self._log(
-                what, logging.ERROR, "changes at plex put off, the database is away reason=%r", str(error).strip()
-            )
+            self._log(what, logging.WARNING, "taking titles off watchlists put off reason=%r", str(error))
+        except db.EXPECTED as error:
+            reason = str(error).strip()
+            self._log(what, logging.ERROR, "changes at plex put off, the database is away reason=%r", reason)
         except Exception:
             logger.exception("changes at plex put off, unexpected error")
         return False
