@@ -357,20 +357,6 @@ class Feed:
     skipped: int
 
 
-@dataclass(frozen=True)
-class FeedReadiness:
-    """Whether any watchlist and the media server were ever read, and which people are paused or were never read.
-
-    unasked: whether there are titles, but none with an id, and Plex was asked about none of them.
-    """
-
-    of_lists: bool
-    of_library: bool
-    paused: list[int]
-    unread: list[int]
-    unasked: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class TitleDetails:
     """What the page of a title says. Unknown facts are None.
@@ -390,50 +376,11 @@ class TitleDetails:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TitleQuestion:
-    """A title to ask Plex about, and the person with whose encrypted token to ask."""
-
-    item_id: int
-    uid: str
-    user_id: int
-    plex_token: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewWish:
-    """A person newly wants a title."""
-
-    name: str
-    title: str
-    year: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListError:
-    """A person's watchlist is held, or their token is refused: the state change with this id."""
-
-    change_id: int
-    user_id: int
-    name: str
-    plex_username: str | None
-    sync_state: str
-    sync_detail: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class SignIn:
     """A sign-in link that renews a token."""
 
     url: str = field(repr=False)
     expires_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """Up to which event and change of state there is news, or an address was told."""
-
-    event_id: int
-    change_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
