@@ -345,37 +345,6 @@ class TitleDetails:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TitleQuestion:
-    """A title to ask Plex about, and the person with whose encrypted token to ask."""
-
-    item_id: int
-    uid: str
-    user_id: int
-    plex_token: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewWish:
-    """A person newly wants a title."""
-
-    name: str
-    title: str
-    year: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListError:
-    """A person's watchlist is held, or their token is refused: the state change with this id."""
-
-    change_id: int
-    user_id: int
-    name: str
-    plex_username: str | None
-    sync_state: str
-    sync_detail: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class SignIn:
     """A sign-in link that renews a token."""
 

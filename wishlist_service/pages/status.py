@@ -65,7 +65,7 @@ def outdated_after() -> timedelta:
     return _LOOKED_AT if config.look_minutes else timedelta(hours=2 * config.sync_interval_hours)
 
 
-def _is_late(freshness: users.Freshness) -> bool:
+def _is_late(freshness: Freshness) -> bool:
     """Return whether a list was due long ago, although no sync runs."""
     due = freshness.next_sync_at
     return bool(due and due < datetime.now(UTC) - _LATE and not freshness.syncing)
