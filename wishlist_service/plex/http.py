@@ -27,16 +27,6 @@ from wishlist_service.plex.sessions import KeptSessions, ThreadSessions
 
 logger = logging.getLogger(__name__)
 
-
-def _without_query(record: logging.LogRecord) -> bool:
-    if isinstance(record.args, tuple):
-        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
-    return True
-
-
-# At DEBUG urllib3 logs each address, and one of them has the PIN of a person in its query.
-logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
-
 PRODUCT: Final = "Plex Wishlist Service"  # people see it among the devices of their Plex account
 TRIES: Final = 3
 _CONNECT_SECONDS: Final = 5
