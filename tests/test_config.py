@@ -386,14 +386,6 @@ def test_four_random_words_are_a_key(key: str) -> None:
     assert faults(API_KEY=key) == []
 
 
-@pytest.mark.parametrize("content", ["", " \n"])
-def test_empty_file_of_a_secret_is_a_fault_and_opens_nothing(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "secret"
-    file.write_text(content)
-
-    assert faults(READ_API_KEY_FILE=str(file)) == ["READ_API_KEY_FILE names an empty file"]
-
-
 @pytest.mark.parametrize("address", ["u:p@ss@host/x", "u:p@ss/w@host/x", "u:pa/ss@host/x"])
 def test_password_that_spills_out_of_its_place_is_a_fault_that_does_not_show_it(address: str) -> None:
     said = faults(DATABASE_URL=f"postgresql://{address}")

@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.support.settings import ENOUGH, config
+from tests.support.settings import ENOUGH, config, faults
 from wishlist_service.config import load_config
 
 
@@ -62,3 +62,11 @@ def test_byte_order_mark_is_ignored(environment: MutableMapping[str, str], tmp_p
     (tmp_path / ".env").write_text("\r\n".join(lines), encoding="utf-8-sig")
 
     assert load_config() == config()
+
+
+@pytest.mark.parametrize("content", ["", " \n"])
+def test_empty_file_of_a_secret_is_a_fault_and_opens_nothing(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(content)
+
+    assert faults(READ_API_KEY_FILE=str(file)) == ["READ_API_KEY_FILE names an empty file"]
