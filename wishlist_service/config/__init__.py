@@ -375,6 +375,7 @@ def _read_env_file(path: Path) -> dict[str, str]:
     """Return the values. One in single quotes is taken as it is, as by compose; dotenv_values() would replace ${X}."""
     values: dict[str, str] = {}
     text = path.read_text(encoding="utf-8-sig") if path.is_file() or path.is_fifo() else ""
+    text = text.replace("\0", "")  # a power cut may leave zeros
     for binding in with_warn_for_invalid_lines(parse_stream(StringIO(text))):
         if binding.key is None:
             continue
