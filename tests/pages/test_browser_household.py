@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.browser import AXE, chromium, faults_of_access, visit
 from tests.support.fake_actions import Actions
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
@@ -295,3 +295,16 @@ def test_axe_finds_nothing_on_a_phone(browser: Browser, home: str, scheme: str) 
             assert faults_of_access(page) == [], path
             assert page.evaluate("document.documentElement.scrollWidth") == 390, path
             assert page.evaluate(SMALL_TARGETS) == [], path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_of_the_api_has_a_way_back_and_fits_a_phone(browser: Browser, household: Household, scheme: str) -> None:
+    with gunicorn(settings_for(household)) as (_, address), visit(browser, **PHONE, color_scheme=scheme) as page:
+        page.goto(f"{address}/docs")
+        expect(page.locator("#swagger-ui .opblock").first).to_be_visible()
+        assert page.evaluate("innerWidth") == 390
+        page.evaluate(AXE)
+        found = page.evaluate("axe.run({ exclude: ['#swagger-ui'] })")
+        assert [each["id"] for each in found["violations"]] == []
+        page.get_by_role("link", name="Back to the wall").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("No one has been added yet")

@@ -28,7 +28,7 @@ _PAGE: Final = """<!DOCTYPE html>
   <link rel="stylesheet" href="{{ url_for('docs.asset', name='page.css') }}">
 </head>
 <body>
-  <header class="way-back"><a href='{{ url_for("pages.wall.show") }}'>Back to the wall</a></header>
+  <header class="way-back"><a href='{{ url_for("pages.wall.show") }}'>Back to the wall</a><h1>API</h1></header>
   <main id="swagger-ui"></main>
   <script src="{{ url_for('docs.asset', name='swagger-ui-bundle.js') }}"></script>
   <script src="{{ url_for('docs.asset', name='start.js') }}" data-url="{{ url_for('docs.openapi') }}"></script>
@@ -45,6 +45,7 @@ _START: Final = """SwaggerUIBundle({
 # Swagger UI is made for light pages, so its colours are turned over.
 _STYLE: Final = """body { margin: 0; }
 .way-back { padding: .8rem 1.25rem; font: 1rem/1.5 system-ui, sans-serif; }
+.way-back h1 { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }
 .way-back a { display: inline-flex; align-items: center; min-height: 2.75rem; color: #9b4513; }
 .way-back a::before { content: "\\2190"; content: "\\2190" / ""; margin-right: .5rem; }
 @media (prefers-color-scheme: dark) {

@@ -117,7 +117,7 @@ def _empty_page(listing: Listing, status: Status) -> str:
     """Return the page that says what to do or to wait for. It is never cached, because a sync changes it."""
     if listing.filters.user_ids:
         chosen = [read(users.get_user, user_id=each) for each in listing.filters.user_ids]
-        unread = ("never", "no_watchlist")
+        unread = ("never", "no_watchlist", "hidden")
         silent = [each for each in chosen if not each.active or not each.last_success_at or each.sync_state in unread]
         return _page(listing, status, silent)
     people = read(users.list_users, active=None, limit=MAXIMUM_PEOPLE, offset=0)
