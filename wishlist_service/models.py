@@ -159,19 +159,6 @@ class PlexUser:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Freshness:
-    """How fresh the wishlist is: what of it is not up to date, when it was last read, and when a list is due.
-
-    outdated: the ids of the people whose list is not up to date.
-    """
-
-    outdated: list[int]
-    last_success_at: datetime | None
-    next_sync_at: datetime | None
-    syncing: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class SyncUser:
     """A person for the sync: the columns of sync_people. Tokens and PIN are encrypted."""
 
@@ -280,15 +267,6 @@ class SyncRun:
     errors: list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Contents:
-    """How much a database holds, removed titles included."""
-
-    people: int
-    titles: int
-    sync_runs: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class WishlistFilter:
     """The filters of the wishlist. None does not filter."""
@@ -324,15 +302,6 @@ class EventPlace:
 
     happened_at: datetime
     id: int
-
-
-@dataclass(frozen=True)
-class EventPage:
-    """A page of events as JSON text, time and id of the last one, and whether there are more."""
-
-    items_json: str
-    last: list[Any] | None
-    more: bool
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from wishlist_service.pages.wording import (
     web_url,
 )
 from wishlist_service.web.auth import mark_page
-from wishlist_service.web.context import READING
+from wishlist_service.web.context import READING, context
 from wishlist_service.web.listing import default_order
 
 
@@ -71,7 +71,8 @@ def _refuse_other_sites() -> None:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
     sender = urlsplit(origin).netloc
-    ours = site == "same-origin" if site else bool(sender) and sender == request.host
+    known = (request.host, urlsplit(context().config.public_url).netloc)
+    ours = site == "same-origin" if site else bool(sender) and sender in known
     if not ours:
         text = "This form was not sent from a page of this service. Open the page here and try again."
         if urlsplit(origin).netloc and site is None:

@@ -9,7 +9,6 @@ from flask import Response, request
 from wishlist_service.web import request_counts
 from wishlist_service.web.compression import encode
 from wishlist_service.web.context import context
-from wishlist_service.web.cors import allow_origin
 
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
@@ -41,7 +40,6 @@ def finish(response: Response) -> Response:
     response.headers["Referrer-Policy"] = referrer
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "private, no-cache")
-    allow_origin(response)
     if _has_own_host():
         response.headers["Strict-Transport-Security"] = "max-age=2592000"  # 30 days
 
