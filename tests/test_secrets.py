@@ -1,11 +1,14 @@
 """A whole session at DEBUG with marked secrets: none of them is in a log, a reply, a process list or a dump."""
 
+import hashlib
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.fake_friends import Friends
+from tests.support.fake_home import Home
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.plex_faults import status
@@ -25,7 +28,12 @@ TOKENS = ["marked-token-of-ann-0123456789", "marked-token-refused-0123456789", "
 
 COOKIE = "marked-cookie"
 
-MARKS = [*",".join(SECRETS.values()).split(","), *TOKENS, COOKIE]
+PINS = ["marked-pin-7391", "marked-pin-wrong"]
+
+KIM = hashlib.sha256(b"own-token-of-kim-0123456789").hexdigest()[:16]
+"""The account of a member of Ann's Plex Home."""
+
+MARKS = [*",".join(SECRETS.values()).split(","), *TOKENS, COOKIE, *PINS, "switched-"]
 
 
 def found_in(text: str) -> list[str]:
@@ -65,6 +73,10 @@ def session(address: str) -> list[str]:
         ask("POST", "/api/users", key, {"name": [TOKENS[1]], "token": TOKENS[1] + " \n"}),
         ask("POST", "/api/users", key, TOKENS[1]),
         ask("POST", f"/api/users?apikey={SECRETS['API_KEY']}", {}, {"name": "Ben", "token": TOKENS[1]}),
+        ask("GET", "/api/users/1/contacts", key),
+        ask("POST", "/api/users", key, {"via": 1, "plex_uuid": KIM, "pin": PINS[1]}),
+        ask("POST", "/api/users", key, {"via": 1, "plex_uuid": KIM, "pin": PINS[0]}),
+        ask("PATCH", "/api/users/3", key, {"pin": PINS[1]}),
         ask("POST", "/api/sync?wait=30", key),
         ask("PATCH", "/api/users/1", key, {"token": TOKENS[2]}),
         ask("PATCH", "/api/users/1", read_key, {"token": TOKENS[2]}),
@@ -95,6 +107,8 @@ def session(address: str) -> list[str]:
 def test_no_secret_leaves_the_service(household: Household, env: dict[str, str]) -> None:
     ann = household.plex.add(TOKENS[0], username="ann", rows=[row("1", "Alpha")])
     household.plex.people[TOKENS[2]] = ann
+    Friends(household.plex)
+    Home(household.plex, ann).join("Kim", [row("2", "Beta")], pin=PINS[0])
     ann.list_faults.append(status(503, Set_Cookie=f"plex={COOKIE}"))
 
     with gunicorn(env) as (api, address):
@@ -127,7 +141,9 @@ def test_no_secret_leaves_the_service(household: Household, env: dict[str, str])
 
 
 def test_no_secret_is_in_a_dump_of_the_database(household: Household, env: dict[str, str]) -> None:
-    household.plex.add(TOKENS[0], username="ann", rows=[row("1", "Alpha")])
+    ann = household.plex.add(TOKENS[0], username="ann", rows=[row("1", "Alpha")])
+    Friends(household.plex)
+    Home(household.plex, ann).join("Kim", [row("2", "Beta")], pin=PINS[0])
     with gunicorn(env) as (_api, address):
         session(address)
 
@@ -135,6 +151,7 @@ def test_no_secret_is_in_a_dump_of_the_database(household: Household, env: dict[
     dump = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert "Alpha" in dump
+    assert "Kim" in dump
     assert found_in(dump) == []
 
 

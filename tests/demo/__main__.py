@@ -11,9 +11,11 @@ from threading import Event, Timer
 
 from psycopg import connect
 
-from tests.demo.history import History
+from tests.demo.history import History, token_of
 from tests.demo.titles import POSTERS, titles
 from tests.support.fake_actions import Actions
+from tests.support.fake_friends import Friends
+from tests.support.fake_home import Home, Member
 from tests.support.fake_media_server import OWNER, FakeMediaServer
 from tests.support.fake_pins import Pin, Pins
 from tests.support.fake_plex import FakePlex, Row
@@ -53,6 +55,7 @@ def main() -> None:
 
     History(config, plex, records, rows).play()
     plex.add(DORA, username="dora", rows=[rows["Dora's Own Film"], rows["An Orchard in Winter"]])
+    bring_neighbours(plex, rows)
     let_people_sign_in(plex, config.database_url)
     print(json.dumps(settings), flush=True)
     with suppress(KeyboardInterrupt):
@@ -64,6 +67,22 @@ def fill(server: FakeMediaServer, rows: dict[str, Row]) -> None:
     libraries = {"movie": server.library("movie", "Movies"), "show": server.library("show", "Shows")}
     for name in IN_LIBRARY:
         server.add_title(libraries[rows[name]["type"]], rows[name]["guid"])
+
+
+def bring_neighbours(plex: FakePlex, rows: dict[str, Row]) -> tuple[Home, Friends]:
+    """Whom Plex shows Ann: in her Home Ben and a child's profile, and two friends, one of whom shares nothing."""
+    ann = plex.people[token_of("Ann")]
+    home, friends = Home(plex, ann), Friends(plex)
+    ben = plex.people[token_of("Ben")]
+    home.members[ben.uuid] = Member(ben)
+    home.join("Kim", [rows[name] for name in ("Small Fish", "Kite Weather")], managed=True)
+    hugo = plex.add(
+        token_of("Hugo"), username="hugo", rows=[rows[name] for name in ("Undertow", "Night Shift, Line 9")]
+    )
+    ines = plex.add(token_of("Ines"), username="ines", rows=[rows["Lamplight"]])
+    friends.befriend(ann, hugo, ines)
+    friends.hidden.add(ines.uuid)
+    return home, friends
 
 
 def let_people_sign_in(plex: FakePlex, database_url: str) -> None:

@@ -271,6 +271,20 @@ def test_friend_of_somebody_whom_plex_refuses_is_unavailable_and_counts_once(nei
     assert neighbours.api.get("/api/summary").json["users_failing"] == 1
 
 
+def test_refusal_of_the_other_is_told_at_once_and_ends_with_it(neighbours: Neighbours) -> None:
+    neighbours.add(neighbours.fay)
+    neighbours.household.sync()
+    del neighbours.plex.people[ANN]
+
+    neighbours.household.sync(user_id=1)
+    told = user(neighbours, "Fay")["sync_state"]
+    neighbours.plex.people[ANN] = neighbours.ann
+    neighbours.household.sync(user_id=1)
+
+    due = neighbours.conn.execute("SELECT next_sync_at <= now() AS due FROM plex_users WHERE name = 'Fay'").fetchone()
+    assert (told, due) == ("via_unavailable", {"due": True})
+
+
 def test_renewed_token_brings_the_friends_back(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     del neighbours.plex.people[ANN]

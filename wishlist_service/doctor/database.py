@@ -21,7 +21,7 @@ from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_
 _ANSWER_SECONDS: Final = 15
 _LATE: Final = timedelta(minutes=10)
 _LASTING: Final = timedelta(days=1)
-_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account", "pin_rejected")
+_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account")
 """Read, not tried yet, or what check_tokens() tells."""
 
 

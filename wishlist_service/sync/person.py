@@ -16,7 +16,7 @@ from wishlist_service.errors import Miscounted, OtherAccount, PlexError, RateLim
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.process.retries import retry_in
-from wishlist_service.queries import locks, merging, records, sync_runs, sync_users, users, wishlist
+from wishlist_service.queries import imports, locks, merging, records, sync_runs, sync_users, users, wishlist
 from wishlist_service.sync import through, titles
 from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 FULL_READ_EVERY: Final = timedelta(days=1)
 ODD_ROWS_BLOCK_FOR: Final = timedelta(days=1)
 ACCOUNT_READ_EVERY: Final = timedelta(days=1)
+REFUSED: Final = ("token_rejected", "token_unreadable", "other_account")  # as via_gap() in sql/
 RETRIED: Final = ("unreachable", "plex_changed", "rate_limited", "error")  # as is_retried() in sql/
 
 
@@ -217,6 +218,8 @@ def _fail(
             asked=asked,
             told_to_wait=told,
         )
+        if state in REFUSED:
+            imports.tell_via_gaps(conn)
         sync_runs.add_result(conn, run_id=run_id, result=result)
     return result
 
@@ -237,6 +240,8 @@ def _merge(conn: Connection, user: SyncUser, read: Read, *, run_id: int, due_aga
         else:
             merging.name_run(conn, run_id=run_id)
             result = _merge_list(conn, user, read.watchlist, due_again_in=due_again_in)
+        if user.sync_state in REFUSED:
+            imports.make_readable_due(conn, via_id=user.id)
         sync_runs.add_result(conn, run_id=run_id, result=result)
     return result
 
