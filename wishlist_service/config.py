@@ -11,13 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from dotenv import dotenv_values
 
+from wishlist_service.process.guessing import why_guessable
+
 DATABASE_SETTINGS: Final = ("DATABASE_URL", "DATABASE_PASSWORD")
 
-_POPULAR_WORD: Final = "p[a@4][s$5]{2}w[o0]rd"
-_PLACEHOLDER: Final = (
-    "placeholder|(?<![a-z])(?:(?:change|replace|edit|set)[ _-]*(?:me|this|it|please)(?![a-z])"
-    "|(?:your|my)[ _-]*(?:own[ _-]*)?(?:api|read|secret|random|key))"
-)
 _MAKE_ONE: Final = "Make one with: openssl rand -hex 32"
 _MADE: Final = "At least 16 characters. Required, but `make run` and `docker compose` make one."
 
@@ -100,24 +97,9 @@ def _header_secret(text: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise ValueError(f"must have ASCII characters only. {_MAKE_ONE}")
     [key] = _secrets(text, split=False)
-    if why := _why_guessable(key.lower()):
+    if why := why_guessable(key):
         raise ValueError(f"is easy to guess: it {why}. {_MAKE_ONE}")
     return key
-
-
-def _why_guessable(key: str) -> str:
-    """Return why a key of small letters is easy to guess; "" if it is not."""
-    if len(set(key)) < 6:
-        return "has fewer than 6 different characters"
-    # Two thirds: what is left of a random key does not repeat its beginning.
-    if any(key[length:] == key[:-length] for length in range(1, len(key) * 2 // 3 + 1)):
-        return "repeats a short piece"
-    if re.search(_POPULAR_WORD, key):
-        # One of four random words may be this one.
-        others = re.findall("[a-z]+", re.sub(_POPULAR_WORD, " ", key))
-        if len(others) < 3 or min(map(len, others)) < 3:
-            return "is the word password with something around it"
-    return "is a placeholder" if re.search(_PLACEHOLDER, key) else ""
 
 
 def _secrets(text: str, *, split: bool = True) -> tuple[str, ...]:

@@ -362,6 +362,7 @@ class ListError:
     user_id: int
     name: str
     plex_username: str | None
+    account_known: bool
     sync_state: str
     sync_detail: str | None
 

@@ -5,8 +5,10 @@ On pages, a browser sends a signed cookie instead of a key. Decorators mark the 
 
 import hashlib
 import hmac
+import ipaddress
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,7 +21,6 @@ from werkzeug.wrappers import Response
 from wishlist_service.config import Config
 from wishlist_service.errors import HostRefused
 from wishlist_service.web.context import LONGEST_HOST, READING, Context
-from wishlist_service.web.hosts import is_answered, name_of
 from wishlist_service.web.recent import network_of
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,11 @@ COOKIE: Final = "wishlist_session"
 LIFETIME_SECONDS: Final = 30 * 24 * 3600
 HEADER: Final = "header"
 ADDRESS: Final = "address"
+# names that no stranger can own
+_LOCAL: Final = (
+    *(".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain", ".localhost"),
+    *(".fritz.box", ".ts.net"),
+)
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -124,16 +130,47 @@ def _is_blocked(shared: Context, way: str) -> bool:
 
 
 def _refuse_foreign_host(shared: Context) -> None:
-    """Raise HostRefused if a stranger's web page could have sent this through its visitor's browser."""
+    """Raise HostRefused if a stranger's web page could have sent this through its visitor's browser.
+
+    Such a page points its own name at this machine (DNS rebinding). Its scripts then read what its visitor may read.
+    So whoever sends no key must ask for a name that no stranger can own.
+    """
     config, host = shared.config, request.environ.get("HTTP_HOST", "")
     if not host or (config.trusted_proxies and not config.allowed_hosts):
         return
-    if is_answered(host, (*config.allowed_hosts, urlsplit(config.public_url).hostname or "")):
+    if _is_answered(host, (*config.allowed_hosts, urlsplit(config.public_url).hostname or "")):
         return
-    name = name_of(host)[:LONGEST_HOST]
+    name = _name_of(host)[:LONGEST_HOST]
     if shared.recent.logged_hosts.add("", name):
         logger.warning("host refused host=%r address=%r", name, request.remote_addr)
     raise HostRefused(name)
+
+
+def _name_of(host: str) -> str:
+    """Return the name in a Host header: in small letters, without port and without one dot at its end."""
+    return re.sub(r":[0-9]*$", "", host.strip().lower()).removesuffix(".")
+
+
+def _is_answered(host: str, allowed: Iterable[str]) -> bool:
+    """Return whether requests for this Host are answered without a key. `allowed`: names, *.example.org, or *."""
+    name = _name_of(host)
+    if name.startswith("[") and name.endswith("]"):
+        return _is_address(name[1:-1], ipaddress.IPv6Address)
+    if _is_address(name, ipaddress.IPv4Address) or re.fullmatch("[a-z0-9_-]+", name):
+        return True
+    if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)+", name):
+        return "*" in allowed
+    return name.endswith(_LOCAL) or any(
+        entry in ("*", name) or (entry.startswith("*.") and name.endswith(entry[1:])) for entry in allowed
+    )
+
+
+def _is_address(text: str, kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
 
 
 def sign_in(response: Response, config: Config, role: str) -> Response:
