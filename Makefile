@@ -23,13 +23,13 @@ run: $(VENV)/runs
 demo: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service demo
 
-quick: $(VENV)/tests $(VENV)/nginx
+quick: $(VENV)/tests $(VENV)/nginx $(VENV)/pgbouncer
 	$(PYTEST) -m "not browser and not slow"
 
-test: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
+test: $(VENV)/tests $(VENV)/nginx $(VENV)/pgbouncer $(VENV)/chromium
 	$(PYTEST) -m "not slow"
 
-check: $(VENV)/tests $(VENV)/nginx $(VENV)/chromium
+check: $(VENV)/tests $(VENV)/nginx $(VENV)/pgbouncer $(VENV)/chromium
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
@@ -74,9 +74,12 @@ $(VENV)/tests: requirements.txt requirements-notify.txt requirements-dev.txt | $
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/runs
 
-# nginx and chromium (tests) and wrk (make bench): from the system, or else Debian's package, unpacked into .venv
+# nginx, pgbouncer and chromium (tests) and wrk (make bench): from the system, or else Debian's package, unpacked into .venv
 $(VENV)/nginx: | $(BIN)/python
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/support/unpack_debian.sh nginx $@
+
+$(VENV)/pgbouncer: | $(BIN)/python
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || tests/support/unpack_debian.sh pgbouncer $@
 
 $(VENV)/chromium: | $(BIN)/python
 	@command -v chromium >/dev/null || tests/support/unpack_debian.sh chromium $@

@@ -1,22 +1,46 @@
 #!/bin/sh
 # Every container starts here. A key that is not set is made once and kept in the volume /keys.
 set -eu
-for key in api_key token_encryption_key; do
-    setting=$(echo "$key" | tr a-z A-Z)
-    given=$(printenv "$setting" || true)
-    file=$(printenv "${setting}_FILE" || true)
-    if [ -z "$given" ] && [ "$file" = "/keys/$key" ] && [ -w /keys ] && [ ! -s "$file" ]; then
-        new=$(mktemp -p /keys)
-        od -An -vtx1 -N24 /dev/urandom | tr -d ' \n' >"$new"
-        chmod 444 "$new"
-        # of two containers that start at once, one makes the key and both use it
-        ln "$new" "$file" 2>/dev/null || true
-        rm "$new"
+
+# whether the key $1 is to be made: it is not given, its place can be written, and nothing is there yet; a power cut
+# may leave an empty file, or one of zeros
+is_missing() {
+    setting=$(echo "$1" | tr a-z A-Z)
+    [ -z "$(printenv "$setting" || true)" ] && [ "$(printenv "${setting}_FILE" || true)" = "/keys/$1" ] &&
+        [ -w /keys ] && [ -z "$(tr -d '\000 \n' 2>/dev/null <"/keys/$1" || true)" ]
+}
+
+# of containers that start at once, one makes the key and all use it; it gets its name when it is on the disk
+make_key() {
+    exec 9</keys
+    flock 9 2>/dev/null || true
+    if is_missing "$1"; then
+        rm -f "/keys/$1.new"
+        od -An -vtx1 -N24 /dev/urandom | tr -d ' \n' >"/keys/$1.new"
+        chmod 444 "/keys/$1.new" || true
+        sync "/keys/$1.new"
+        mv -f "/keys/$1.new" "/keys/$1"
+        sync /keys || true
     fi
-done
+    exec 9<&-
+}
+
+if is_missing api_key; then make_key api_key; fi
 # Migrate only before API and scheduler: the doctor, a backup and a restore need the database as it is.
 # A stop ends this shell and the container, and PostgreSQL undoes the unfinished migration.
 case "$*" in
-    *gunicorn* | *wishlist_service.scheduler*) python -m wishlist_service.migrate --wait 60 ;;
+    *gunicorn* | *wishlist_service.scheduler*) serves=yes && python -m wishlist_service.migrate --wait 60 ;;
+    *) serves= ;;
 esac
+# Never beside a database that holds tokens: it could not read them.
+if is_missing token_encryption_key; then
+    if [ -z "$(printenv DATABASE_URL || true)" ]; then
+        make_key token_encryption_key
+    elif [ "$serves" ]; then
+        python -m wishlist_service.tokens check
+        make_key token_encryption_key
+    elif python -m wishlist_service.tokens check 2>/dev/null; then
+        make_key token_encryption_key
+    fi
+fi
 exec "$@"

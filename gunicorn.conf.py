@@ -1,31 +1,30 @@
 """The settings of gunicorn. It reads them before the application, so invalid settings end it here."""
 
-import atexit
 import gc
 import logging
 import os
-import shutil
 import signal
-import tempfile
+import socket
 import threading
 import time
-from pathlib import Path
+
+from gunicorn.sock import TCP6Socket
+from gunicorn.workers import base
+from gunicorn.workers.workertmp import WorkerTmp
 
 import wishlist_service.web.recent  # noqa: F401 - before the fork, so that the workers count together
 from wishlist_service.config import load_config
+from wishlist_service.web import request_counts
 from wishlist_service.web.worker import WebWorker, limit_replies, tell_slow_client_plainly
 
 # This process never opens the database; wsgi.py reads the settings again in the worker, with the driver.
 settings = load_config(with_driver=False)
 
-# Here the workers count requests for /metrics. prometheus-client reads the variable when it is imported.
-# After a SIGHUP this file is read again, and the directory exists already.
-if not os.path.isdir(os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")):  # noqa: PTH112
-    counts = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="wishlist-metrics-")
-    master = os.getpid()
-    atexit.register(lambda: os.getpid() == master and shutil.rmtree(counts, ignore_errors=True))
+# The workers inherit this memory. It has twice as many parts, because a worker may start before an old one ends.
+request_counts.counts = request_counts.RequestCounts(2 * settings.web_workers)
 
-bind = f"0.0.0.0:{settings.port}"
+# One socket for IPv6 and IPv4, or IPv4 alone where IPv6 is off: gunicorn cannot bind both side by side.
+bind = f"[::]:{settings.port}" if socket.has_dualstack_ipv6() else f"0.0.0.0:{settings.port}"
 workers = settings.web_workers
 # How many requests run the application: two more than database connections, to answer when all of those are stuck.
 threads = settings.web_threads + 2
@@ -33,8 +32,6 @@ threads = settings.web_threads + 2
 worker_connections = 900
 # Only the workers import the application: the first process never serves, and its copy would waste memory.
 worker_class = WebWorker
-# in memory, because a slow disk would block a worker
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # it would write into the home directory, which is read-only in a container
 control_socket_disable = True
 # Only TRUSTED_PROXIES says which proxies to trust. By default gunicorn would trust every program on this machine:
@@ -57,12 +54,39 @@ logconfig_dict = {
 }
 
 
+class Heartbeat(WorkerTmp):
+    """The file whose time tells gunicorn that a worker is alive. It is in memory, so no disk is slow or full."""
+
+    def __init__(self, cfg):
+        self._tmp = os.fdopen(os.memfd_create("heartbeat"), "w+b", 0)
+
+
+if hasattr(os, "memfd_create"):
+    base.WorkerTmp = Heartbeat
+
+
+def bind_both(listener, sock):
+    """Bind a socket to all addresses of both kinds, whatever the system's default is."""
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    sock.bind(listener.cfg_addr)
+
+
+TCP6Socket.bind = bind_both
+
+
 def when_ready(server):
     """Prepare before the first worker is forked."""
     logging.getLogger("gunicorn.error").addFilter(tell_slow_client_plainly)
     for listener in server.LISTENERS:
         limit_replies(listener.sock)
     gc.freeze()  # so that a worker's garbage collector does not copy pages that it shares with this process
+
+
+def post_fork(server, worker):
+    """Give the worker its part of the counts. Let the first one alone warn about the database."""
+    request_counts.counts.enter(worker.age)
+    if worker.age > 1:
+        logging.getLogger("wishlist_service.queries.requirements").setLevel(logging.ERROR)
 
 
 def get_to_know_tokens(worker):

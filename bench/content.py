@@ -67,6 +67,14 @@ SELECT item_id,
          CROSS JOIN generate_series(1, 2) AS which) AS wished
 """
 
+ROWS = """
+INSERT INTO watchlist_rows (user_id, uid, tells_date, tells_year)
+SELECT source.user_id, item.uid, item.released_on IS NOT NULL, item.year IS NOT NULL
+  FROM wishlist_item_sources AS source
+  JOIN wishlist_items AS item ON item.id = source.item_id
+ WHERE source.removed_at IS NULL
+"""
+
 
 def fill(url: str, *, items: int, people: int) -> None:
     """Fill our tables with so many items. Two of so many people want each."""
@@ -89,6 +97,7 @@ def fill(url: str, *, items: int, people: int) -> None:
             },
         )
         conn.execute(SOURCES, {"people": ids, "people_count": len(ids)})
+        conn.execute(ROWS)
         conn.execute("SET session_replication_role = origin")
         conn.execute("ANALYZE")  # otherwise PostgreSQL plans the counting for a few rows, which takes very long
         recount(conn)
@@ -129,7 +138,9 @@ def _drop_indexes(conn: Connection[Any]) -> list[str]:
         SELECT index.indexrelid::regclass::text, pg_get_indexdef(index.indexrelid)
           FROM pg_index AS index
      LEFT JOIN pg_constraint AS made_by ON made_by.conindid = index.indexrelid
-         WHERE index.indrelid IN ('wishlist_items'::regclass, 'wishlist_item_sources'::regclass)
+         WHERE index.indrelid IN (
+                   'wishlist_items'::regclass, 'wishlist_item_sources'::regclass, 'wishlist_records'::regclass,
+                   'watchlist_rows'::regclass)
            AND made_by.oid IS NULL
         """
     ).fetchall()

@@ -21,6 +21,7 @@ COMMENT ON FUNCTION next_question_at(timestamptz) IS
 CREATE TABLE wishlist_items (
     id              bigint GENERATED ALWAYS AS IDENTITY,
     uid             text NOT NULL,
+    first_uid       text,
     media_type      text NOT NULL,
     title           text NOT NULL,
     search_title    text COLLATE "C" GENERATED ALWAYS AS (lower(title)) STORED,
@@ -51,14 +52,18 @@ CREATE TABLE wishlist_items (
 COMMENT ON TABLE wishlist_items IS
     'Titles that a person wants or wanted. Never deleted by a sync; shown while wish_count is above 0.';
 COMMENT ON COLUMN wishlist_items.id IS 'The number of the title in the API.';
-COMMENT ON COLUMN wishlist_items.uid IS 'Plex''s guid of the title, kept as Plex writes it.';
+COMMENT ON COLUMN wishlist_items.uid IS
+    'Plex''s guid of the title, as Plex writes it. Of several records of the title, that of the newest.';
+COMMENT ON COLUMN wishlist_items.first_uid IS
+    'The uid that the title had first. Entries of feeds keep it. Null while it is the uid.';
 COMMENT ON COLUMN wishlist_items.media_type IS 'movie or show.';
 COMMENT ON COLUMN wishlist_items.title IS 'The title as Plex writes it.';
 COMMENT ON COLUMN wishlist_items.search_title IS
     'The title in lower case, for searches. To lower each title in every search takes twice as long.';
 COMMENT ON COLUMN wishlist_items.year IS 'The year of release. Null if Plex does not tell it.';
 COMMENT ON COLUMN wishlist_items.released_on IS 'The day of release. Null if Plex does not tell it.';
-COMMENT ON COLUMN wishlist_items.imdb_id IS 'The id at IMDb, like tt0111161. Null if unknown.';
+COMMENT ON COLUMN wishlist_items.imdb_id IS
+    'The id at IMDb, like tt0111161, of the newest record that is on a watchlist and has ids. Null if unknown.';
 COMMENT ON COLUMN wishlist_items.tmdb_id IS
     'The id at TMDB, which numbers movies and shows separately: always read it with media_type. Null if unknown.';
 COMMENT ON COLUMN wishlist_items.tvdb_id IS
@@ -85,6 +90,61 @@ COMMENT ON COLUMN wishlist_items.wanted_count IS 'How many active people want th
 COMMENT ON COLUMN wishlist_items.wish_count IS
     'How many active people want or wanted the title. Kept by triggers.';
 
+CREATE FUNCTION seen_now() RETURNS bigint
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN coalesce(2 * nullif(current_setting('wishlist.run', true), '')::bigint,
+                    2 * (SELECT max(id) FROM sync_runs) + 1,
+                    1);
+END
+$$;
+
+COMMENT ON FUNCTION seen_now() IS 'The present moment as wishlist_records.seen counts it.';
+
+CREATE TABLE wishlist_records (
+    uid             text NOT NULL,
+    item_id         bigint NOT NULL,
+    external_ids    text[] NOT NULL DEFAULT '{}',
+    seen            bigint NOT NULL DEFAULT seen_now(),
+    page_tells_date boolean NOT NULL DEFAULT false,
+    page_tells_year boolean NOT NULL DEFAULT false,
+    CONSTRAINT wishlist_records_pkey PRIMARY KEY (uid),
+    CONSTRAINT wishlist_records_item_fkey FOREIGN KEY (item_id) REFERENCES wishlist_items (id) ON DELETE CASCADE
+);
+
+CREATE INDEX wishlist_records_item_idx ON wishlist_records (item_id);
+CREATE INDEX wishlist_records_ids_idx ON wishlist_records USING gin (external_ids);
+
+COMMENT ON TABLE wishlist_records IS
+    'Plex''s records of the titles. Plex sometimes gives a title a new one, so a title has one or more. The newest is '
+    'the one that was first seen last; of several in one sync run, the one with the largest uid.';
+COMMENT ON COLUMN wishlist_records.uid IS 'Plex''s guid of the record, as Plex writes it.';
+COMMENT ON COLUMN wishlist_records.item_id IS 'The title, as wishlist_items.id.';
+COMMENT ON COLUMN wishlist_records.external_ids IS
+    'The ids of the last list of ids that was not empty, like imdb://tt0111161, sorted. There may be several of a kind.';
+COMMENT ON COLUMN wishlist_records.seen IS
+    'When the record was first seen: twice the id of that sync run, and one more after it. So the order in which a run '
+    'reads the watchlists makes no difference.';
+COMMENT ON COLUMN wishlist_records.page_tells_date IS
+    'Whether the page of the record had the day of release when it was last asked for.';
+COMMENT ON COLUMN wishlist_records.page_tells_year IS
+    'Whether the page of the record had the year when it was last asked for.';
+
+CREATE FUNCTION shown_id(kind text, external_ids text[], shown_before text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN (SELECT split_part(one, '://', 2)
+              FROM unnest(external_ids) AS one
+             WHERE split_part(one, '://', 1) = kind
+          ORDER BY split_part(one, '://', 2) = coalesce(shown_before, '') DESC,
+                   ltrim(split_part(one, '://', 2), 't')::bigint,
+                   one
+             LIMIT 1);
+
+COMMENT ON FUNCTION shown_id(text, text[], text) IS
+    'The id of this kind (imdb, tmdb, tvdb) that is shown: the one shown before if it is still among them, else the '
+    'smallest as a number. Null if there is none.';
+
 -- One index for each order of the list, in both directions. The query that sorts uses these very expressions.
 -- Unknown values come last in either direction, hence two indexes each for year and release.
 CREATE INDEX wishlist_items_added_idx ON wishlist_items (added_at DESC, id DESC);
@@ -105,7 +165,8 @@ BEGIN
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
     CREATE INDEX wishlist_items_search_idx ON wishlist_items USING gin (search_title gin_trgm_ops);
 EXCEPTION
-    WHEN feature_not_supported OR undefined_file OR insufficient_privilege THEN
+    -- undefined_object: it is there, but in a schema that is not on the search_path
+    WHEN feature_not_supported OR undefined_file OR insufficient_privilege OR undefined_object THEN
         RAISE WARNING 'The extension pg_trgm cannot be created here: searching a long list will be slow.';
 END
 $$;
@@ -178,3 +239,22 @@ CREATE TRIGGER items_updated AFTER UPDATE ON wishlist_items
     REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION items_changed();
 CREATE TRIGGER items_erased AFTER DELETE ON wishlist_items
     REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION items_changed();
+
+CREATE FUNCTION items_recorded() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO wishlist_records (uid, item_id, external_ids)
+    SELECT uid, id, array_remove(ARRAY['imdb://' || imdb_id, 'tmdb://' || tmdb_id, 'tvdb://' || tvdb_id], NULL)
+      FROM after
+        ON CONFLICT (uid) DO NOTHING;       -- a sync adds the record itself, with all its ids
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION items_recorded() IS 'Trigger of wishlist_items: gives each new title a record.';
+
+CREATE TRIGGER items_recorded AFTER INSERT ON wishlist_items
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION items_recorded();
+-- also for programs that turn triggers off to write many titles at once
+ALTER TABLE wishlist_items ENABLE ALWAYS TRIGGER items_recorded;

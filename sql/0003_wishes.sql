@@ -29,6 +29,38 @@ COMMENT ON COLUMN wishlist_item_sources.removed_at IS
 COMMENT ON COLUMN wishlist_item_sources.kept_at IS
     'When this service took the title off the watchlist; it stays wanted here. Null otherwise.';
 
+-- No foreign key to the records: it would be checked for each title of a first sync.
+CREATE TABLE watchlist_rows (
+    user_id    integer NOT NULL,
+    uid        text NOT NULL,
+    tells_date boolean NOT NULL,
+    tells_year boolean NOT NULL,
+    CONSTRAINT watchlist_rows_pkey PRIMARY KEY (user_id, uid),
+    CONSTRAINT watchlist_rows_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE
+);
+
+CREATE INDEX watchlist_rows_uid_idx ON watchlist_rows (uid);
+
+COMMENT ON TABLE watchlist_rows IS
+    'What the watchlists show: one row for each record on the watchlist of a person when it was last read.';
+COMMENT ON COLUMN watchlist_rows.user_id IS 'The person, as plex_users.id.';
+COMMENT ON COLUMN watchlist_rows.uid IS 'The record, as wishlist_records.uid.';
+COMMENT ON COLUMN watchlist_rows.tells_date IS 'Whether the row had the day of release.';
+COMMENT ON COLUMN watchlist_rows.tells_year IS 'Whether the row had the year.';
+
+CREATE FUNCTION listed_uids(person_id integer, title_id bigint) RETURNS text[]
+    LANGUAGE sql STABLE
+    RETURN coalesce(
+        (SELECT array_agg(record.uid ORDER BY record.seen DESC, record.uid DESC)
+           FROM wishlist_records AS record
+           JOIN watchlist_rows AS listed ON listed.uid = record.uid
+          WHERE record.item_id = title_id
+            AND listed.user_id = person_id),
+        (SELECT ARRAY[uid] FROM wishlist_items WHERE id = title_id));
+
+COMMENT ON FUNCTION listed_uids(integer, bigint) IS
+    'The records of the title that the watchlist of the person shows, newest first; the newest record if it shows none.';
+
 CREATE VIEW wishes AS
 SELECT source.item_id,
        source.user_id,
@@ -55,6 +87,24 @@ COMMENT ON COLUMN wishes.removed_at IS 'As wishlist_item_sources.removed_at.';
 COMMENT ON COLUMN wishes.last_seen_at IS 'When the wish was last on the watchlist, present or removed.';
 COMMENT ON COLUMN wishes.watchlisted_at IS 'As wishlist_item_sources.watchlisted_at.';
 
+CREATE FUNCTION item_meant(uids text[]) RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN (SELECT item.id
+              FROM wishlist_records AS record
+              JOIN wishlist_items AS item ON item.id = record.item_id
+             WHERE record.uid = ANY (uids)
+          ORDER BY item.wanted_count > 0 DESC,
+                   item.wish_count > 0 DESC,
+                   CASE WHEN item.wanted_count = 0
+                        THEN (SELECT max(last_seen_at) FROM wishes WHERE wishes.item_id = item.id)
+                    END DESC NULLS LAST,
+                   item.media_type
+             LIMIT 1);
+
+COMMENT ON FUNCTION item_meant(text[]) IS
+    'The title with a record of one of these uids. Of a movie and a show under one key, the one that is wanted; of two '
+    'wanted ones, the movie; of none, the one that was wanted last.';
+
 -- Without foreign keys: they would make a first sync a third slower. Triggers remove the events of an erased person
 -- or title.
 CREATE TABLE wishlist_events (
@@ -76,8 +126,8 @@ CREATE INDEX wishlist_events_time_idx ON wishlist_events USING brin (happened_at
 CREATE INDEX wishlist_events_kind_idx ON wishlist_events (kind, id) WHERE kind <> 'added';
 
 COMMENT ON TABLE wishlist_events IS
-    'The history of the wishes. Rows are only added, and become visible in the order of their ids: whoever has read up '
-    'to an id has missed none before it.';
+    'The history of the wishes. Rows become visible in the order of their ids: whoever has read up to an id has missed '
+    'none before it. They stay as they are, except where two titles turn out to be one, see join_items().';
 COMMENT ON COLUMN wishlist_events.id IS 'The number of the event in the API.';
 COMMENT ON COLUMN wishlist_events.kind IS 'added, removed or came_back.';
 COMMENT ON COLUMN wishlist_events.item_id IS 'The title, as wishlist_items.id.';
@@ -88,14 +138,16 @@ COMMENT ON COLUMN wishlist_events.first_import IS
     'Whether the watchlist of the person was read for the first time. Such titles are not new wishes.';
 COMMENT ON COLUMN wishlist_events.happened_at IS 'When the change was stored.';
 
--- LATERAL counts each title or person on its own. In a plain join PostgreSQL may read the whole tables.
+-- LATERAL counts each title or person on its own. In a plain join PostgreSQL may read the whole tables. The ids are
+-- joined, since "= ANY" of a million would compare each title with each of them where no index is used.
 CREATE FUNCTION recount_items(item_ids bigint[]) RETURNS void
     LANGUAGE sql
 AS $$
 UPDATE wishlist_items AS item
    SET wanted_count = counted.wanted,
        wish_count = counted.wishes
-  FROM wishlist_items AS listed
+  FROM unnest(coalesce(item_ids, ARRAY(SELECT id FROM wishlist_items))) AS given (id)
+  JOIN wishlist_items AS listed USING (id)
  CROSS JOIN LATERAL (
        SELECT count(*) FILTER (WHERE source.removed_at IS NULL) AS wanted,
               count(*) AS wishes
@@ -103,8 +155,7 @@ UPDATE wishlist_items AS item
          JOIN plex_users AS person ON person.id = source.user_id
         WHERE source.item_id = listed.id
           AND person.active) AS counted
- WHERE listed.id = ANY (coalesce(item_ids, ARRAY(SELECT id FROM wishlist_items)))
-   AND (listed.wanted_count, listed.wish_count) IS DISTINCT FROM (counted.wanted, counted.wishes)
+ WHERE (listed.wanted_count, listed.wish_count) IS DISTINCT FROM (counted.wanted, counted.wishes)
    AND item.id = listed.id
 $$;
 
@@ -116,14 +167,14 @@ CREATE FUNCTION recount_people(user_ids integer[]) RETURNS void
 AS $$
 UPDATE plex_users AS person
    SET wishlist_size = counted.wanted
-  FROM plex_users AS listed
+  FROM unnest(coalesce(user_ids, ARRAY(SELECT id FROM plex_users))) AS given (id)
+  JOIN plex_users AS listed USING (id)
  CROSS JOIN LATERAL (
        SELECT count(*) AS wanted
          FROM wishlist_item_sources AS source
         WHERE source.user_id = listed.id
           AND source.removed_at IS NULL) AS counted
- WHERE listed.id = ANY (coalesce(user_ids, ARRAY(SELECT id FROM plex_users)))
-   AND listed.wishlist_size <> counted.wanted
+ WHERE listed.wishlist_size <> counted.wanted
    AND person.id = listed.id
 $$;
 
@@ -176,6 +227,94 @@ CREATE TRIGGER wishes_updated AFTER UPDATE ON wishlist_item_sources
     REFERENCING OLD TABLE AS before NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION wishes_changed();
 CREATE TRIGGER wishes_erased AFTER DELETE ON wishlist_item_sources
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION wishes_changed();
+
+CREATE FUNCTION join_items(older bigint, younger bigint) RETURNS void
+    LANGUAGE plpgsql
+AS $$
+DECLARE
+    gone wishlist_items;
+BEGIN
+    UPDATE wishlist_records SET item_id = older WHERE item_id = younger;
+
+    UPDATE wishlist_item_sources AS source
+       SET first_added_at = least(source.first_added_at, other.first_added_at),
+           watchlisted_at = CASE
+               WHEN (source.removed_at IS NULL) = (other.removed_at IS NULL)
+               THEN least(source.watchlisted_at, other.watchlisted_at)
+               WHEN source.removed_at IS NULL THEN source.watchlisted_at
+               ELSE other.watchlisted_at
+           END,
+           last_seen_at = CASE WHEN source.removed_at IS NOT NULL AND other.removed_at IS NOT NULL
+                               THEN greatest(source.last_seen_at, other.last_seen_at)
+                           END,
+           removed_at = CASE WHEN source.removed_at IS NOT NULL AND other.removed_at IS NOT NULL
+                             THEN greatest(source.removed_at, other.removed_at)
+                         END,
+           -- a present wish that is not kept is on the watchlist
+           kept_at = CASE WHEN source.removed_at IS NOT NULL THEN other.kept_at
+                          WHEN other.removed_at IS NOT NULL THEN source.kept_at
+                          WHEN source.kept_at IS NOT NULL AND other.kept_at IS NOT NULL
+                          THEN greatest(source.kept_at, other.kept_at)
+                      END
+      FROM wishlist_item_sources AS other
+     WHERE source.item_id = older
+       AND other.item_id = younger
+       AND other.user_id = source.user_id;
+    DELETE FROM wishlist_item_sources AS source
+     USING wishlist_item_sources AS stays
+     WHERE source.item_id = younger
+       AND stays.item_id = older
+       AND stays.user_id = source.user_id;
+    UPDATE wishlist_item_sources SET item_id = older WHERE item_id = younger;
+
+    -- Played from the beginning, each person wanted the one title while they wanted either of the two. What changes
+    -- nothing goes, also the return that the trigger has just written.
+    UPDATE wishlist_events SET item_id = older WHERE item_id = younger;
+    WITH played AS (
+         SELECT id, user_id, kind,
+                sum(CASE kind WHEN 'removed' THEN -1 ELSE 1 END) OVER (PARTITION BY user_id ORDER BY id) AS wanted
+           FROM wishlist_events
+          WHERE item_id = older)
+    DELETE FROM wishlist_events AS event
+     USING played
+     WHERE event.id = played.id
+       AND played.wanted <> CASE played.kind WHEN 'removed' THEN 0 ELSE 1 END;
+    UPDATE wishlist_events AS event
+       SET kind = 'came_back',
+           first_import = false
+     WHERE event.item_id = older
+       AND event.kind = 'added'
+       AND EXISTS (
+               SELECT
+                 FROM wishlist_events AS earlier
+                WHERE earlier.item_id = older
+                  AND earlier.user_id = event.user_id
+                  AND earlier.id < event.id);
+
+    DELETE FROM wishlist_items WHERE id = younger RETURNING * INTO gone;
+    UPDATE wishlist_items
+       SET title = gone.title,
+           year = coalesce(gone.year, year),
+           released_on = coalesce(gone.released_on, released_on),
+           poster_url = coalesce(gone.poster_url, poster_url),
+           plex_url = coalesce(gone.plex_url, plex_url),
+           content_rating = coalesce(gone.content_rating, content_rating),
+           summary = coalesce(gone.summary, summary),
+           genres = CASE WHEN cardinality(gone.genres) > 0 THEN gone.genres ELSE genres END,
+           details_due_at = least(details_due_at, gone.details_due_at),
+           first_asked_at = least(first_asked_at, gone.first_asked_at),
+           available = greatest(available, gone.available),
+           available_since = least(available_since, gone.available_since),
+           available_sure = available_sure OR gone.available_sure,
+           added_at = least(added_at, gone.added_at),
+           dismissed_at = least(dismissed_at, gone.dismissed_at)
+     WHERE id = older;
+END
+$$;
+
+COMMENT ON FUNCTION join_items(bigint, bigint) IS
+    'Makes two titles one, which turned out to be the same. The older one stays and takes the records, wishes, events '
+    'and dismissal of the younger one. Its uid and external ids are then out of date.';
 
 CREATE FUNCTION person_changed() RETURNS trigger
     LANGUAGE plpgsql
@@ -234,6 +373,7 @@ SELECT item.id,
  CROSS JOIN LATERAL (
        SELECT item.id,
               item.uid,
+              coalesce(item.first_uid, item.uid) AS first_uid,
               item.media_type,
               item.title,
               item.year,

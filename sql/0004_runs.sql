@@ -45,6 +45,19 @@ COMMENT ON COLUMN sync_runs.plex_requests IS 'A JSON object: how many requests t
 COMMENT ON COLUMN sync_runs.times_due IS
     'Whether Plex is still to be asked when people put the new titles of the run on their watchlists.';
 
+CREATE TABLE deleted_runs (
+    number text NOT NULL,
+    label  text NOT NULL,
+    total  numeric NOT NULL,
+    CONSTRAINT deleted_runs_pkey PRIMARY KEY (number, label),
+    CONSTRAINT deleted_runs_number_check CHECK (number IN ('runs', 'seconds', 'plex_requests'))
+);
+
+COMMENT ON TABLE deleted_runs IS 'Totals over the sync runs that were deleted, so that no counter of /metrics falls.';
+COMMENT ON COLUMN deleted_runs.number IS 'What was added up: runs, their seconds, or their plex_requests.';
+COMMENT ON COLUMN deleted_runs.label IS 'The status of the runs, or the outcome of the requests.';
+COMMENT ON COLUMN deleted_runs.total IS 'The total.';
+
 CREATE FUNCTION shown_errors(errors jsonb) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN CASE WHEN names_hidden()

@@ -59,28 +59,35 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_database(server_url: str) -> Callable[[str | None], str]:
+def server(server_url: str) -> Iterator[Connection]:
+    """A connection to the server, for what concerns no single database."""
+    with connect(server_url, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture(scope="session")
+def new_database(server: Connection, server_url: str) -> Callable[[str | None], str]:
     """Makes a database, from the migrated template or empty (None), and returns its URL."""
     numbers = count(1)
 
     def make(template: str | None) -> str:
         name = f"wishlist_test_{WORKER}_{next(numbers)}"
-        with connect(server_url, autocommit=True) as conn:
-            conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            # to write the copy to the log, as is usual, takes three times as long
-            conn.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY")
+        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        # to write the copy to the log, as is usual, takes three times as long
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY")
         return with_database(server_url, name)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def template(server_url: str) -> str:
+def template(server: Connection, server_url: str) -> str:
     """The name of a migrated database to copy."""
-    with connect(server_url, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
-        conn.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
+    server.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+    server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
     migrate(with_database(server_url, TEMPLATE))
+    with connect(with_database(server_url, TEMPLATE), autocommit=True) as conn:
+        conn.execute("VACUUM (FREEZE)")  # so that reading a copy writes nothing
     return TEMPLATE
 
 
@@ -91,19 +98,37 @@ def filled_template(new_database: Callable[[str | None], str], template: str, ci
     with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
         config = make_config(database_url=url, plex_discover_url=plex.url, plex_tv_url=plex.url)
         add_three_people(Household(config, plex, make_plex_client(config), cipher, conn))
+        conn.execute("VACUUM (FREEZE)")
     return str(conninfo_to_dict(url)["dbname"])
+
+
+@pytest.fixture(scope="session")
+def untouched() -> dict[str, str]:
+    """By template, the URL of a copy in which no test has written."""
+    return {}
 
 
 @pytest.fixture
 def database_url(
-    request: pytest.FixtureRequest, new_database: Callable[[str | None], str], template: str, server_url: str
+    request: pytest.FixtureRequest,
+    new_database: Callable[[str | None], str],
+    template: str,
+    server: Connection,
+    untouched: dict[str, str],
 ) -> Iterator[str]:
-    """A migrated database for this test alone."""
-    filled = "filled" in request.fixturenames
-    url = new_database(request.getfixturevalue("filled_template") if filled else template)
+    """A migrated database for this test alone. The next test gets it too, if this one only reads."""
+    source = request.getfixturevalue("filled_template") if "filled" in request.fixturenames else template
+    url = untouched.pop(source, None)
+    if url is None:
+        url = new_database(source)
+        connect(url).close()  # the first connection writes
+    position = "SELECT pg_current_wal_insert_lsn()"  # of the write-ahead log: each change moves it
+    before = server.execute(position).fetchone()
     yield url
-    with connect(server_url, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
+    if server.execute(position).fetchone() == before:
+        untouched[source] = url
+    else:
+        server.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_every_setting_is_read() -> None:
     found = config(**OPTIONAL)
 
     assert (found.sync_interval_hours, found.page_pause_seconds, found.plex_timeout_seconds) == (0.5, 0, 2.5)
-    assert found.plex_language == "pt-BR"
+    assert (found.plex_language, found.keep_runs_days) == ("pt-BR", 30)
     assert (found.log_level, found.url_base, found.trusted_proxies) == ("DEBUG", "/wishes", 1)
     assert found.public_url == "https://wishes.example.org"
     assert found.allowed_hosts == ("nas.example.org", "*.example.net", "other.example.com")
@@ -72,6 +72,7 @@ def test_every_fault_is_told_at_once_with_its_cure() -> None:
         ("READ_API_KEY", "tiny"): f"is too short: use 16 characters or more. {make_one}",
         ("NAMES", "some"): "must be one of all, hidden, not 'some'",
         ("PLEX_SYNC_INTERVAL_HOURS", "often"): "must be a number from 0.01 to 8760, not 'often'",
+        ("KEEP_RUNS_DAYS", "0"): "must be a whole number from 1 to 3650, not '0'",
         ("LOG_LEVEL", "LOUD"): "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, not 'LOUD'",
         ("URL_BASE", "/a b"): "must be a plain path like /plex-wishlist, not '/a b'",
         ("TRUSTED_PROXIES", "one"): "must be a whole number from 0 to 10, not 'one'",
@@ -383,6 +384,51 @@ def test_random_key_is_never_refused() -> None:
 )
 def test_four_random_words_are_a_key(key: str) -> None:
     assert faults(API_KEY=key) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("json://a/x ntfy://b", ("json://a/x", "ntfy://b")),
+        ("json://a/x,ntfy://b", ("json://a/x", "ntfy://b")),
+        ("json://a/x, ntfy://b,\r\ntgram://c\n", ("json://a/x", "ntfy://b", "tgram://c")),
+        ("mailto://me:pass@mail/?to=a@b,c@d,json://e", ("mailto://me:pass@mail/?to=a@b,c@d", "json://e")),
+        ("tgram://bot/1,2,3", ("tgram://bot/1,2,3",)),
+        (",json://a,, ,ntfy://b,", ("json://a", "ntfy://b")),
+        (" , ,", ()),
+    ],
+)
+def test_addresses_of_messages_are_split_at_spaces_and_between_addresses(text: str, expected: tuple[str, ...]) -> None:
+    assert config(NOTIFY_URLS=text).notify_urls == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("'pa$$word${HOME}-0123456'", "pa$$word${HOME}-0123456"),
+        ("  'back\\\\slash\\n-0123456789'  # a comment", "back\\\\slash\\n-0123456789"),
+        ("'it\\'s-a-key-0123456789'", "it's-a-key-0123456789"),
+        ("'#no-comment-0123456789'", "#no-comment-0123456789"),
+        ('"${PORT}-0123456789abcdef"', "1234-0123456789abcdef"),
+        ("${PORT}='0123456789abcdef'", "1234='0123456789abcdef'"),
+    ],
+)
+def test_value_in_single_quotes_is_taken_as_it_is(
+    environment: MutableMapping[str, str], tmp_path: Path, line: str, value: str
+) -> None:
+    environment["HOME"] = "/root"
+    others = [f"{name}={value}" for name, value in ENOUGH.items() if name != "API_KEY"]
+    (tmp_path / ".env").write_text("\n".join(["PORT=1234", f"\nexport API_KEY={line}", *others]))
+
+    assert load_config().api_key == value
+
+
+def test_byte_order_mark_is_ignored(environment: MutableMapping[str, str], tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{ENOUGH['API_KEY']}\r\n", encoding="utf-8-sig")
+    lines = [f"API_KEY_FILE={tmp_path / 'key'}", *(f"{name}={ENOUGH[name]}" for name in ENOUGH if name != "API_KEY")]
+    (tmp_path / ".env").write_text("\r\n".join(lines), encoding="utf-8-sig")
+
+    assert load_config() == config()
 
 
 @pytest.mark.parametrize("content", ["", " \n"])

@@ -161,6 +161,15 @@ def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
     assert re.fullmatch(r"API_KEY=\w{48}\nTOKEN_ENCRYPTION_KEY=\w{48}\n", secrets)
 
 
+def test_run_asks_its_own_api_without_a_proxy(checkout: Path, database_url: str) -> None:
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    env = plain_environment(free_port()) | {"DATABASE_URL": database_url} | proxies
+
+    with program("-m", "wishlist_service", env=env, cwd=checkout) as running:
+        running.wait_for("Ctrl-C stops it", seconds=START_SECONDS)
+        assert running.end(signal.SIGINT) == 0
+
+
 def test_run_says_so_when_the_port_is_taken(checkout: Path) -> None:
     port = free_port()
     env = plain_environment(port)

@@ -5,6 +5,7 @@ SIGTERM, the end of one of them, and on Linux even kill -9.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -60,15 +61,12 @@ def main() -> None:
         print("\nStopped.")
     except EmbeddedPostgresError as error:
         sys.exit(str(error))
+    except OSError as error:  # a full disk, or a directory that may not be written
+        sys.exit(f"{error.filename or 'A file or the output'}: {error.strerror or error}.")
 
 
 def _prepare(stack: ExitStack) -> None:
-    """Write .env if it is missing, put its settings into the environment, and start a database if none is set."""
-    env_file = Path(".env")
-    if not env_file.exists():
-        env_file.touch(mode=0o600)
-        env_file.write_text(f"API_KEY={secrets.token_hex(24)}\nTOKEN_ENCRYPTION_KEY={secrets.token_hex(24)}\n")
-        print("Wrote .env with a random API_KEY and TOKEN_ENCRYPTION_KEY. Keep it: without it, tokens cannot be read.")
+    """Put the settings of .env into the environment, start a database if none is set, and make missing keys."""
     os.environ.update(environment())
     if not os.environ.get("DATABASE_URL"):
         directory = CHECKOUT / ".data"
@@ -76,7 +74,40 @@ def _prepare(stack: ExitStack) -> None:
             directory = Path("/var/lib/plex-wishlist") / sha256(os.fsencode(CHECKOUT)).hexdigest()[:8]
         os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(directory)).url
         print(f"The database is in {directory}")
+    _make_keys(Path(".env"))
     os.chdir(CHECKOUT)
+
+
+def _make_keys(env_file: Path) -> None:
+    """Append the keys that are set nowhere to .env. The file is complete at any moment, also after a power cut."""
+    folder = os.open(".", os.O_RDONLY)
+    with suppress(OSError):  # of programs that start at once, one makes the keys and all use them
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    settings = environment()
+    names = ("API_KEY", "TOKEN_ENCRYPTION_KEY")
+    missing = [name for name in names if not (settings.get(name) or settings.get(f"{name}_FILE"))]
+    if "TOKEN_ENCRYPTION_KEY" in missing:  # a process of its own, because this one needs no driver, which takes 8 MB
+        check = [sys.executable, "-m", "wishlist_service.tokens", "check"]
+        if status := subprocess.run(check, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}).returncode:
+            sys.exit(status)
+    if missing:
+        file = env_file.resolve()  # it may be a link
+        text = file.read_text(encoding="utf-8-sig").strip("\0") if file.exists() else ""
+        text += "\n" if text and not text.endswith("\n") else ""
+        text += "".join(f"{name}={secrets.token_hex(24)}\n" for name in missing)
+        new = file.with_name(f"{file.name}.new")
+        new.unlink(missing_ok=True)
+        mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT, mode), "w", encoding="utf-8") as writing:  # noqa: PTH123
+            writing.write(text)
+            writing.flush()
+            os.fsync(writing.fileno())
+        new.rename(file)
+        with suppress(OSError):  # some file systems cannot
+            os.fsync(folder)
+        print(f"Wrote a random {' and '.join(missing)} into .env. Keep it: without it, tokens cannot be read.")
+    os.close(folder)
+    os.environ.update(environment())
 
 
 def _prepare_demo(stack: ExitStack) -> None:
@@ -132,12 +163,12 @@ def _print_address(base: str, *, demo: bool) -> None:
 
 
 def _refuse_taken_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", port))
-        except OSError as error:
-            sys.exit(f"Port {port} cannot be used ({error.strerror}). Set another PORT in .env.")
+    both = socket.has_dualstack_ipv6()
+    try:
+        family = socket.AF_INET6 if both else socket.AF_INET
+        socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+    except OSError as error:
+        sys.exit(f"Port {port} cannot be used ({os.strerror(error.errno or 0)}). Set another PORT in .env.")
 
 
 def _start(stack: ExitStack, name: str, arguments: list[str], *, stdout: int | None = None) -> Child:
@@ -167,11 +198,12 @@ def _stop(name: str, child: Child) -> None:
 
 def _wait_until_healthy(api: Child, address: str) -> None:
     deadline = time.monotonic() + START_SECONDS
+    ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open  # never through HTTP_PROXY
     while time.monotonic() < deadline:
         if api.poll() is not None:
             sys.exit("The API did not start. See the lines above.")
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5):
+            with ask(f"{address}/health", timeout=5):
                 return
         except OSError:
             time.sleep(0.1)

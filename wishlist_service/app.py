@@ -17,8 +17,10 @@ from wishlist_service.pages.problem_pages import show_problem
 from wishlist_service.pages.registration import register_pages
 from wishlist_service.people.sign_ins import Links
 from wishlist_service.tokens import TokenCipher
+from wishlist_service.web.addresses import Request, with_plain_clients
 from wishlist_service.web.auth import check_key
 from wishlist_service.web.context import Context
+from wishlist_service.web.cors import answer_preflight
 from wishlist_service.web.finish import finish
 from wishlist_service.web.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.web.problems import register_problems
@@ -69,6 +71,7 @@ def create_app(config: Config, *, recent: Recent | None = None) -> Flask:
     """
     app = Flask("wishlist_service", static_folder=None)
     app.json = JSONProvider(app)
+    app.request_class = Request
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
 
     pool = db.Pool(config.database_url, size=config.web_threads)
@@ -85,15 +88,19 @@ def create_app(config: Config, *, recent: Recent | None = None) -> Flask:
     )
 
     app.url_map.merge_slashes = False  # before the first route, because a path with a uid may hold "//"
+    app.url_map.strict_slashes = False  # an address that ends in a slash is the same
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
     for module in (users, wishlist, history, views, arr, downloads, sync, health, metrics, docs):
         app.register_blueprint(module.bp)
     register_pages(app)
     register_problems(app, show_problem)
+    app.before_request(answer_preflight)
     app.before_request(partial(check_key, shared))
     app.after_request(finish)
 
-    wsgi_app = UrlBase(app.wsgi_app, config.url_base) if config.url_base else app.wsgi_app
+    wsgi_app = with_plain_clients(app.wsgi_app)
+    if config.url_base:
+        wsgi_app = UrlBase(wsgi_app, config.url_base)
     trusted = config.trusted_proxies
     if trusted:  # only for these two headers, because many proxies pass on a forged host or prefix
         wsgi_app = ProxyFix(wsgi_app, x_for=trusted, x_proto=trusted, x_host=0, x_port=0, x_prefix=0)

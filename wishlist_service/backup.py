@@ -1,6 +1,7 @@
 """python -m wishlist_service.backup: back up the database into a file in BACKUP_DIR, once or every night."""
 
 import argparse
+import errno
 import fcntl
 import logging
 import os
@@ -14,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from psycopg import OperationalError
+from psycopg import Error, OperationalError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from schedule import Scheduler
 
+from wishlist_service import db
 from wishlist_service.config import DATABASE_SETTINGS, load_config, postgres_environment
 from wishlist_service.db import ask, connect
 from wishlist_service.postgres.programs import ProgramFailed, find_pg_dump, find_pg_restore, run
@@ -55,9 +57,12 @@ def back_up(database_url: str, directory: Path, *, stop: threading.Event) -> Non
         size = _write(backup, database_url, stop=stop)
         logger.info("backup written file=%s bytes=%s ms=%.0f", backup.name, size, (time.monotonic() - started) * 1000)
         for path in [path for _, path in _backups(directory) if path != backup][KEPT - 1 :]:
-            path.unlink()
-    except OperationalError as error:
-        raise BackupFailed(f"The database is away: {str(error).strip()}") from error
+            try:
+                path.unlink()
+            except OSError as error:  # the new backup is there all the same
+                logger.warning("old backup cannot be deleted file=%s reason=%s", path.name, error.strerror)
+    except Error as error:
+        raise BackupFailed(db.explain(error)) from error
     except ProgramFailed as error:
         raise BackupFailed(str(error)) from error
     except OSError as error:
@@ -69,31 +74,40 @@ def _write(backup: Path, database_url: str, *, stop: threading.Event) -> int:
     partial = backup.with_name(backup.name + _PARTIAL)
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.fchmod(descriptor, 0o600)  # whatever the umask is
+        with suppress(OSError):  # some shares have no rights, or do not let them be changed
+            os.fchmod(descriptor, 0o600)  # whatever the umask is
         with suppress(OSError):  # some file systems have no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _dump(database_url, partial, stop=stop)
         _check(partial, stop=stop)
-        os.fsync(descriptor)
-        partial.rename(backup)
-        _flush_directory(backup.parent)
-        return os.fstat(descriptor).st_size
+        _flush(descriptor)
+        size = os.fstat(descriptor).st_size
+        partial.rename(backup)  # from here on the backup is there, so nothing may raise
+        with suppress(OSError):
+            _flush_directory(backup.parent)
+        return size
     finally:
-        os.close(descriptor)
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.close(descriptor)
+        with suppress(OSError):  # the next backup tries again
+            partial.unlink(missing_ok=True)
 
 
 def _dump(database_url: str, file: Path, *, stop: threading.Event) -> None:
     with connect(database_url, role="backup") as conn:
         pg_dump = find_pg_dump(server_version=conn.info.server_version // 10_000)
         password = conn.info.password
+        ours = server.get_dump_options(conn)
     # Every user of the machine can see the arguments. So the password goes into the environment. There is no
     # variable for the password of a client's key.
     address = conninfo_to_dict(database_url)
     for secret in ("password", "sslpassword"):
         address.pop(secret, None)
+    if "role" not in str(address.get("options")):  # pg_dump needs none of the others, and some poolers refuse them
+        address.pop("options", None)
     run(
         pg_dump,
+        *ours,
         *("--format=custom", "--no-owner", "--no-privileges", "--no-password"),
         f"--dbname={make_conninfo('', **address)}",
         f"--file={file}",
@@ -107,8 +121,17 @@ def _check(file: Path, *, stop: threading.Event) -> None:
     with tempfile.TemporaryFile() as listing:
         run(find_pg_restore(), "--format=custom", "--list", str(file), stdout=listing, stop=stop)
         listing.seek(0)
-        if not re.search(rb" TABLE DATA \S+ plex_users ", listing.read()):
+        if not re.search(rb" TABLE DATA .+ plex_users ", listing.read()):
             raise ProgramFailed("The dump has no table plex_users. Run: python -m wishlist_service.migrate")
+
+
+def _flush(descriptor: int) -> None:
+    """Write the file to the disk. Raises OSError if that failed, but not if the file system knows no such thing."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM):
+            raise
 
 
 def _flush_directory(directory: Path) -> None:
@@ -206,4 +229,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with db.exit_on_error():
+        main()

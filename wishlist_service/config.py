@@ -6,21 +6,21 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from dotenv import dotenv_values
+from dotenv.main import with_warn_for_invalid_lines
+from dotenv.parser import parse_stream
+from dotenv.variables import parse_variables
 
+from wishlist_service.process import setting_addresses
 from wishlist_service.process.guessing import why_guessable
 
 DATABASE_SETTINGS: Final = ("DATABASE_URL", "DATABASE_PASSWORD")
 
 _MAKE_ONE: Final = "Make one with: openssl rand -hex 32"
 _MADE: Final = "At least 16 characters. Required, but `make run` and `docker compose` make one."
-
-
-class _CompleteError(ValueError):
-    """The message is complete: the value must not follow it."""
 
 
 def parse_number(text: str, *, minimum: float, maximum: float) -> float:
@@ -130,38 +130,10 @@ def _line(text: str) -> str:
     return text
 
 
-def _web_url(like: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        address = text.rstrip("/")
-        if re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[\w./~-]*)?", address, re.ASCII):
-            return address
-        raise _CompleteError(f"must be an address like {like}")  # it may hold a password
-
-    return parse
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    names = tuple(
-        re.sub(r"(:[0-9]*)?$", "", name.lower()).removesuffix(".") for name in re.split(r"[,\s]+", text) if name
-    )
-    if not all(re.fullmatch(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) for name in names):
-        raise ValueError("must be host names like nas.example.org or *.example.org")
-    return names
-
-
 def _path(text: str) -> Path:
     if "\0" in text:
         raise ValueError("must be the path of a directory")
     return Path(text)
-
-
-def _url_base(text: str) -> str:
-    path = text.strip("/")
-    if path and not re.fullmatch(r"[\w~-][\w.~-]*(/[\w~-][\w.~-]*)*", path, re.ASCII):
-        raise ValueError("must be a plain path like /plex-wishlist")
-    if path.partition("/")[0] in ("api", "docs", "health", "metrics", "openapi.json"):
-        raise _CompleteError(f"must not begin with a path of the service itself, like /{path}")
-    return f"/{path}" if path else ""
 
 
 class Setting(NamedTuple):
@@ -194,7 +166,7 @@ class Setting(NamedTuple):
         try:
             return self.parse(text) if text else self.default
         except ValueError as error:
-            complete = self.secret or isinstance(error, _CompleteError)
+            complete = self.secret or isinstance(error, setting_addresses.CompleteError)
             raise ValueError(f"{self.name} {error}{'' if complete else f', not {text!r}'}") from None
 
     def _read_text(self, env: Mapping[str, str]) -> str:
@@ -203,9 +175,13 @@ class Setting(NamedTuple):
         if not path:
             return text
         try:
-            text = Path(path).read_text(encoding="utf-8").strip()
+            text = Path(path).read_text(encoding="utf-8-sig").strip()  # editors of Windows add a BOM
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"{self.name}_FILE names a file that cannot be read: {type(error).__name__}") from None
+        if text and not text.strip("\0"):
+            raise ValueError(
+                f"{self.name}_FILE names a file of zeros, as a power cut leaves it. Put back what was in it"
+            )
         if not text:  # as unset, an empty READ_API_KEY would let everyone read
             raise ValueError(f"{self.name}_FILE names an empty file")
         return text
@@ -281,6 +257,12 @@ class Config:
         _number(0.01, 8760),
         6,
     )
+    keep_runs_days: int = _setting(
+        "KEEP_RUNS_DAYS",
+        "After how many days a sync run is deleted, from 1 to 3650. The last one of each kind stays.",
+        _integer(1, 3650),
+        90,
+    )
     log_level: str = _setting(
         "LOG_LEVEL",
         "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
@@ -290,7 +272,7 @@ class Config:
     url_base: str = _setting(
         "URL_BASE",
         "The path under which a reverse proxy serves this. Requests without it are answered, too.",
-        _url_base,
+        setting_addresses.url_base,
         example="/plex-wishlist",
     )
     trusted_proxies: int = _setting(
@@ -302,7 +284,7 @@ class Config:
     public_url: str = _setting(
         "PUBLIC_URL",
         "The address at which people open this service.",
-        _web_url("https://wishes.example.org"),
+        setting_addresses.web_url("https://wishes.example.org"),
         example="https://wishes.example.org",
     )
     allowed_hosts: tuple[str, ...] = _setting(
@@ -311,18 +293,25 @@ class Config:
         "all names below it, `*` for every host. IP addresses, names without a dot, names of home networks like "
         "`nas.local` and the host of PUBLIC_URL are always answered. Behind a proxy (TRUSTED_PROXIES) every host is, "
         "unless this is set.",
-        _hosts,
+        setting_addresses.hosts,
         (),
         example="nas.example.org",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS",
+        "Other sites whose pages may read the API in a browser, with spaces or commas between them; `*` for all.",
+        setting_addresses.origins,
+        (),
+        example="https://dash.example.org",
     )
     plex_discover_url: str = _setting(
         "PLEX_DISCOVER_URL",
         "Where the watchlists are.",
-        _web_url("https://discover.provider.plex.tv"),
+        setting_addresses.web_url("https://discover.provider.plex.tv"),
         "https://discover.provider.plex.tv",
     )
     plex_tv_url: str = _setting(
-        "PLEX_TV_URL", "Where the Plex accounts are.", _web_url("https://plex.tv"), "https://plex.tv"
+        "PLEX_TV_URL", "Where the Plex accounts are.", setting_addresses.web_url("https://plex.tv"), "https://plex.tv"
     )
     page_pause_seconds: float = _setting(
         "PLEX_PAGE_PAUSE_SECONDS", "Seconds between two pages of a watchlist.", _number(0, 60), 1
@@ -339,7 +328,7 @@ class Config:
     plex_server_url: str = _setting(
         "PLEX_SERVER_URL",
         "The address of your Plex media server. The wishlist then shows which titles it has.",
-        _web_url("http://192.168.1.10:32400"),
+        setting_addresses.web_url("http://192.168.1.10:32400"),
         example="http://192.168.1.10:32400",
     )
     plex_server_token: str = _setting(
@@ -369,8 +358,8 @@ class Config:
     notify_urls: tuple[str, ...] = _setting(
         "NOTIFY_URLS",
         "Where to send messages about new wishes, as [Apprise](https://github.com/caronc/apprise/wiki) "
-        "addresses with spaces between them. See [notifications](notifications.md).",
-        lambda text: tuple(text.split()),
+        "addresses with spaces or commas between them. See [notifications](notifications.md).",
+        setting_addresses.addresses,
         (),
         secret=True,
     )
@@ -471,12 +460,27 @@ def load_config(*, uses: Collection[str] = (), with_driver: bool = True) -> Conf
 def environment() -> dict[str, str]:
     """Return the variables of the environment and of `.env` in the working directory. The environment wins."""
     try:
-        told = dotenv_values(".env")
+        told = _read_env_file(Path(".env"))
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(f"The file .env cannot be read: {type(error).__name__}. It must be a readable UTF-8 text.")
-    return {name: value or "" for name, value in told.items()} | {
-        name: value for name, value in os.environ.items() if value or name not in told
-    }
+    return told | {name: value for name, value in os.environ.items() if value or name not in told}
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    """Return the values. One in single quotes is taken as it is, as by compose; dotenv_values() would replace ${X}."""
+    values: dict[str, str] = {}
+    text = path.read_text(encoding="utf-8-sig") if path.is_file() or path.is_fifo() else ""
+    for binding in with_warn_for_invalid_lines(parse_stream(StringIO(text))):
+        if binding.key is None:
+            continue
+        literal = re.match(r"[^=]*=[^\S\n]*'((?:\\.|[^'\\])*)'", binding.original.string, re.DOTALL)
+        known = os.environ | values
+        values[binding.key] = (
+            literal[1].replace("\\'", "'")
+            if literal
+            else "".join(part.resolve(known) for part in parse_variables(binding.value or ""))
+        )
+    return values
 
 
 def postgres_environment() -> dict[str, str]:

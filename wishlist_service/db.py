@@ -1,6 +1,7 @@
 """PostgreSQL: opens and pools connections, and reads the rows of a statement."""
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -8,19 +9,51 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
+from functools import partial
 from typing import Any, Concatenate, Final, LiteralString, ParamSpec, TypeVar
 
-from psycopg import Connection, OperationalError
-from psycopg.errors import DiskFull, QueryCanceled, UndefinedTable
+from psycopg import Connection, Error, OperationalError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import DiskFull, InsufficientPrivilege, QueryCanceled, ReadOnlySqlTransaction, UndefinedTable
 from psycopg.rows import class_row, scalar_row
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+
+from wishlist_service.errors import DatabaseReadOnly, DatabaseRefused, ServerRefused
 
 POOL_WAIT_SECONDS: Final = 2
 STATEMENT_SECONDS: Final = 15
 SILENCE_SECONDS: Final = 30  # longer than STATEMENT_SECONDS
 
+_Settings = dict[str, str]
+
+# Results hang on the first of these, and the others would end a session under us. DATABASE_URL cannot change them.
+_FIXED: Final[_Settings] = {
+    "client_encoding": "UTF8",
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "extra_float_digits": "1",
+    "default_transaction_isolation": "read committed",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+}
+# the server notices within minutes that a client is gone, and releases its locks
+_ALIVE: Final[_Settings] = {
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "15",
+    "tcp_keepalives_count": "4",
+}
 # For a page, reading a whole table or compiling a plan never pays, and what it needs is in memory.
-_READING: Final = "-c enable_seqscan=off -c jit=off -c seq_page_cost=0.2 -c random_page_cost=0.2"
+_READING: Final[_Settings] = {
+    "enable_seqscan": "off",
+    "jit": "off",
+    "seq_page_cost": "0.2",
+    "random_page_cost": "0.2",
+}
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -29,7 +62,14 @@ Row = TypeVar("Row")
 
 def connect(database_url: str, *, role: str) -> Connection:
     """Return a new connection in autocommit mode, for a program that works for minutes."""
-    return Connection.connect(database_url, **_settings(role, statement_timeout_seconds=300))
+    address, settings = _read_address(database_url, role, statement_seconds=300)
+    conn = Connection.connect(address, autocommit=True)
+    try:
+        _apply(conn, settings)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
 
 
 def ask(
@@ -43,17 +83,44 @@ def ask(
         return query(conn, *args, **kwargs)
 
 
+# What a database may answer at any time, from the special to the general.
+_EXPLAINED: Final[tuple[tuple[type[Error], str], ...]] = (
+    (UndefinedTable, "The database has no tables yet. Run: python -m wishlist_service.migrate"),
+    (ReadOnlySqlTransaction, str(DatabaseReadOnly())),
+    (InsufficientPrivilege, "The user of DATABASE_URL may not do this: {}. Connect as the owner of the tables."),
+    (DiskFull, "The disk of the database is full. Free some space there."),
+    (QueryCanceled, "The database took too long, so the statement was stopped: {}. Try again when it has less to do."),
+    (OperationalError, "The database is away: {}"),
+    (Error, "The database refused: {}."),
+)
+EXPECTED: Final = (OperationalError, UndefinedTable, ReadOnlySqlTransaction, InsufficientPrivilege)
+"""What a program that keeps running meets. It tries again later."""
+
+
+def explain(error: Exception) -> str:
+    """Return a sentence about an error of the database, a psycopg.Error."""
+    text = next(text for kind, text in _EXPLAINED if isinstance(error, kind))
+    # only about a failed connection does libpq write several lines
+    reason = str(error).strip() if type(error) is OperationalError else str(error).strip().partition("\n")[0]
+    return text.format(reason)
+
+
 @contextmanager
 def exit_on_error() -> Generator[None]:
-    """End the program with a sentence if the database has no tables, has a full disk or cannot be reached."""
+    """End the program with a sentence at Ctrl-C, and at what the database or the disk may answer at any time."""
     try:
         yield
-    except UndefinedTable:
-        sys.exit("The database has no tables yet. Run: python -m wishlist_service.migrate")
-    except DiskFull:
-        sys.exit("The disk of the database is full. Free some space there.")
-    except OperationalError as error:
-        sys.exit(f"The database cannot be reached: {str(error).strip()}")
+        sys.stdout.flush()  # here, where a full disk can still be told
+    except (DatabaseRefused, ServerRefused, DatabaseReadOnly) as refused:
+        sys.exit(str(refused))
+    except Error as error:
+        sys.exit(explain(error).replace("is away", "cannot be reached"))
+    except OSError as error:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what could not be written would be tried again at the end
+        sys.exit(f"{error.filename or 'A file or the output'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        sys.exit("Stopped.")
 
 
 class Pool:
@@ -63,9 +130,11 @@ class Pool:
     """
 
     def __init__(self, database_url: str, *, size: int) -> None:
+        address, settings = _read_address(database_url, "api", statement_seconds=STATEMENT_SECONDS, more=_READING)
         self._pool = ConnectionPool(
-            database_url,
-            kwargs=_settings("api", statement_timeout_seconds=STATEMENT_SECONDS, more=_READING),
+            address,
+            kwargs={"autocommit": True},
+            configure=partial(_apply, settings=settings),
             min_size=1,
             max_size=size,
             timeout=POOL_WAIT_SECONDS,
@@ -158,20 +227,36 @@ def read(
             return query(conn, *args, **kwargs)
 
 
-def _settings(role: str, *, statement_timeout_seconds: int, more: str = "") -> dict[str, Any]:
-    options = (
-        more,
-        f"-c statement_timeout={statement_timeout_seconds}s",
-        "-c timezone=UTC",
-        # the server notices within minutes that a client is gone, and releases its locks
-        "-c tcp_keepalives_idle=60 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4",
+def _read_address(
+    database_url: str, role: str, *, statement_seconds: int, more: _Settings | None = None
+) -> tuple[str, _Settings]:
+    """Return the address without the `options` that can be set later, and all settings of a session.
+
+    DATABASE_URL wins where we have only a preference. Set after connecting, they also pass a pooler like pgbouncer.
+    """
+    parts = {"application_name": f"plex-wishlist-{role}", "connect_timeout": 5} | conninfo_to_dict(database_url)
+    told: _Settings = {}
+    # as PostgreSQL reads them: -c name=value, -cname=value or --name=value, with \\ before a space
+    found = re.compile(r"(?<!\S)(?:-c\s*|--)([\w.-]+)=((?:\\.|\S)*)")
+    options = str(parts.pop("options", ""))
+    for name, value in found.findall(options):
+        told[name.lower().replace("-", "_")] = re.sub(r"\\(.)", r"\1", value)
+    if rest := found.sub("", options).strip():
+        parts["options"] = rest
+    preferred = {"statement_timeout": f"{statement_seconds}s"} | _ALIVE | (more or {})
+    return make_conninfo("", **parts | {"client_encoding": "utf8"}), preferred | told | _FIXED
+
+
+def _apply(conn: Connection, settings: _Settings) -> None:
+    conn.execute(
+        """
+        SELECT set_config(name, setting, false)
+          FROM unnest(%(names)s::text[], %(settings)s::text[]) AS told (name, setting)
+         WHERE name NOT IN ('idle_session_timeout', 'transaction_timeout')      -- older servers lack these
+            OR current_setting(name, true) IS NOT NULL
+        """,
+        {"names": [*settings], "settings": [*settings.values()]},
     )
-    return {
-        "autocommit": True,
-        "application_name": f"plex-wishlist-{role}",
-        "connect_timeout": 5,
-        "options": " ".join(options),
-    }
 
 
 def value(

@@ -52,6 +52,24 @@ class DatabaseRefused(WishlistError):
         self.reason = reason
 
 
+class ServerRefused(WishlistError):
+    """The database server, or what its user may do, does not suffice. `kind` is the name of the doctor's error."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class DatabaseReadOnly(WishlistError):
+    """The database can only be read now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The database can only be read: it is a standby, or default_transaction_read_only is on. "
+            "Name the primary server in DATABASE_URL, or turn the setting off."
+        )
+
+
 class BrokenTransfer(ConnectionError):
     """A reply broke off. The server cuts the connection, so that the client does not take it for complete."""
 

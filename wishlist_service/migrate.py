@@ -11,11 +11,13 @@ from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI, default_migration_table
 
+from wishlist_service import db
 from wishlist_service.config import DATABASE_SETTINGS, load_config
 from wishlist_service.db import connect
-from wishlist_service.errors import DatabaseRefused
+from wishlist_service.errors import DatabaseReadOnly
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries.locks import migration_lock
+from wishlist_service.queries.requirements import check_database, check_server
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 
 logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ when run
@@ -24,13 +26,17 @@ logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ w
 def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
     """Apply the missing migrations in one transaction and return their names. Safe when several run at once.
 
-    Raises DatabaseRefused, without a change, if the database was made from other files.
+    Raises, without a change, DatabaseRefused if the database was made from other files, ServerRefused if the server
+    or the rights do not suffice, and DatabaseReadOnly.
     """
     with connect(database_url, role="migrate") as conn:
+        found = check_server(conn, database_url)
         conn.execute("SET statement_timeout = 0")
         # Our lock ends with the connection. yoyo's own lock is a row that stays if the process is killed.
         with migration_lock(conn):
             missing = compare_schema(conn, directory=directory).missing
+            if missing and found.read_only:
+                raise DatabaseReadOnly
             if missing:
                 _apply(conn, directory)
     return missing
@@ -79,17 +85,16 @@ def main() -> None:
     try:
         while True:
             try:
+                check_database(config.database_url, web_workers=config.web_workers, web_threads=config.web_threads)
                 applied = migrate(config.database_url)
                 break
-            except OperationalError as error:
+            except (OperationalError, DatabaseReadOnly) as error:  # a failover passes through both
                 if time.monotonic() > deadline:
                     raise
                 logger.info("waiting for the database reason=%r", str(error).strip())
                 time.sleep(1)
-    except DatabaseRefused as refused:
-        sys.exit(str(refused))
-    except OperationalError as error:
-        sys.exit(f"The database cannot be reached: {str(error).strip()}\nCheck DATABASE_URL.")
+    except db.EXPECTED as error:
+        sys.exit(f"Nothing was migrated. {db.explain(error)}")
     except Error as error:
         sys.exit(
             f"Nothing was migrated: {str(error).strip().splitlines()[0]}. "
@@ -101,4 +106,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with db.exit_on_error():
+        main()

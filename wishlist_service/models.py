@@ -11,6 +11,7 @@ from typing import Any
 class WatchlistEntry:
     """One title of a person's watchlist, as read from Plex. Unknown facts are None.
 
+    external_ids: like imdb://tt0111161, tmdb://278 and tvdb://190; there may be several of a kind.
     position: its place on the watchlist, 0 for the title added last.
     """
 
@@ -19,9 +20,7 @@ class WatchlistEntry:
     title: str
     year: int | None = None
     released_on: date | None = None
-    imdb_id: str | None = None
-    tmdb_id: int | None = None
-    tvdb_id: int | None = None
+    external_ids: frozenset[str] = frozenset()
     poster_url: str | None = None
     plex_url: str | None = None
     content_rating: str | None = None
@@ -161,27 +160,32 @@ class SyncUser:
 
 @dataclass(frozen=True, kw_only=True)
 class Wisher:
-    """A person, with the encrypted token, and whether they want the title at present."""
+    """A person, with the encrypted token, and whether they want the title at present.
+
+    uids: the records of the title that are on the watchlist.
+    """
 
     id: int
     name: str
     plex_token: str = field(repr=False)
     uid: str
+    uids: list[str]
     wants: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What a complete read changes for one person. `held` is the sentence that says why removals wait.
+    """What a complete read changes for one person: ids of titles.
 
+    held: the sentence that says why removals wait.
     missed: the titles that were missing while the watchlist had rows without a usable id.
     """
 
-    add: frozenset[str]
-    remove: frozenset[str]
+    add: frozenset[int]
+    remove: frozenset[int]
     held: str | None = None
     held_removals: str | None = None
-    missed: frozenset[str] = frozenset()
+    missed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,14 +230,22 @@ class SyncRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """The database server. `size` is that of the database, as text with its unit."""
+    """The database server, and what this user may do. `size` is that of the database, as text with its unit."""
 
-    major_version: int
     version: str
+    encoding: str
+    database: str
+    user: str
+    schema: str | None
+    """Where our tables are or would be made. None if no schema of the search_path exists or may be used."""
+    may_create: bool
     read_only: bool
     size: str
     connections: int
     most_connections: int
+    usable_connections: int
+    """How many this user may have at a time."""
+    collation_changed: bool
 
 
 @dataclass(frozen=True)
@@ -326,13 +338,17 @@ class FeedReadiness:
 
 @dataclass(frozen=True, kw_only=True)
 class TitleDetails:
-    """What Plex says about a title beyond its watchlist entry. Unknown facts are None."""
+    """What the page of a title says. Unknown facts are None.
 
+    uid: of the record that the page describes. Another one than was asked for is a renewed record.
+    """
+
+    uid: str | None = None
     summary: str | None = None
     genres: Sequence[str] = ()
-    imdb_id: str | None = None
-    tmdb_id: int | None = None
-    tvdb_id: int | None = None
+    year: int | None = None
+    released_on: date | None = None
+    external_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,22 +10,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from psycopg import Connection, Error, OperationalError
+from psycopg import Connection, Error
 from psycopg.errors import DeadlockDetected
 
+from wishlist_service import db
 from wishlist_service.config import DATABASE_SETTINGS, load_config
 from wishlist_service.db import ask, connect
-from wishlist_service.errors import DatabaseRefused
+from wishlist_service.errors import DatabaseReadOnly, DatabaseRefused, ServerRefused
 from wishlist_service.migrate import migrate
 from wishlist_service.postgres.programs import ProgramFailed, find_pg_restore, run
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries import server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
-from wishlist_service.queries.schema import compare_schema
+from wishlist_service.queries.requirements import check_server
+from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 
 TRIES: Final = 10
 
 _COPY: Final = re.compile(rb"COPY (.+?) (\(.*\) )?FROM stdin;\n")
+_OURS: Final = re.compile(
+    rb"COPY (?P<schema>.+)\.(?P<table>plex_users|_yoyo_migration) \((?P<columns>.*)\) FROM stdin;\n"
+)
 _END_OF_ROWS: Final = b"\\.\n"
 # Only psql knows the first, only PostgreSQL 17 and newer the second. Both stand outside the rows.
 _LEFT_OUT: Final = re.compile(rb"\\(un)?restrict |SET transaction_timeout ")
@@ -42,14 +47,23 @@ def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
     Raises RestoreRefused if nothing was changed, ProgramFailed without pg_restore, and OperationalError when the
     database is away.
     """
-    with _script_of(file) as script, connect(database_url, role="restore") as conn:
+    with _script_of(file) as (script, dumped), connect(database_url, role="restore") as conn:
+        found = check_server(conn, database_url)
+        if found.read_only:
+            raise DatabaseReadOnly
+        schema = server.get_quoted_schema(conn)
+        if dumped != schema:
+            raise RestoreRefused(
+                f"{file} was made of the schema {dumped}, and DATABASE_URL names the schema {schema}. "
+                f"Make the schema {dumped}, and add to DATABASE_URL: ?options=-csearch_path%3D{dumped}"
+            )
         # held until after the migration, so that no sync writes into an incomplete database
         if not try_sync_lock(conn):
             raise RestoreRefused("A sync is running. Wait for it to end, then try again.")
         with migration_lock(conn):
             if not replace:
                 _refuse_to_lose_anything(conn)
-            _load(conn, script, keep=keep)
+            _load(conn, script, schema=schema, keep=keep)
         migrated = migrate(database_url)
     held = ask(database_url, server.count_contents)
     return (
@@ -59,8 +73,11 @@ def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
 
 
 @contextmanager
-def _script_of(file: Path) -> Generator[IO[bytes]]:
-    """Yield the dump as SQL. It is read to its end before anything is changed, so a damaged one fails here."""
+def _script_of(file: Path) -> Generator[tuple[IO[bytes], str]]:
+    """Yield the dump as SQL, and its schema. It is read to its end before anything is changed.
+
+    So a damaged file fails here, and one that another program or a newer version of this one has made.
+    """
     pg_restore = find_pg_restore()
     with tempfile.TemporaryFile() as script:
         try:
@@ -70,11 +87,25 @@ def _script_of(file: Path) -> Generator[IO[bytes]]:
             text = f"{file} cannot be restored: {error} Try another backup or a newer pg_restore."
             raise RestoreRefused(text) from error
         script.seek(0)
-        tables = {found[1] for found in map(_COPY.fullmatch, script) if found}
+        tables: dict[bytes, bytes] = {}  # our tables that the file has, with their schema
+        migrations: set[str] = set()
+        for line in script:
+            if found := _OURS.match(line):
+                tables[found["table"]] = found["schema"]
+                if found["table"] == b"_yoyo_migration":
+                    place = found["columns"].split(b", ").index(b"migration_id")
+                    rows = iter(script.readline, _END_OF_ROWS)
+                    migrations = {row.rstrip(b"\n").split(b"\t")[place].decode() for row in rows}
         for needed in ("plex_users", "_yoyo_migration"):
-            if f"public.{needed}".encode() not in tables:
+            if needed.encode() not in tables:
                 raise RestoreRefused(f"{file} is no backup of this service: it has no table {needed}.")
-        yield script
+        known = read_checksums(SQL_DIRECTORY)
+        if newer := sorted(name for name in migrations - known.keys() if name > max(known)):
+            raise RestoreRefused(
+                f"{file} holds the migration {newer[0]}, which this version does not know, so a newer version made "
+                "it. Restore it with that version."
+            )
+        yield script, tables[b"plex_users"].decode()
 
 
 def _refuse_to_lose_anything(conn: Connection) -> None:
@@ -91,15 +122,15 @@ def _refuse_to_lose_anything(conn: Connection) -> None:
         )
 
 
-def _load(conn: Connection, script: IO[bytes], *, keep: bool) -> None:
+def _load(conn: Connection, script: IO[bytes], *, schema: str, keep: bool) -> None:
     """Replace everything in one transaction. Try again after a deadlock with a query of the API."""
     for tries_left in reversed(range(TRIES)):
         script.seek(0)
         try:
             with conn.transaction():
-                _drop_everything(conn)
+                _drop_everything(conn, schema)
                 _execute(conn, script)
-                conn.execute("SET LOCAL search_path = public")  # the dump empties it, but triggers need it
+                server.set_schema(conn, schema=schema)  # the dump empties it, but triggers need it
                 compare_schema(conn)
                 if keep:  # needs no lock, because no one else sees these tables yet
                     wishes.keep_all(conn)
@@ -120,8 +151,11 @@ def _load(conn: Connection, script: IO[bytes], *, keep: bool) -> None:
             ) from error
 
 
-def _drop_everything(conn: Connection) -> None:
-    """Empty the database, also of tables that the dump does not know."""
+def _drop_everything(conn: Connection, schema: str) -> None:
+    """Empty our schema, also of tables that the dump does not know. The dump makes any schema but public."""
+    if schema != "public":
+        server.drop_schema(conn, schema=schema)
+        return
     conn.execute(
         """
         DROP SCHEMA IF EXISTS public CASCADE;
@@ -160,11 +194,14 @@ def main() -> None:
         print(restore(config.database_url, arguments.file, replace=arguments.replace, keep=keep))
     except (RestoreRefused, ProgramFailed) as refused:
         sys.exit(str(refused))
-    except OperationalError as error:
-        sys.exit(f"The database is away: {str(error).strip()}")
+    except (DatabaseReadOnly, ServerRefused) as refused:
+        sys.exit(f"Nothing was restored. {refused}")
+    except Error as error:
+        sys.exit(db.explain(error))
     except KeyboardInterrupt:
         sys.exit("Stopped. The database is unchanged, unless the restore had just ended.")
 
 
 if __name__ == "__main__":
-    main()
+    with db.exit_on_error():
+        main()

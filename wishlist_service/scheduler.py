@@ -1,6 +1,7 @@
 """python -m wishlist_service.scheduler: syncs, sends messages, asks Plex for details and keeps tokens alive.
 
-Several schedulers may share one database. Each person, message and title is handled by one of them.
+It also deletes old runs. Several schedulers may share one database. Each person, message and title is handled by one
+of them.
 """
 
 import argparse
@@ -21,13 +22,15 @@ from schedule import Scheduler
 
 from wishlist_service import db
 from wishlist_service.config import Config, load_config
-from wishlist_service.errors import DatabaseRefused, SyncError, SyncRunning
+from wishlist_service.errors import DatabaseRefused, ServerRefused, SyncError, SyncRunning
 from wishlist_service.notify.worker import Notifications
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.titles import PlexTitles
 from wishlist_service.process import stopping
 from wishlist_service.process.logs import configure_logging
-from wishlist_service.queries import sync_users
+from wishlist_service.queries import locks, sync_runs, sync_users
+from wishlist_service.queries.events import delete_left_over
+from wishlist_service.queries.requirements import check_server
 from wishlist_service.queries.schema import compare_schema
 from wishlist_service.sync import claims
 from wishlist_service.sync.details import Details
@@ -52,6 +55,7 @@ class Sidecar:
         self._url = config.database_url
         self._stop = stop
         self._alive_file = alive_file
+        self._shows_alive = True
         self._interval = timedelta(hours=config.sync_interval_hours)
         self._prepared = False
         self._put_off_since: float | None = None
@@ -63,6 +67,7 @@ class Sidecar:
         for what, job in (("messages", self._notifications.look), ("details", lambda: self._details.look())):
             self._jobs.every(look_seconds).seconds.do(self._attempt, what, job).next_run = datetime.now()
         self._jobs.every(1).hours.do(self._attempt, "pings", self._ping).next_run = datetime.now()
+        self._jobs.every(1).days.do(self._attempt, "deletion of old runs", self._delete_old).next_run = datetime.now()
 
     def loop(self) -> None:
         """Run until `stop` is set. A person being synced is finished first."""
@@ -91,6 +96,8 @@ class Sidecar:
             logger.error("sync put off, the database is away reason=%r", str(error).strip())
         except UndefinedTable:
             logger.error("sync put off, the database has no tables yet, run: python -m wishlist_service.migrate")
+        except db.EXPECTED as error:
+            logger.error("sync put off reason=%r", db.explain(error))
         except Exception:
             logger.exception("sync put off, unexpected error")
         self._put_off_since = self._put_off_since or time.monotonic()
@@ -113,7 +120,7 @@ class Sidecar:
         """Run a job. If it fails, it waits for its next turn."""
         try:
             job()
-        except (OperationalError, UndefinedTable) as error:
+        except db.EXPECTED as error:
             logger.warning("%s put off reason=%r", what, str(error).strip())
         except Exception:
             logger.exception("%s put off, unexpected error", what)
@@ -131,11 +138,26 @@ class Sidecar:
         titles = PlexTitles(self._config, client_identifier=self._client_identifier, stop=self._stop)
         return Details(self._config, titles, self._cipher, stop=self._stop, on_asked=self._show_alive)
 
+    def _delete_old(self) -> None:
+        """Delete old runs, and what is left of erased people. One scheduler at a time does."""
+        with db.connect(self._url, role="scheduler") as conn:
+            if locks.try_turn(conn, locks.DELETION_LOCK):
+                runs = sync_runs.delete_old_runs(conn, keep=timedelta(days=self._config.keep_runs_days))
+                events = delete_left_over(conn)
+                if runs or events:
+                    logger.info("deleted runs=%s events_of_erased_people=%s", runs, events)
+
     def _show_alive(self, *_progress: object) -> None:
         """Touch the file for the container's health check, unless the sync is overdue."""
         overdue = self._put_off_since is not None and time.monotonic() - self._put_off_since > OVERDUE_SECONDS
         if self._alive_file and not overdue:
-            self._alive_file.touch()
+            try:
+                self._alive_file.touch()
+                self._shows_alive = True
+            except OSError as error:  # a full disk must not end the syncs
+                if self._shows_alive:
+                    logger.warning("the file for the health check cannot be written reason=%s", error.strerror)
+                self._shows_alive = False
 
     def _ping(self) -> None:
         """Use each token that was not used for a day, so that it does not expire."""
@@ -166,9 +188,11 @@ def main() -> None:
     stop = threading.Event()
     stopping.stop_on_signals(stop)
     try:
-        with suppress(OperationalError):  # while the database is away, the syncs wait
-            db.ask(config.database_url, compare_schema)
-    except DatabaseRefused as refused:
+        # while the database is away, the syncs wait
+        with suppress(OperationalError), db.connect(config.database_url, role="check") as conn:
+            check_server(conn, config.database_url)
+            compare_schema(conn)
+    except (DatabaseRefused, ServerRefused) as refused:
         sys.exit(str(refused))
     logger.info("scheduler started interval_hours=%g", config.sync_interval_hours)
     Sidecar(config, stop=stop, alive_file=arguments.alive_file).loop()
@@ -176,4 +200,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with db.exit_on_error():
+        main()

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from psycopg import Connection, OperationalError
+from psycopg import Connection
 from psycopg.errors import UndefinedTable, UniqueViolation
 
 from wishlist_service import db
-from wishlist_service.config import load_config
+from wishlist_service.config import DATABASE_SETTINGS, load_config
 from wishlist_service.errors import TokenUnreadable
 from wishlist_service.models import PlexAccount, SealedToken
 from wishlist_service.queries import users
@@ -116,7 +116,7 @@ def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
     """Log in one line whose tokens cannot be read. Does nothing if the database cannot be reached."""
     try:
         _, unreadable = decrypt_all(db.ask(database_url, users.list_tokens), cipher)
-    except (OperationalError, UndefinedTable):
+    except db.EXPECTED:
         return
     if unreadable:
         logger.error("tokens cannot be read names=%r reason=%r", ", ".join(unreadable), next(iter(unreadable.values())))
@@ -134,11 +134,33 @@ def decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tupl
     return readable, unreadable
 
 
+def refuse_new_key(database_url: str) -> None:
+    """End the program with a sentence if the database holds tokens, which a new key could not read."""
+    try:
+        people = db.ask(database_url, users.count_users, active=None)
+    except UndefinedTable:
+        return
+    if people:
+        sys.exit(
+            f"The TOKEN_ENCRYPTION_KEY is gone, but the database holds the tokens of {people} people, encrypted with "
+            "it. No other key is made. Put the old key back: into .env, or into /keys/token_encryption_key in a "
+            "container. If it is lost, put TOKEN_ENCRYPTION_KEY= with a new one into .env (openssl rand -hex 24), and "
+            "let everybody sign in again by link."
+        )
+
+
 def main() -> None:
-    """Rotate. Exit status 1 if a token could not be read."""
+    """Rotate, with exit status 1 if a token could not be read; or check."""
     parser = argparse.ArgumentParser(prog="python -m wishlist_service.tokens", description=__doc__)
-    parser.add_argument("action", choices=["rotate"], help="encrypt every token with the first TOKEN_ENCRYPTION_KEY")
-    parser.parse_args()
+    parser.add_argument(
+        "action",
+        choices=["rotate", "check"],
+        help="rotate: encrypt every token with the first TOKEN_ENCRYPTION_KEY; "
+        "check: exit status 1 if there are tokens, for which no new key must be made",
+    )
+    if parser.parse_args().action == "check":
+        refuse_new_key(load_config(uses=DATABASE_SETTINGS).database_url)
+        return
     config = load_config()
     with db.exit_on_error(), db.connect(config.database_url, role="tokens") as conn:
         try:
@@ -156,4 +178,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with db.exit_on_error():
+        main()

@@ -13,7 +13,10 @@ GROUPS: dict[str, list[Setting]] = {
     "Keys": [_NAMED[name] for name in ("API_KEY", "READ_API_KEY", "NAMES", "TOKEN_ENCRYPTION_KEY")],
     "Sync": [
         _NAMED[name]
-        for name in ("PLEX_SYNC_INTERVAL_HOURS", "PLEX_LANGUAGE", "PLEX_PAGE_PAUSE_SECONDS", "PLEX_TIMEOUT_SECONDS")
+        for name in (
+            *("PLEX_SYNC_INTERVAL_HOURS", "PLEX_LANGUAGE", "PLEX_PAGE_PAUSE_SECONDS", "PLEX_TIMEOUT_SECONDS"),
+            "KEEP_RUNS_DAYS",
+        )
     ],
     "Notifications": [_NAMED["NOTIFY_URLS"]],
     "The media server, and changes at Plex": [
@@ -26,7 +29,7 @@ GROUPS: dict[str, list[Setting]] = {
     "Web server": [
         _NAMED[name]
         for name in (
-            *("PORT", "PUBLIC_URL", "ALLOWED_HOSTS", "URL_BASE", "TRUSTED_PROXIES"),
+            *("PORT", "PUBLIC_URL", "ALLOWED_HOSTS", "URL_BASE", "TRUSTED_PROXIES", "CORS_ORIGINS"),
             *("WEB_WORKERS", "WEB_THREADS", "LOG_LEVEL"),
         )
     ],
@@ -40,6 +43,11 @@ GROUPS: dict[str, list[Setting]] = {
         ),
         _of_compose("POSTGRES_PASSWORD", "Its password. One is made unless you set it."),
         _of_compose("POSTGRES_DB", "Its name.", default="wishlist"),
+        _of_compose(
+            "NEW_CLUSTER",
+            "`yes`: the container of the database may make an empty one beside one of another version. "
+            "See [operations](operations.md#a-newer-postgresql).",
+        ),
     ],
     "Backup": [
         _of_compose("COMPOSE_PROFILES", "`backup` adds a backup every night at 03:30.", example="backup"),
@@ -59,7 +67,8 @@ INTRO = """\
 # Settings
 
 Every setting is an environment variable or a line of `.env` in the working directory. The environment wins.
-An empty value counts as not set. [.env.example](../.env.example) lists all settings for you to copy.
+An empty value counts as not set. A value in single quotes is taken as it is: `'a$b'`.
+[.env.example](../.env.example) lists all settings for you to copy.
 
 If a setting is missing or invalid, the program does not start.
 One message lists every missing or invalid setting and how to fix it.

@@ -36,6 +36,7 @@ def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:
     assert item == {
         "id": 1,
         "uid": "plex://movie/000000000000000000000001",
+        "first_uid": "plex://movie/000000000000000000000001",
         "media_type": "movie",
         "title": "Alpha",
         "year": 1999,

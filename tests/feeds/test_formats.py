@@ -117,6 +117,28 @@ def test_kometa_keeps_its_collections_when_nothing_is_left(client: FlaskClient, 
         kometa_collections(reply, library="movie")
 
 
+def test_entries_keep_their_id_when_plex_renews_the_record(client: FlaskClient, household: Household) -> None:
+    def entries() -> list[list[str]]:
+        items = ElementTree.fromstring(client.get("/feeds/new.rss").data).findall("./channel/item")
+        lines = client.get("/feeds/calendar.ics").text.splitlines()
+        return [
+            [str(item.findtext("guid")) for item in items],
+            [item["id"] for item in client.get("/feeds/new.json").json["items"]],
+            [line for line in lines if line.startswith("UID:")],
+        ]
+
+    old, new = (row(key, "The Matrix", year=1999, Guid=ids(tmdb="603")) for key in ("5", "6"))
+    ann = household.add("Ann", [old])
+    household.sync()
+    before = entries()
+    ann.rows = [new]
+    household.sync()
+
+    assert client.get("/api/wishlist").json["items"][0]["uid"] == new["guid"]
+    assert entries() == before
+    assert [len(each) for each in before] == [1, 1, 1]
+
+
 def test_feed_readers_get_what_was_added_last_first(client: FlaskClient, wanted: Household) -> None:
     rss, feed = client.get("/feeds/new.rss"), client.get("/feeds/new.json")
 

@@ -50,7 +50,7 @@ def test_external_ids_are_asked_for(plex: FakePlex, plex_client: PlexClient) -> 
 
     entry = read(plex_client).entries[0]
 
-    assert (entry.imdb_id, entry.tmdb_id, entry.tvdb_id) == ("tt0000001", 1, 2)
+    assert entry.external_ids == {"imdb://tt0000001", "tmdb://1", "tvdb://2"}
     assert plex.asked[0].query["sort"] == "watchlistedAt:desc"
 
 

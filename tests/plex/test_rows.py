@@ -46,9 +46,7 @@ def test_every_field_of_a_row_is_kept() -> None:
         title="Harbour Lights",
         year=2021,
         released_on=date(2021, 5, 17),
-        imdb_id="tt0000042",
-        tmdb_id=218,
-        tvdb_id=2147483647,
+        external_ids=frozenset({"imdb://tt0000042", "tmdb://218", "tvdb://2147483647"}),
         poster_url="https://image.example.test/harbour.jpg",
         plex_url="https://watch.plex.tv/show/harbour-lights",
         content_rating="TV-MA",
@@ -65,24 +63,23 @@ def test_entry_of_the_bare_necessities_has_the_guid_for_uid_whatever_the_type(me
 @pytest.mark.parametrize(
     ("guids", "known"),
     [
-        (None, (None, None, None)),
-        ([], (None, None, None)),
-        ("imdb://tt0000001", (None, None, None)),
-        ([{"id": "tvdb://8"}, {"id": "imdb://tt0000009"}], ("tt0000009", None, 8)),
-        ([{"id": "tmdb://7"}, {"id": "tmdb://8"}], (None, 7, None)),
-        ([None, 5, "tmdb://3", [], {}, {"id": None}, {"id": 4}, {"id": "tmdb://7"}], (None, 7, None)),
-        ([{"id": "imdb://01"}, {"id": "imdb://tt"}, {"id": "imdb://tt1x"}], (None, None, None)),
-        ([{"id": "tmdb://seven"}, {"id": "tvdb://-7"}, {"id": "tvdb://7.0"}], (None, None, None)),
-        ([{"id": "tmdb://٧"}, {"id": "imdb://tt٧"}], (None, None, None)),
-        ([{"id": "tmdb://0"}, {"id": "tvdb://0"}, {"id": "tmdb://5"}], (None, 5, None)),
-        ([{"id": "tmdb://2147483648"}, {"id": "tvdb://99999999999999999999"}], (None, None, None)),
-        ([{"id": "anidb://7"}, {"id": "local://7"}, {"id": "tmdb://7/extra"}], (None, None, None)),
+        (None, ()),
+        ([], ()),
+        ("imdb://tt0000001", ()),
+        ([{"id": "tvdb://8"}, {"id": "imdb://tt0000009"}], ("imdb://tt0000009", "tvdb://8")),
+        ([{"id": "tmdb://7"}, {"id": "tmdb://8"}], ("tmdb://7", "tmdb://8")),
+        ([{"id": "tmdb://7"}, {"id": "tmdb://07"}], ("tmdb://7",)),
+        ([None, 5, "tmdb://3", [], {}, {"id": None}, {"id": 4}, {"id": "tmdb://7"}], ("tmdb://7",)),
+        ([{"id": "imdb://01"}, {"id": "imdb://tt"}, {"id": "imdb://tt1x"}], ()),
+        ([{"id": "tmdb://seven"}, {"id": "tvdb://-7"}, {"id": "tvdb://7.0"}], ()),
+        ([{"id": "tmdb://٧"}, {"id": "imdb://tt٧"}], ()),
+        ([{"id": "tmdb://0"}, {"id": "tvdb://0"}, {"id": "tmdb://5"}], ("tmdb://5",)),
+        ([{"id": "tmdb://2147483648"}, {"id": "tvdb://99999999999999999999"}], ()),
+        ([{"id": "anidb://7"}, {"id": "local://7"}, {"id": "tmdb://7/extra"}], ()),
     ],
 )
-def test_external_ids_are_kept_as_far_as_they_make_sense(guids: Any, known: tuple[Any, ...]) -> None:
-    entry = parse(Guid=guids)
-
-    assert (entry.imdb_id, entry.tmdb_id, entry.tvdb_id) == known
+def test_external_ids_are_kept_as_far_as_they_make_sense(guids: Any, known: tuple[str, ...]) -> None:
+    assert parse(Guid=guids).external_ids == set(known)
 
 
 @pytest.mark.parametrize("year", [1870, 1999, 2100])
@@ -237,8 +234,7 @@ def test_whatever_a_row_holds_it_never_raises_and_an_entry_can_be_stored(changed
     assert 1 <= len(entry.title) <= LONGEST_TITLE
     assert entry.year is None or 1870 <= entry.year <= 2100
     assert entry.released_on is None or 1870 <= entry.released_on.year <= 2100
-    assert entry.imdb_id is None or re.fullmatch(r"tt[0-9]{1,12}", entry.imdb_id)
-    assert all(number is None or 0 < number < 2**31 for number in (entry.tmdb_id, entry.tvdb_id))
+    assert all(re.fullmatch("imdb://tt[0-9]{1,12}|t[mv]db://[1-9][0-9]{0,9}", each) for each in entry.external_ids)
     assert all(url is None or 0 < len(url) <= LONGEST_URL for url in (entry.poster_url, entry.plex_url))
     assert entry.content_rating is None or 1 <= len(entry.content_rating) <= 40
     for text in (entry.title, entry.poster_url or "", entry.plex_url or "", entry.content_rating or ""):

@@ -64,7 +64,7 @@ ALLOWED = {
     },
     "apprise": {"notify.targets"},
     "psycopg_pool": {"db", "web.problems"},
-    "prometheus_client": {"api.metrics", "web.finish"},
+    "prometheus_client": {"api.metrics"},
     "segno": {"pages.people"},
     "yoyo": {"migrate"},
     "schedule": {"scheduler", "backup"},

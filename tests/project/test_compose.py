@@ -23,6 +23,7 @@ from tests.support.processes import (
     Program,
     descendants,
     environment,
+    gunicorn,
     program,
     settings_for,
     wait_until,
@@ -77,6 +78,20 @@ def test_backup_is_healthy_while_the_newest_is_fresh_and_not_empty(
     make(tmp_path / "holiday.dump", hours_old=0)
 
     assert is_healthy("backup", "/backup", tmp_path) == healthy
+
+
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
+def test_api_is_healthy_while_it_answers_whatever_proxy_is_set(household: Household, proxy: str) -> None:
+    command = re.findall(r'test: \["CMD", "python", "-c", "(.*)"\]', COMPOSE)[0]
+    proxies = {"HTTP_PROXY": proxy, "http_proxy": proxy}
+    env = settings_for(household)
+    with gunicorn(env):
+        healthy = subprocess.run([sys.executable, "-c", command.replace("8000", env["PORT"])], env=env | proxies)
+        other = subprocess.run(
+            [sys.executable, "-c", command.replace("8000", "9")], env=env | proxies, stderr=subprocess.DEVNULL
+        )
+
+    assert (healthy.returncode, other.returncode) == (0, 1)
 
 
 @contextmanager

@@ -12,12 +12,13 @@ from psycopg.errors import Diagnostic
 
 from wishlist_service import db
 from wishlist_service.models import EventPlace, Place, WatchlistEntry, WishlistFilter
-from wishlist_service.queries import events, feeds, merging, metrics, sync_users, users, wishes, wishlist
+from wishlist_service.queries import events, feeds, merging, metrics, records, sync_users, users, wishes, wishlist
+from wishlist_service.queries.records import Record
 from wishlist_service.queries.wishlist import list_items
 
 pytestmark = pytest.mark.slow
 
-LARGE = {"wishlist_items", "wishlist_item_sources", "wishlist_events"}
+LARGE = {"wishlist_items", "wishlist_item_sources", "wishlist_events", "wishlist_records", "watchlist_rows"}
 ITEMS = 60_000
 PEOPLE = 400  # so that each wants as small a part of all titles as in a large installation
 
@@ -44,6 +45,12 @@ SELECT n, 1 + (n * 31 + k * 7) % {PEOPLE}, gone.at, gone.at
   FROM generate_series(1, {ITEMS}) AS n
  CROSS JOIN generate_series(1, 2) AS k
  CROSS JOIN LATERAL (SELECT CASE WHEN n % 50 = 0 THEN now() END AS at) AS gone;
+
+INSERT INTO watchlist_rows (user_id, uid, tells_date, tells_year)
+SELECT user_id, uid, true, true
+  FROM wishlist_item_sources
+  JOIN wishlist_items ON id = item_id
+ WHERE removed_at IS NULL;
 
 INSERT INTO wishlist_events (kind, item_id, user_id, run_id, first_import, happened_at)
 SELECT CASE WHEN n % 1000 = 0 THEN 'came_back' WHEN n % 10 = 0 THEN 'removed' ELSE 'added' END,
@@ -228,11 +235,25 @@ def test_merging_a_list_looks_through_no_table(plans: Plans) -> None:
         for n in range(ITEMS - 20, ITEMS + 20)
     ]
     uids = [entry.uid for entry in entries]
+    item_ids = [*range(1, 20)]
+    ids = [f"imdb://tt{n}" for n in range(100)]
+    to_store = [Record(uid=uid, item_id=1, external_ids=ids) for uid in uids]
 
-    assert plans.looked_through(merging.upsert_items, entries=entries) == set()
-    assert plans.looked_through(merging.add_wishes, user_id=7, entries=entries) == set()
-    assert plans.looked_through(merging.end_keeping, user_id=7, uids=uids) == set()
-    assert plans.looked_through(merging.remove_wishes, user_id=7, uids=uids) == set()
+    assert plans.looked_through(records.list_new_or_changed, entries=entries) == set()
+    assert plans.looked_through(records.list_related, uids=uids, ids=ids) == set()
+    assert plans.looked_through(records.find_item_ids, uids=uids) == set()
+    assert plans.looked_through(records.add_titles, entries=entries[-19:], titles={uid: uid for uid in uids}) == set()
+    assert plans.looked_through(records.store_records, records=to_store) == set()
+    assert plans.looked_through(records.join_items, older=1, younger=2) == set()
+    assert plans.looked_through(records.show_newest, item_ids=item_ids) == set()
+    assert plans.looked_through(records.remove_rows, user_id=7, except_uids=uids) == set()
+    assert plans.looked_through(records.add_rows, user_id=7, entries=entries) == set()
+    assert plans.looked_through(records.update_rows, user_id=7, entries=entries) == set()
+    assert plans.looked_through(records.forget_rows, user_id=7, uids=uids) == set()
+    assert plans.looked_through(merging.update_facts, user_id=7, entries=entries) == set()
+    assert plans.looked_through(merging.add_wishes, user_id=7, positions={n: n for n in item_ids}) == set()
+    assert plans.looked_through(merging.end_keeping, user_id=7, item_ids=item_ids) == set()
+    assert plans.looked_through(merging.remove_wishes, user_id=7, item_ids=item_ids) == set()
     assert plans.looked_through(users.update_user, user_id=7, name=None, active=False) == set()
     assert plans.looked_through(users.update_user, user_id=7, name=None, active=True) == set()
 

@@ -79,7 +79,8 @@ def command_lines() -> dict[int, str]:
 
 
 def dump_of(url: str, directory: Path) -> Path:
-    assert back_up(environment(url, BACKUP_DIR=str(directory / "backup")))[0] == 0
+    status, output = back_up(environment(url, BACKUP_DIR=str(directory / "backup")))
+    assert status == 0, output
     [dump] = (directory / "backup").iterdir()
     return dump
 

@@ -43,6 +43,11 @@ class OwnServer:
         self._postgres = EmbeddedPostgres(state)
         self._numbers = count(1)
 
+    @property
+    def url(self) -> str:
+        """The address of the database that every server has."""
+        return self._postgres.url
+
     def start(self) -> None:
         self._postgres.start()
 

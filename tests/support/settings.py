@@ -27,6 +27,7 @@ OPTIONAL = {
     "READ_API_KEY": "read-key-0123456789",
     "NAMES": "HIDDEN",
     "PLEX_SYNC_INTERVAL_HOURS": "0.5",
+    "KEEP_RUNS_DAYS": "30",
     "LOG_LEVEL": "debug",
     "URL_BASE": "/wishes",
     "TRUSTED_PROXIES": "1",

@@ -23,7 +23,8 @@ def ids(**known: str) -> list[dict[str, str]]:
 
 def entry(**facts: Any) -> dict[str, Any]:
     """A title as the API shows it."""
-    known = {"uid": f"plex://movie/{1:024x}", "media_type": "movie", "title": "A", "year": None, "imdb_id": None}
+    uid = f"plex://movie/{1:024x}"
+    known = {"uid": uid, "first_uid": uid, "media_type": "movie", "title": "A", "year": None, "imdb_id": None}
     more = {"tmdb_id": 1, "tvdb_id": None, "plex_url": None, "poster_url": None, "genres": [], "wanted_by": []}
     return known | more | {"added_at": "2026-01-01T10:00:00Z"} | facts
 

@@ -10,23 +10,14 @@ from wishlist_service.models import Change, Watchlist, WatchlistEntry
 from wishlist_service.sync.decide import decide
 
 
-def key(number: int) -> str:
-    return f"{number:024x}"
-
-
-def uid(number: int) -> str:
-    return f"plex://movie/{key(number)}"
-
-
-def uids(numbers: Iterable[int]) -> frozenset[str]:
-    return frozenset(uid(number) for number in numbers)
-
-
 def read(numbers: Iterable[int], *, unreadable: Iterable[int] = (), unidentified: int = 0) -> Watchlist:
     """A complete read of these titles."""
     return Watchlist(
-        entries=[WatchlistEntry(uid=uid(number), media_type="movie", title="Film") for number in sorted(numbers)],
-        unreadable_keys=frozenset(key(number) for number in unreadable),
+        entries=[
+            WatchlistEntry(uid=f"plex://movie/{number:024x}", media_type="movie", title="Film")
+            for number in sorted(numbers)
+        ],
+        unreadable_keys=frozenset(f"{number:024x}" for number in unreadable),
         unidentified=unidentified,
     )
 
@@ -40,11 +31,11 @@ def change(
     unidentified: int = 0,
 ) -> Change:
     watchlist = read(wanted, unreadable=unreadable, unidentified=unidentified)
-    return decide(uids(present), watchlist, held_removals=held_removals)
+    return decide(set(present), set(wanted), watchlist, unreadable=set(unreadable), held_removals=held_removals)
 
 
 def test_differences_are_added_and_removed() -> None:
-    assert change({1, 2, 3}, {2, 3, 4, 5}) == Change(add=uids({4, 5}), remove=uids({1}))
+    assert change({1, 2, 3}, {2, 3, 4, 5}) == Change(add=frozenset({4, 5}), remove=frozenset({1}))
 
 
 def test_same_list_changes_nothing() -> None:
@@ -52,14 +43,14 @@ def test_same_list_changes_nothing() -> None:
 
 
 def test_first_read_of_anything_is_added() -> None:
-    assert change((), range(30)) == Change(add=uids(range(30)), remove=frozenset())
+    assert change((), range(30)) == Change(add=frozenset(range(30)), remove=frozenset())
 
 
 @pytest.mark.parametrize(("length", "held"), [(0, False), (1, False), (5, False), (6, True), (9, True), (10, True)])
 def test_emptied_list_of_more_than_five_is_held(length: int, held: bool) -> None:
     found = change(range(length), ())
 
-    assert found.remove == (frozenset() if held else uids(range(length)))
+    assert found.remove == (frozenset() if held else frozenset(range(length)))
     assert (found.held is not None, found.held_removals is not None) == (held, held)
 
 
@@ -82,14 +73,14 @@ def test_emptied_list_of_more_than_five_is_held(length: int, held: bool) -> None
 def test_list_of_ten_or_more_that_loses_more_than_half_is_held(length: int, left: int, held: bool) -> None:
     found = change(range(length), range(left))
 
-    assert found.remove == (frozenset() if held else uids(range(left, length)))
+    assert found.remove == (frozenset() if held else frozenset(range(left, length)))
     assert (found.held is not None, found.held_removals is not None) == (held, held)
 
 
 def test_list_swapped_for_as_many_other_titles_is_held_too() -> None:
     found = change(range(10), range(100, 110))
 
-    assert (found.add, found.remove) == (uids(range(100, 110)), frozenset())
+    assert (found.add, found.remove) == (frozenset(range(100, 110)), frozenset())
     assert found.held is not None
 
 
@@ -107,7 +98,7 @@ def test_removals_seen_twice_are_applied(length: int, left: int) -> None:
 
     second = change(range(length), range(left), held_removals=first.held_removals)
 
-    assert second == Change(add=frozenset(), remove=uids(range(left, length)))
+    assert second == Change(add=frozenset(), remove=frozenset(range(left, length)))
 
 
 def test_additions_are_applied_at_once_while_removals_wait() -> None:
@@ -115,8 +106,8 @@ def test_additions_are_applied_at_once_while_removals_wait() -> None:
 
     second = change({*range(12), 50}, {0, 50, 51}, held_removals=first.held_removals)
 
-    assert (first.add, first.remove) == (uids({50}), frozenset())
-    assert second == Change(add=uids({51}), remove=uids(range(1, 12)))
+    assert (first.add, first.remove) == (frozenset({50}), frozenset())
+    assert second == Change(add=frozenset({51}), remove=frozenset(range(1, 12)))
 
 
 def test_removals_stay_held_until_the_very_same_are_seen_again() -> None:
@@ -147,21 +138,13 @@ def test_part_recovery_removes_the_few_that_are_still_missing() -> None:
 
     second = change(range(12), range(10), held_removals=first.held_removals)
 
-    assert second == Change(add=frozenset(), remove=uids({10, 11}))
+    assert second == Change(add=frozenset(), remove=frozenset({10, 11}))
 
 
 def test_unreadable_row_never_removes_the_title_it_stands_for() -> None:
     found = change({1, 2, 3}, {3}, unreadable={1})
 
-    assert found == Change(add=frozenset(), remove=uids({2}))
-
-
-def test_unreadable_row_protects_a_show_as_well_as_a_movie() -> None:
-    show = f"plex://show/{key(1)}"
-
-    found = decide({show, uid(2)}, read({2}, unreadable={1}), held_removals=None)
-
-    assert found == Change(add=frozenset(), remove=frozenset())
+    assert found == Change(add=frozenset(), remove=frozenset({2}))
 
 
 def test_list_that_became_unreadable_as_a_whole_removes_nothing_however_often() -> None:
@@ -174,14 +157,14 @@ def test_list_that_became_unreadable_as_a_whole_removes_nothing_however_often() 
 def test_unidentified_row_keeps_every_missing_title() -> None:
     found = change({1, 2, 3}, {3, 4}, unidentified=1)
 
-    assert (found.add, found.remove) == (uids({4}), frozenset())
+    assert (found.add, found.remove) == (frozenset({4}), frozenset())
     assert found.held is not None
     assert "1 row of the watchlist could not be read" in found.held
     assert "2 missing titles are kept" in found.held
 
 
 def test_unidentified_row_holds_nothing_while_no_title_is_missing() -> None:
-    assert change({1, 2}, {1, 2, 3}, unidentified=2) == Change(add=uids({3}), remove=frozenset())
+    assert change({1, 2}, {1, 2, 3}, unidentified=2) == Change(add=frozenset({3}), remove=frozenset())
 
 
 @pytest.mark.parametrize("left", [0, 3, 11])
@@ -214,11 +197,11 @@ def test_for_any_read_nothing_it_shows_is_removed_and_all_it_shows_is_present_af
         held_removals=held if confirmed else None,
     )
 
-    assert found.add == uids(wanted - present)
-    assert found.remove <= uids(present - wanted - unreadable)
+    assert found.add == frozenset(wanted - present)
+    assert found.remove <= frozenset(present - wanted - unreadable)
     assert found.remove.isdisjoint(found.add)
     assert not (found.held and found.remove)
-    assert bool(found.held) == (found.remove != uids(present - wanted - unreadable))
+    assert bool(found.held) == (found.remove != frozenset(present - wanted - unreadable))
 
 
 @settings(deadline=None)
@@ -231,7 +214,7 @@ def test_for_any_read_without_trouble_the_list_becomes_what_was_read(
 
     final = first if not first.held else second
     assert final.held is None
-    assert uids(present | wanted) - final.remove == uids(wanted)
+    assert frozenset(present | wanted) - final.remove == frozenset(wanted)
 
 
 @settings(deadline=None)

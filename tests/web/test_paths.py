@@ -161,6 +161,31 @@ def test_bare_digits_find_a_show_as_well(client: FlaskClient, household: Househo
     assert client.get(f"/api/wishlist/movie/{KEY}").status_code == 404
 
 
+def test_movie_and_show_under_one_key_are_two_titles(client: FlaskClient, household: Household) -> None:
+    household.add("Ann", [row(KEY, "Alpha", media_type="show"), row(KEY, "Alpha")])
+
+    run = household.sync()
+
+    assert (run.status, run.new_items) == ("succeeded", 2)
+    for uid in (MOVIE, SHOW):
+        assert client.get(f"/api/wishlist/{uid}").json["uid"] == uid
+    assert len(client.get("/feeds/calendar.ics").text.split("BEGIN:VEVENT")) == 3
+
+
+def test_bare_digits_find_the_one_that_is_wanted_of_two_the_movie_of_none_the_one_wanted_last(
+    client: FlaskClient, household: Household
+) -> None:
+    movie, show = row(KEY, "Alpha"), row(KEY, "Alpha", media_type="show")
+    ann = household.add("Ann", [])
+    found: list[str] = []
+    for rows in ([show], [movie, show], [show], [], [movie], [], [show, movie], [movie], []):
+        ann.rows = rows
+        household.sync()
+        found.append(client.get(f"/api/wishlist/{KEY}").json["uid"])
+
+    assert found == [SHOW, MOVIE, SHOW, SHOW, MOVIE, MOVIE, MOVIE, MOVIE, MOVIE]
+
+
 @pytest.mark.parametrize(
     "spelling",
     [

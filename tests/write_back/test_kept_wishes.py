@@ -174,15 +174,15 @@ def test_title_that_its_person_puts_back_follows_the_list_again(household: House
 
 
 def test_deciding_leaves_what_is_kept_alone() -> None:
-    uids = [f"plex://movie/{n:024x}" for n in range(20)]
+    ids = [*range(20)]
     nothing = Watchlist(entries=[])
 
-    emptied_by_us = decide(uids, nothing, kept=uids, held_removals=None)
-    few_left = decide(uids, nothing, kept=uids[5:], held_removals=None)
-    many_left = decide(uids, nothing, kept=uids[:10], held_removals=None)
+    emptied_by_us = decide(ids, (), nothing, kept=ids, held_removals=None)
+    few_left = decide(ids, (), nothing, kept=ids[5:], held_removals=None)
+    many_left = decide(ids, (), nothing, kept=ids[:10], held_removals=None)
 
     assert (emptied_by_us.remove, emptied_by_us.held) == (frozenset(), None)
-    assert (few_left.remove, few_left.held) == (frozenset(uids[:5]), None)
+    assert (few_left.remove, few_left.held) == (frozenset(ids[:5]), None)
     assert (many_left.remove, many_left.held is not None) == (frozenset(), True)
 
 

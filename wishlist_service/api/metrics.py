@@ -1,7 +1,7 @@
 """GET /metrics for Prometheus.
 
-The database's numbers are read at each scrape, so every worker answers the same.
-Requests are counted in files that the workers share. gunicorn.conf.py says where.
+The database's numbers are read at each scrape, and requests are counted in memory that the workers share. So every
+worker answers the same.
 """
 
 from collections.abc import Iterator
@@ -11,12 +11,11 @@ from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from wishlist_service.queries.metrics import get_numbers
+from wishlist_service.web import request_counts
 from wishlist_service.web.context import read
-from wishlist_service.web.finish import this_process
 
 bp = Blueprint("metrics", __name__)
 
@@ -24,14 +23,9 @@ bp = Blueprint("metrics", __name__)
 @bp.get("/metrics")
 def show_metrics() -> Response:
     """Return all numbers in Prometheus' text format."""
-    numbers = CollectorRegistry()
-    numbers.register(_Numbers(read(get_numbers)))
-    counted = CollectorRegistry()
-    try:
-        MultiProcessCollector(counted)
-    except ValueError:  # not under gunicorn, so there is only this process
-        counted = this_process
-    return Response(generate_latest(numbers) + generate_latest(counted), content_type=CONTENT_TYPE_LATEST)
+    registry = CollectorRegistry()
+    registry.register(_Numbers(read(get_numbers)))
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
 class _Numbers(Collector):
@@ -68,3 +62,10 @@ class _Numbers(Collector):
         for outcome, count in self._numbers["plex_requests"].items():
             requests.add_metric([outcome], count)
         yield requests
+
+        answered = CounterMetricFamily(
+            "wishlist_http_requests", "Requests answered.", labels=["method", "route", "status"]
+        )
+        for counted, count in sorted(request_counts.counts.totals().items()):
+            answered.add_metric(counted, count)
+        yield answered

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from itertools import groupby
 
+from wishlist_service import db
 from wishlist_service.doctor.report import examine
 from wishlist_service.process.logs import configure_logging
 
@@ -40,4 +41,5 @@ def _print(head: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with db.exit_on_error():
+        main()

@@ -8,14 +8,14 @@ from typing import Final
 from psycopg import OperationalError
 
 from wishlist_service import db
+from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error, Result
-from wishlist_service.errors import DatabaseRefused
+from wishlist_service.errors import DatabaseRefused, ServerRefused
 from wishlist_service.models import PlexUser, Server, SyncRun
 from wishlist_service.process.deadline import within
-from wishlist_service.queries import server, sync_runs, users
+from wishlist_service.queries import requirements, sync_runs, users
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 
-OLDEST_VERSION: Final = 15
 _ANSWER_SECONDS: Final = 15
 _LATE: Final = timedelta(minutes=10)
 _LASTING: Final = timedelta(days=1)
@@ -23,28 +23,39 @@ _NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", 
 """Read, not tried yet, or what check_tokens() tells."""
 
 
-def check_server(database_url: str, *, oldest: int = OLDEST_VERSION) -> list[Result]:
-    """Check that the server answers, is new enough, and can be written to."""
+def check_server(
+    database_url: str, config: Config | None = None, *, oldest: int = requirements.OLDEST_VERSION
+) -> list[Result]:
+    """Check that the server answers, is what we need, and can be written to."""
 
     def look() -> tuple[Server, str]:
         with db.connect(database_url, role="doctor") as conn:
-            return server.get_server(conn), conn.info.host
+            return requirements.check_server(conn, database_url, oldest=oldest), conn.info.host
 
     try:
         found, place = within(_ANSWER_SECONDS, look)
     except TimeoutError:
         return [Result("database", f"No answer within {_ANSWER_SECONDS} s.", Error.DATABASE_AWAY)]
+    except ServerRefused as refused:
+        return [Result("database", str(refused), Error[refused.kind])]
     except OperationalError as error:
         # libpq's questions ("Is the server running?") begin with a tab
         said = [line for line in str(error).splitlines() if not line.startswith("\t")]
         return [Result("database", f"{' '.join(said).rstrip('.')}.", Error.DATABASE_AWAY)]
     name = f"PostgreSQL {found.version} at {place}"
-    if found.major_version < oldest:
-        return [Result("database", f"{name}. This service needs {oldest} or newer.", Error.DATABASE_OLD)]
     if found.read_only:
         return [Result("database", f"{name} is read-only.", Error.DATABASE_READ_ONLY)]
+    if config and (too_few := _tell_too_few(found, config)):
+        return [Result("database", too_few, Error.DATABASE_CONNECTIONS)]
+    if found.collation_changed:
+        text = f"{name} sorts text in another way than when the database {found.database} was made."
+        return [Result("database", f"{text} Its indexes may miss rows.", Error.DATABASE_COLLATION)]
     used = f"{found.connections} of {found.most_connections} connections in use"
     return [Result("database", f"{name}, {found.size}, {used}.")]
+
+
+def _tell_too_few(found: Server, config: Config) -> str:
+    return requirements.tell_too_few(found, web_workers=config.web_workers, web_threads=config.web_threads)
 
 
 def check_migrations(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[Result]:

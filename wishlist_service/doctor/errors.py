@@ -22,6 +22,26 @@ class Error(Enum):
         "The database cannot be written to",
         "Name the primary server in DATABASE_URL, or turn off default_transaction_read_only.",
     )
+    DATABASE_ENCODING = (
+        "The database has another encoding than UTF-8",
+        "Make a database with the encoding UTF8, and name it in DATABASE_URL.",
+    )
+    DATABASE_RIGHTS = (
+        "The user of the database may not create tables",
+        "Give the user the right as its line says, or connect as the owner of the database.",
+    )
+    DATABASE_POOLER = (
+        "A pooler in transaction mode stands before the database",
+        "Set pool_mode = session for this database, or let DATABASE_URL name the server itself.",
+    )
+    DATABASE_CONNECTIONS = (
+        "The database allows too few connections",
+        "Raise max_connections, or the limit of the user or the database, or lower WEB_WORKERS or WEB_THREADS.",
+    )
+    DATABASE_COLLATION = (
+        "The collation of the database has changed",
+        "Stop the service and run in the database: REINDEX DATABASE; ALTER DATABASE name REFRESH COLLATION VERSION;",
+    )
     MIGRATIONS = ("Migrations are missing", "Run: python -m wishlist_service.migrate")
     OTHER_SCHEMA = (
         "The database is of another version",

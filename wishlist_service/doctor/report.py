@@ -80,7 +80,7 @@ def _checks(config: Config) -> Iterator[Check]:
     settings = ("settings", "DATABASE_URL", "DATABASE_PASSWORD")
     reached = (*settings, "database")
     migrated = (*reached, "migrations")
-    yield Check("database", settings, partial(database.check_server, url))
+    yield Check("database", settings, partial(database.check_server, url, config))
     yield Check("migrations", reached, partial(database.check_migrations, url))
 
     seconds_ahead: list[float] = []

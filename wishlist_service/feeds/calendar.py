@@ -35,9 +35,10 @@ def _event(title: Mapping[str, Any], stamp: str) -> str:
     day = date.fromisoformat(title["released_on"])
     # The standard says the day after. With the same day or none, some calendars show nothing or fail.
     end = day + timedelta(days=1) if day < date.max else day
+    show = "show-" if title["media_type"] == "show" else ""  # a movie and a show may have one key
     lines = (
         "BEGIN:VEVENT",
-        f"UID:{title['uid'].rpartition('/')[2]}-release@plex-wishlist",
+        f"UID:{show}{title['first_uid'].rpartition('/')[2]}-release@plex-wishlist",
         f"DTSTAMP:{stamp}",
         f"DTSTART;VALUE=DATE:{_day(day)}",
         f"DTEND;VALUE=DATE:{_day(end)}",

@@ -36,8 +36,8 @@ def plex_rss(titles: Iterable[Title], *, home: str, address: str) -> Feed:
 
 
 def news_rss(titles: Iterable[Title], *, home: str, address: str) -> str:
-    """Return additions as RSS for feed readers. The guid of an item is the uid."""
-    items = [_rss_item(title, name=_with_year(title), guid=title["uid"]) for title in titles]
+    """Return additions as RSS for feed readers. The guid of an item is the uid that it had first."""
+    items = [_rss_item(title, name=_with_year(title), guid=title["first_uid"]) for title in titles]
     return _rss(items, home=home, address=address)
 
 
@@ -46,7 +46,7 @@ def news_json(titles: Iterable[Title], *, home: str, address: str) -> str:
     items: list[dict[str, Any]] = []
     for title in titles:
         item = {
-            "id": title["uid"],
+            "id": title["first_uid"],
             "url": title["plex_url"],
             "title": _with_year(title),
             "content_text": wanted_by(title),

@@ -27,11 +27,14 @@ class Table:
     row: Callable[[Title], Mapping[str, Any]]
     ids: tuple[str, ...] = ()
     media_types: tuple[str, ...] = ("movie", "show")
+    bom: str = ""
+    """What the file begins with."""
 
 
 def csv_chunks(table: Table, titles: Iterable[Title]) -> Iterator[str]:
     """Yield the file in parts. Every text is quoted, and none is a formula for a spreadsheet."""
     lines = io.StringIO()
+    lines.write(table.bom)
     writer = csv.DictWriter(lines, table.columns, extrasaction="ignore", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
     position = 0
@@ -126,5 +129,6 @@ TABLES: Final = {
             "wanted_count,wanted_by,plex_url,poster_url"
         ),
         _wishlist,
+        bom="\ufeff",  # without it, Excel takes the file for another encoding than UTF-8
     ),
 }

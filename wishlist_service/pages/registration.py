@@ -10,7 +10,7 @@ from wishlist_service.pages import activity, assets, feeds, people, sign_in, tit
 from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import colour, initials, join_names, rfc3339, state_of, title_address, web_url
 from wishlist_service.web.auth import mark_page
-from wishlist_service.web.context import READING
+from wishlist_service.web.context import READING, context
 
 
 def register_pages(app: Flask) -> None:
@@ -41,9 +41,19 @@ def _refuse_other_sites() -> None:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
     sender = urlsplit(origin).netloc
-    ours = site == "same-origin" if site else bool(sender) and sender == request.host
+    ours = site == "same-origin" if site else sender and sender in (request.host, urlsplit(_public_url()).netloc)
     if not ours:
-        raise Forbidden("This form was not sent from a page of this service. Open the page here and try again.")
+        text = "This form was not sent from a page of this service. Open the page here and try again."
+        if sender and site is None:
+            text += (
+                f" It came from {origin}, and the reverse proxy names this service {request.host or 'nothing'}. "
+                f"If both are this service, let the proxy pass on the Host header, or set PUBLIC_URL={origin}."
+            )
+        raise Forbidden(text)
+
+
+def _public_url() -> str:
+    return context().config.public_url
 
 
 def _vary_by_cookie(response: Response) -> Response:

@@ -6,7 +6,7 @@ from wishlist_service import db
 from wishlist_service.errors import Conflict, FieldError, Invalid, PlexError, TokenRejected
 from wishlist_service.models import PlexAccount
 from wishlist_service.plex.client import PlexClient
-from wishlist_service.queries import locks, merging, sign_ins, sync_runs, users
+from wishlist_service.queries import locks, merging, records, sign_ins, sync_runs, users
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ def erase_user(pool: db.Pool, *, user_id: int) -> None:
         item_ids = merging.list_wished_item_ids(conn, user_id=user_id)
         users.remove_user(conn, user_id=user_id)
         merging.remove_unwanted_items(conn, item_ids=item_ids)
+        records.show_newest(conn, item_ids=item_ids)
         sync_runs.remove_person(conn, user_id=user_id)
     logger.info("user erased user=%s", user_id)
 

@@ -10,9 +10,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Final
 
-from psycopg import OperationalError
-from psycopg.errors import UndefinedTable
-
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import (
@@ -113,7 +110,7 @@ class Links:
                 pause, away = LOOK_SECONDS, False
             except RateLimited:
                 pending, pause = True, min(pause * 2, LONGEST_LOOK_SECONDS)
-            except (OperationalError, UndefinedTable) as error:
+            except db.EXPECTED as error:
                 if not away:
                     logger.warning("sign-ins wait for the database reason=%r", str(error).strip())
                 pending, pause, away = True, 10 * LOOK_SECONDS, True

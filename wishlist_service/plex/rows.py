@@ -15,7 +15,7 @@ from wishlist_service.models import TitleDetails, WatchlistEntry
 _MEDIA_TYPES: Final = ("movie", "show")
 _RATING_KEY: Final = re.compile(r"[0-9a-f]{24}")
 _GUID: Final = re.compile(r"plex://([a-z]+)/([0-9a-f]{24})")
-_EXTERNAL_ID: Final = re.compile(r"(imdb)://(tt\d{1,12})|(tmdb|tvdb)://(\d{1,10})", re.ASCII)
+_EXTERNAL_ID: Final = re.compile(r"imdb://tt\d{1,12}|(tmdb|tvdb)://(\d{1,10})", re.ASCII)
 _LARGEST_ID: Final = 2**31 - 1
 _LAST_SECOND: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
@@ -31,24 +31,18 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
 
     Invalid facts become None. Texts that are too long are cut.
     """
-    key = rating_key(raw)
-    guid = _GUID.fullmatch(str(raw.get("guid")))
-    # where the guid contradicts the type, the guid is right
-    media_type = guid[1] if guid and raw.get("type") in _MEDIA_TYPES else raw.get("type")
+    uid = _uid(raw)
     title = clean_text(raw.get("title"), longest=LONGEST_TITLE)
-    if key is None or media_type not in _MEDIA_TYPES or title is None:
+    if uid is None or title is None:
         return None
 
-    imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
     return WatchlistEntry(
-        uid=f"plex://{media_type}/{key}",
-        media_type=media_type,
+        uid=uid,
+        media_type=uid.split("/")[2],
         title=title,
         year=_year(raw.get("year")),
         released_on=_date(raw.get("originallyAvailableAt")),
-        imdb_id=imdb_id,
-        tmdb_id=tmdb_id,
-        tvdb_id=tvdb_id,
+        external_ids=_external_ids(raw.get("Guid")),
         poster_url=_url(raw.get("thumb")),
         plex_url=_url(raw.get("publicPagesURL")),
         content_rating=clean_text(raw.get("contentRating"), longest=40),
@@ -57,13 +51,13 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
 
 def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
     """Return the details of a title. Invalid ones are left out."""
-    imdb_id, tmdb_id, tvdb_id = _external_ids(raw.get("Guid"))
     return TitleDetails(
+        uid=_uid(raw),
         summary=clean_text(raw.get("summary"), longest=LONGEST_SUMMARY),
         genres=_genres(raw.get("Genre")),
-        imdb_id=imdb_id,
-        tmdb_id=tmdb_id,
-        tvdb_id=tvdb_id,
+        year=_year(raw.get("year")),
+        released_on=_date(raw.get("originallyAvailableAt")),
+        external_ids=_external_ids(raw.get("Guid")),
     )
 
 
@@ -131,12 +125,22 @@ def _genres(values: object) -> list[str]:
     return list(found.values())[:MOST_GENRES]
 
 
-def _external_ids(guids: object) -> tuple[str | None, int | None, int | None]:
-    """Return the ids at IMDb, TMDB and TVDB. The first valid one of each counts."""
-    found: dict[str, str] = {}
+def _uid(raw: Mapping[str, Any]) -> str | None:
+    """Return the uid that a row names; None if it is not that of a movie or show."""
+    key = rating_key(raw)
+    guid = _GUID.fullmatch(str(raw.get("guid")))
+    # where the guid contradicts the type, the guid is right
+    media_type = guid[1] if guid and raw.get("type") in _MEDIA_TYPES else raw.get("type")
+    return f"plex://{media_type}/{key}" if key and media_type in _MEDIA_TYPES else None
+
+
+def _external_ids(guids: object) -> frozenset[str]:
+    """Return the valid ids at IMDb, TMDB and TVDB, each in one spelling: tmdb://007 is tmdb://7."""
+    found: set[str] = set()
     for guid in guids if isinstance(guids, list) else ():
         match = _EXTERNAL_ID.fullmatch(str(guid.get("id"))) if isinstance(guid, Mapping) else None
-        if match and (match[2] or 0 < int(match[4]) <= _LARGEST_ID):
-            found.setdefault(match[1] or match[3], match[2] or match[4])
-    tmdb, tvdb = found.get("tmdb"), found.get("tvdb")
-    return found.get("imdb"), int(tmdb) if tmdb else None, int(tvdb) if tvdb else None
+        if match and match[1] is None:
+            found.add(match[0])
+        elif match and 0 < int(match[2]) <= _LARGEST_ID:
+            found.add(f"{match[1]}://{int(match[2])}")
+    return frozenset(found)

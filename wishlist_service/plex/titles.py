@@ -8,7 +8,7 @@ from wishlist_service.config import Config
 from wishlist_service.errors import PlexChanged
 from wishlist_service.models import TitleDetails
 from wishlist_service.plex.http import PlexHttp, Reply
-from wishlist_service.plex.rows import parse_details, parse_watchlisted_at, rating_key
+from wishlist_service.plex.rows import parse_details, parse_watchlisted_at
 
 PATH: Final = "/library/metadata/"
 
@@ -21,14 +21,17 @@ class PlexTitles:
         self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop)
 
     def details(self, token: str, uid: str) -> TitleDetails | None:
-        """Return what a watchlist does not say about a title; None if Plex does not know it. Raises a PlexError."""
+        """Return what the page of a title says; None if Plex does not know the title. Raises a PlexError.
+
+        The page may be that of another record: Plex has renewed the one that was asked for.
+        """
         key = uid.rpartition("/")[2]
         reply = self._http.get(f"{self._url}{key}", token, query={"includeGuids": "1"}, tries=1)
         if reply.status == 404:
             return None
         match _container(reply):
-            case {"Metadata": [dict() as raw, *_]} if rating_key(raw) == key:
-                return parse_details(raw)
+            case {"Metadata": [dict() as raw, *_]} if (found := parse_details(raw)).uid:
+                return found
             case _:
                 raise PlexChanged("Plex described a title in a way that this version does not understand.")
 

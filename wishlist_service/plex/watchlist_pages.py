@@ -18,7 +18,7 @@ MOST_TITLES: Final = 50_000
 
 
 class ListChanged(Exception):
-    """The pages do not match: read the watchlist again. `twice`: the rating keys that came more than once."""
+    """The pages do not match: read the watchlist again. `twice`: the rows that came more than once."""
 
     def __init__(self, reason: str, *, twice: frozenset[str] = frozenset()) -> None:
         super().__init__(reason)
@@ -89,7 +89,7 @@ class PageReader:
             raise ListChanged(reason, twice=frozenset(self._twice))
         if self.received + len(page.rows) > (MOST_TITLES if self._miscounting else page.total):
             raise ListChanged(f"it has more than its {page.total} rows", twice=frozenset(self._twice))
-        if not first and page.rows and all(self._knows(_key(row)) for row in page.rows):
+        if not first and page.rows and all(self._knows(_name(row)) for row in page.rows):
             raise ListChanged("a page had nothing new")
 
         if first:
@@ -112,7 +112,7 @@ class PageReader:
         return Watchlist(
             entries=sorted(self._entries.values(), key=lambda entry: entry.uid),
             etag=None if self._twice or miscount else self._etag,
-            unreadable_keys=frozenset(self._unreadable - self._entries.keys()),
+            unreadable_keys=frozenset(self._unreadable - {uid.rpartition("/")[2] for uid in self._entries}),
             unidentified=self._unidentified,
             miscount=miscount,
         )
@@ -129,25 +129,29 @@ class PageReader:
             rows=hashlib.sha256("\n".join(rows).encode()).hexdigest(),
         )
 
-    def _knows(self, key: str | None) -> bool:
-        return key in self._entries or key in self._unreadable
+    def _knows(self, name: str | None) -> bool:
+        return name in self._entries or name in self._unreadable
 
     def _add_row(self, row: object, position: int) -> None:
-        key = _key(row)
-        if key is None:
+        name = _name(row)
+        if name is None:
             self._unidentified += 1
             return
-        if self._knows(key):
-            self._twice.add(key)
+        if self._knows(name):
+            self._twice.add(name)
         entry = parse_entry(row) if isinstance(row, Mapping) else None
         if entry is None:
-            self._unreadable.add(key)
+            self._unreadable.add(name)
         else:
-            self._entries[key] = replace(entry, position=position)
+            self._entries[name] = replace(entry, position=position)
 
 
-def _key(row: object) -> str | None:
-    return rating_key(row) if isinstance(row, Mapping) else None
+def _name(row: object) -> str | None:
+    """Return the uid of a row, since a movie and a show may have one key; the key if the row cannot be read."""
+    if not isinstance(row, Mapping):
+        return None
+    entry = parse_entry(row)
+    return entry.uid if entry else rating_key(row)
 
 
 def _count(value: object) -> int | None:

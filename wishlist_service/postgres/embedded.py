@@ -19,7 +19,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any, Final
 
-from wishlist_service.postgres.programs import die_with_parent, installed_binaries, major_version, package_binaries
+from wishlist_service.postgres.carrying import (
+    NEW_PORT,
+    OLD_PORT,
+    copy_clusters,
+    find_binaries,
+    find_clusters,
+    note_maker,
+)
+from wishlist_service.postgres.programs import (
+    ProgramFailed,
+    die_with_parent,
+    installed_binaries,
+    major_version,
+    package_binaries,
+)
 
 START_SECONDS: Final = 60  # crash recovery may take a while
 STOP_SECONDS: Final = 30
@@ -72,20 +86,18 @@ class EmbeddedPostgres:
                 f"The PostgreSQL in {binaries} does not run. Set DATABASE_URL to another server."
             )
         data = self._state / f"pg{major}"
-        if not data.exists():
+        if not data.exists() and (others := find_clusters(self._state)):
+            binaries, data = self._with_data_of(max(others), binaries, major)
+        elif not data.exists():
             self._initialise(binaries, data, builtin=major >= 17)
+        note_maker(data, binaries)
         _remove_stale_locks(data, self._state)
-        self._run(binaries, data)
+        self._server = self._run(binaries, data)
 
     def stop(self) -> None:
         """Stop the server. Its data stays."""
         if self._server:
-            self._server.send_signal(signal.SIGINT)  # "fast" mode: ends connections, loses nothing
-            try:
-                self._server.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._server.send_signal(signal.SIGQUIT)
-                self._server.wait()
+            _end(self._server)
             self._server = None
         if self._lock_file:
             self._lock_file.close()
@@ -116,9 +128,45 @@ class EmbeddedPostgres:
                 (Path(scratch) / "new").rename(copy)
         return copy / found.relative_to(package.parent)
 
+    def _with_data_of(self, found: int, binaries: Path, major: int) -> tuple[Path, Path]:
+        """Return programs and data to start with, where there is data of another major version only.
+
+        Data of an older one is carried over; data of a newer one is used with its own programs.
+        """
+        others = self._state / f"pg{found}"
+        theirs = find_binaries(self._state, found)
+        if theirs is None:
+            raise EmbeddedPostgresError(
+                f"The data in {others} is of PostgreSQL {found}, and the PostgreSQL here is {major}, which cannot "
+                f"read it. Either install PostgreSQL {found} (on Debian and Ubuntu the package postgresql-{found}) and "
+                f"start again: the data is then carried over. Or move {others} away and start again: empty, or from a "
+                "backup with python -m wishlist_service.restore."
+            )
+        if found > major:
+            return theirs, others
+        print(f"Carrying the data over from PostgreSQL {found} to {major}. This may take a while.", flush=True)
+        data = self._state / f"pg{major}"
+        scratch = self._state / "carrying"  # a killed carry-over starts over
+        self._initialise(binaries, scratch, builtin=major >= 17)
+        _remove_stale_locks(others, self._state)
+        old = new = None
+        try:
+            old = self._run(theirs, others, port=OLD_PORT)
+            new = self._run(binaries, scratch, port=NEW_PORT)
+            copy_clusters(self._state, theirs, binaries, options=self._as_user())
+        except ProgramFailed as error:
+            raise EmbeddedPostgresError(f"The data of PostgreSQL {found} could not be carried over: {error}") from error
+        finally:
+            for server in filter(None, (old, new)):
+                _end(server)
+        scratch.rename(data)
+        print(f"Done. The old data is still in {others}. When all is well, delete it: rm -r {others}", flush=True)
+        return binaries, data
+
     def _initialise(self, binaries: Path, data: Path, *, builtin: bool) -> None:
         # made under another name first, so an unfinished cluster is never used
         scratch = self._state / "initialising"
+        shutil.rmtree(data, ignore_errors=True)
         provider = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if builtin else []
         # not every system has C.UTF-8; the builtin provider of 17 and newer has its own
         for locale in ("--locale=C.UTF-8", "--no-locale"):
@@ -134,16 +182,16 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"initdb failed:\n{done.stdout}")
         scratch.rename(data)
 
-    def _run(self, binaries: Path, data: Path) -> None:
+    def _run(self, binaries: Path, data: Path, *, port: int = 5432) -> subprocess.Popen[Any]:
         command = [
-            binaries / "postgres", "-D", data, "-k", self._state, "-c", "listen_addresses=",
+            binaries / "postgres", "-D", data, "-k", self._state, "-p", str(port), "-c", "listen_addresses=",
             *(argument for setting in self._settings for argument in ("-c", setting)),
         ]  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         log_path = self._state / "postgres.log"
         while True:
             with log_path.open("w") as log:
-                self._server = server = subprocess.Popen(
+                server = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     start_new_session=True,  # so that Ctrl-C in the terminal does not reach it
@@ -152,11 +200,12 @@ class EmbeddedPostgres:
                 )  # fmt: skip
             while server.poll() is None and time.monotonic() < deadline:
                 if _is_ready(data, server.pid):
-                    return
+                    return server
                 time.sleep(0.02)
             # the server of a process that was just killed may not have ended yet
             output = log_path.read_text(errors="replace")
             if time.monotonic() > deadline or "lock file" not in output:
+                _end(server)
                 self.stop()
                 raise EmbeddedPostgresError(f"PostgreSQL did not start:\n{output}")
             time.sleep(0.2)
@@ -167,6 +216,15 @@ class EmbeddedPostgres:
         if self._user:
             options |= {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
         return options
+
+
+def _end(server: subprocess.Popen[Any]) -> None:
+    server.send_signal(signal.SIGINT)  # "fast" mode: ends connections, loses nothing
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.send_signal(signal.SIGQUIT)
+        server.wait()
 
 
 def _unprivileged_user() -> pwd.struct_passwd:

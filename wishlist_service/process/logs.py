@@ -37,6 +37,7 @@ class LineFormatter(logging.Formatter):
 
 def configure_logging(level: str, *, stream: TextIO = sys.stdout) -> None:
     """Set up the log of a program. Only entry points call this."""
+    logging.raiseExceptions = False  # a log on a full disk must neither end the program nor print tracebacks
     handler = logging.StreamHandler(stream)
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

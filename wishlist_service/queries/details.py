@@ -40,10 +40,10 @@ def list_new_wishes(conn: Connection, *, run_id: int, limit: int) -> list[TitleQ
               FROM added
           ORDER BY id DESC
              LIMIT %(limit)s)
-        SELECT newest.item_id, item.uid, newest.user_id, person.plex_token
+        SELECT newest.item_id, (listed_uids(newest.user_id, newest.item_id))[1] AS uid, newest.user_id,
+               person.plex_token
           FROM newest
           JOIN wishlist_item_sources AS source USING (item_id, user_id)
-          JOIN wishlist_items AS item ON item.id = newest.item_id
           JOIN plex_users AS person ON person.id = newest.user_id
          WHERE source.removed_at IS NULL
            AND source.watchlisted_at IS NULL
@@ -58,13 +58,14 @@ def store_times(conn: Connection, *, times: Sequence[tuple[TitleQuestion, dateti
     conn.execute("""
         UPDATE wishlist_item_sources AS source
            SET watchlisted_at = told.watchlisted_at
-          FROM unnest(%(item_ids)s::bigint[], %(user_ids)s::integer[], %(times)s::timestamptz[])
-               AS told (item_id, user_id, watchlisted_at)
-         WHERE source.item_id = told.item_id
+          FROM unnest(%(uids)s::text[], %(user_ids)s::integer[], %(times)s::timestamptz[])
+               AS told (uid, user_id, watchlisted_at)
+          JOIN wishlist_records AS record USING (uid)     -- the title may have been joined with another one meanwhile
+         WHERE source.item_id = record.item_id
            AND source.user_id = told.user_id
            AND source.removed_at IS NULL
         """, {
-        "item_ids": [question.item_id for question, _ in times],
+        "uids": [question.uid for question, _ in times],
         "user_ids": [question.user_id for question, _ in times],
         "times": [time for _, time in times],
     })
@@ -97,36 +98,64 @@ def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
         """, {"limit": limit})
 
 
-def store_details(conn: Connection, *, told: Sequence[tuple[int, TitleDetails | None, timedelta | None]]) -> None:
-    """Store the details of each item (id, details, when to ask again). External ids from a watchlist stay.
+def store_details(conn: Connection, *, told: Sequence[tuple[str, TitleDetails | None, timedelta | None]]) -> None:
+    """Store the details of each title (uid, details, when to ask again), except external ids.
 
-    What is still missing is asked about again later, see next_question_at().
+    A date or year goes if the page of this record had one when it was last asked for. What is still missing is asked
+    about again later, see next_question_at().
     """
     conn.execute("""
+        WITH told AS (
+             SELECT *
+               FROM jsonb_to_recordset(%(told)s) AS told (
+                    asked_uid text, uid text, summary text, genres text[], year integer, released_on date,
+                    again_seconds double precision)),
+             pages AS (
+             UPDATE wishlist_records AS record
+                SET page_tells_date = told.released_on IS NOT NULL,
+                    page_tells_year = told.year IS NOT NULL
+               FROM told
+              WHERE record.uid = told.uid
+                AND (record.page_tells_date, record.page_tells_year)
+                    <> (told.released_on IS NOT NULL, told.year IS NOT NULL)),
+             answer AS (
+             SELECT DISTINCT ON (known.id)      -- of titles that were joined meanwhile, two records were asked about
+                    known.id, told.again_seconds,
+                    coalesce(told.summary, known.summary) AS summary,
+                    coalesce(told.genres, known.genres) AS genres,
+                    coalesce(told.year, CASE WHEN told.uid IS NULL OR NOT page.page_tells_year THEN known.year END)
+                        AS year,
+                    coalesce(
+                        told.released_on,
+                        CASE WHEN told.uid IS NULL OR NOT page.page_tells_date THEN known.released_on END)
+                        AS released_on
+               FROM told
+               JOIN wishlist_records AS asked ON asked.uid = told.asked_uid
+               JOIN wishlist_items AS known ON known.id = asked.item_id
+               JOIN wishlist_records AS page ON page.uid = coalesce(told.uid, told.asked_uid)
+           ORDER BY known.id, told.uid DESC NULLS LAST)
         UPDATE wishlist_items AS item
-           SET summary = coalesce(told.summary, item.summary),
-               genres = coalesce(told.genres, item.genres),
-               imdb_id = coalesce(item.imdb_id, told.imdb_id),
-               tmdb_id = coalesce(item.tmdb_id, told.tmdb_id),
-               tvdb_id = coalesce(item.tvdb_id, told.tvdb_id),
+           SET summary = answer.summary,
+               genres = answer.genres,
+               year = answer.year,
+               released_on = answer.released_on,
                first_asked_at = coalesce(item.first_asked_at, now()),
                details_due_at = CASE
-                   WHEN told.again_seconds IS NOT NULL THEN now() + told.again_seconds * interval '1 second'
-                   WHEN coalesce(told.summary, item.summary) IS NULL
-                     OR cardinality(coalesce(told.genres, item.genres)) = 0
-                     OR item.released_on IS NULL
-                     OR CASE item.media_type WHEN 'movie' THEN coalesce(item.tmdb_id, told.tmdb_id)
-                                             ELSE coalesce(item.tvdb_id, told.tvdb_id)
-                        END IS NULL
+                   WHEN answer.again_seconds IS NOT NULL THEN now() + answer.again_seconds * interval '1 second'
+                   WHEN answer.summary IS NULL
+                     OR cardinality(answer.genres) = 0
+                     OR answer.released_on IS NULL
+                     OR CASE item.media_type WHEN 'movie' THEN item.tmdb_id ELSE item.tvdb_id END IS NULL
                    THEN next_question_at(coalesce(item.first_asked_at, now()))
                END
-          FROM jsonb_to_recordset(%(told)s) AS told (
-               id bigint, summary text, genres text[], imdb_id text, tmdb_id integer, tvdb_id integer,
-               again_seconds double precision)
-         WHERE item.id = told.id
+          FROM answer
+         WHERE item.id = answer.id
         """, {"told": Jsonb([_as_json(*each) for each in told])})
 
 
-def _as_json(item_id: int, details: TitleDetails | None, again_in: timedelta | None) -> dict[str, Any]:
-    facts = vars(details) if details else {}
-    return facts | {"id": item_id, "again_seconds": again_in and again_in.total_seconds()}
+def _as_json(uid: str, details: TitleDetails | None, again_in: timedelta | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    if details:
+        day = details.released_on
+        facts = vars(details) | {"external_ids": None, "released_on": day.isoformat() if day else None}
+    return facts | {"asked_uid": uid, "again_seconds": again_in and again_in.total_seconds()}

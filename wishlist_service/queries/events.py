@@ -20,7 +20,7 @@ def list_history(
     after: EventPlace | None,
     limit: int,
 ) -> EventPage:
-    """Return a page of events, newest first. None does not filter; `uids` are those of one title."""
+    """Return a page of events, newest first. None does not filter; `uids` are those that one title may have."""
     return rows(conn, EventPage, """
         WITH page AS (
              SELECT id, happened_at
@@ -28,7 +28,7 @@ def list_history(
               WHERE (%(after_id)s::bigint IS NULL OR id < %(after_id)s)
                 AND (%(user_ids)s::integer[] IS NULL OR user_id = ANY (%(user_ids)s))
                 AND (%(uids)s::text[] IS NULL
-                     OR item_id = ANY (ARRAY(SELECT id FROM wishlist_items WHERE uid = ANY (%(uids)s))))
+                     OR item_id = (SELECT item_meant(%(uids)s)))
                 AND (%(kind)s::text IS NULL OR kind = %(kind)s)
                 AND (%(since)s::timestamptz IS NULL OR happened_at >= %(since)s)
            ORDER BY id DESC
@@ -146,3 +146,22 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
             "Start over without `after`."
         )
     return EventPage(*page)
+
+
+def delete_left_over(conn: Connection) -> int:
+    """Delete the events of people who are not there, and return how many.
+
+    No event of a person who is there is deleted, because /api/changes replays from the beginning.
+    """
+    events, _ = next(
+        conn.execute("""
+            WITH deleted AS (
+                 DELETE FROM wishlist_events
+                  WHERE NOT EXISTS (SELECT FROM plex_users WHERE plex_users.id = wishlist_events.user_id)
+              RETURNING id)
+            SELECT count(*),
+                   CASE WHEN count(*) > 0 THEN next_generation() END
+              FROM deleted
+            """)
+    )
+    return events

@@ -16,6 +16,7 @@ _WISHLIST_LOCK = 3
 DETAILS_LOCK: Final = 4
 NEWS_LOCK: Final = 5
 # 6 is taken by sync_state_changed() in sql/
+DELETION_LOCK: Final = 7
 _RUN_LOCKS = 1464421201  # with the id of a running run
 PERSON_LOCKS: Final = 1464421202  # with the id of a person claimed by a scheduled run
 

@@ -26,14 +26,20 @@ def claim_look(conn: Connection, *, interval: timedelta) -> bool:
 
 
 def list_wanted(conn: Connection) -> list[Wanted]:
-    """Return id, media type and names of each wanted title, like plex://… and imdb://…, and whether it is dismissed."""
+    """Return id, media type and names of each wanted title, like plex://… and imdb://…, and whether it is dismissed.
+
+    The names are those of all records of the title.
+    """
     return conn.execute("""
-        SELECT id,
-               media_type,
-               array_remove(ARRAY[uid, 'imdb://' || imdb_id, 'tmdb://' || tmdb_id, 'tvdb://' || tvdb_id], NULL),
-               dismissed_at IS NOT NULL
-          FROM wishlist_items
-         WHERE wanted_count > 0
+        SELECT item.id,
+               item.media_type,
+               ARRAY(
+                   SELECT unnest(record.uid || record.external_ids)
+                     FROM wishlist_records AS record
+                    WHERE record.item_id = item.id),
+               item.dismissed_at IS NOT NULL
+          FROM wishlist_items AS item
+         WHERE item.wanted_count > 0
         """).fetchall()
 
 
@@ -59,7 +65,8 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
     People without a working token are left out. `uid`: for this title only; None does not filter.
     """
     return rows(conn, Wisher, """
-        SELECT person.id, person.name, person.plex_token, item.uid, true AS wants
+        SELECT person.id, person.name, person.plex_token, item.uid,
+               listed_uids(person.id, item.id) AS uids, true AS wants
           FROM wishlist_items AS item
           JOIN wishlist_item_sources AS source ON source.item_id = item.id
           JOIN plex_users AS person ON person.id = source.user_id

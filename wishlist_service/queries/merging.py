@@ -1,103 +1,93 @@
 """Merging one person's watchlist into the wishlist: whole lists at a time, writing only differences."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from wishlist_service.db import rows, value
 from wishlist_service.models import WatchlistEntry
+from wishlist_service.queries.records import entry_as_json
 
 
-def list_present_wishes(conn: Connection, *, user_id: int) -> list[tuple[str, bool]]:
-    """Return the uids this person wants at present, and whether each is kept: this service took it off their list."""
+def list_present_wishes(conn: Connection, *, user_id: int) -> list[tuple[int, bool]]:
+    """Return the ids of the titles this person wants, and whether each is kept: this service took it off their list."""
     return conn.execute("""
-        SELECT item.uid, source.kept_at IS NOT NULL
-          FROM wishlist_item_sources AS source
-          JOIN wishlist_items AS item ON item.id = source.item_id
-         WHERE source.user_id = %(user_id)s
-           AND source.removed_at IS NULL
+        SELECT item_id, kept_at IS NOT NULL
+          FROM wishlist_item_sources
+         WHERE user_id = %(user_id)s
+           AND removed_at IS NULL
         """, {"user_id": user_id}).fetchall()
 
 
-def end_keeping(conn: Connection, *, user_id: int, uids: Collection[str]) -> None:
+def end_keeping(conn: Connection, *, user_id: int, item_ids: Collection[int]) -> None:
     """End the keeping of these titles: they are on the person's watchlist.
 
     The person added them again, or Plex did not remove them. Titles kept within the last hour stay kept: the
     watchlist may have been read before Plex removed them.
     """
     conn.execute("""
-        UPDATE wishlist_item_sources AS source
+        UPDATE wishlist_item_sources
            SET kept_at = NULL
-          FROM wishlist_items AS item
-         WHERE item.id = source.item_id
-           AND source.user_id = %(user_id)s
-           AND source.kept_at < now() - interval '1 hour'
-           AND item.uid = ANY (%(uids)s)
-        """, {"user_id": user_id, "uids": list(uids)})
+         WHERE user_id = %(user_id)s
+           AND kept_at < now() - interval '1 hour'
+           AND item_id = ANY (%(item_ids)s)
+        """, {"user_id": user_id, "item_ids": list(item_ids)})
 
 
-def upsert_items(conn: Connection, *, entries: Sequence[WatchlistEntry]) -> int:
-    """Add new titles, update facts that differ, and return how many titles were updated.
+def update_facts(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> set[int]:
+    """Update the facts of titles that differ from this person's watchlist; return the ids of these titles.
 
-    A fact that Plex no longer gives stays. New titles count as wanted by one person, so add_wishes() must follow
-    in the same transaction.
+    Of several records of a title, the newest on any watchlist counts. A fact that Plex no longer gives stays. But a
+    date or year goes if this row had one when it was last read.
     """
-    return value(conn, """
-        WITH written AS (
-            INSERT INTO wishlist_items AS item (
-                   uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
-                   poster_url, plex_url, content_rating, added_at, wanted_count, wish_count)
-            SELECT entry.uid, entry.media_type, entry.title, entry.year, entry.released_on, entry.imdb_id,
-                   entry.tmdb_id, entry.tvdb_id, entry.poster_url, entry.plex_url, entry.content_rating,
-                   -- all are added at one time: this keeps the order of the watchlist
-                   now() - entry.position * interval '1 microsecond',
-                   1, 1                           -- as add_wishes() would set them: one write, not two
-              FROM jsonb_to_recordset(%(entries)s) AS entry (
-                   uid text, media_type text, title text, year integer, released_on date, imdb_id text,
-                   tmdb_id integer, tvdb_id integer, poster_url text, plex_url text, content_rating text,
-                   position integer)
-         LEFT JOIN wishlist_items AS known USING (uid)
-             WHERE known.id IS NULL
-                OR entry.title <> known.title
-                OR entry.year IS DISTINCT FROM known.year AND entry.year IS NOT NULL
-                OR entry.released_on IS DISTINCT FROM known.released_on AND entry.released_on IS NOT NULL
-                OR entry.imdb_id IS DISTINCT FROM known.imdb_id AND entry.imdb_id IS NOT NULL
-                OR entry.tmdb_id IS DISTINCT FROM known.tmdb_id AND entry.tmdb_id IS NOT NULL
-                OR entry.tvdb_id IS DISTINCT FROM known.tvdb_id AND entry.tvdb_id IS NOT NULL
-                OR entry.poster_url IS DISTINCT FROM known.poster_url AND entry.poster_url IS NOT NULL
-                OR entry.plex_url IS DISTINCT FROM known.plex_url AND entry.plex_url IS NOT NULL
-                OR entry.content_rating IS DISTINCT FROM known.content_rating AND entry.content_rating IS NOT NULL
-          ORDER BY entry.uid                      -- one lock order for all writers
-                ON CONFLICT (uid) DO UPDATE
-               SET title = excluded.title,
-                   year = coalesce(excluded.year, item.year),
-                   released_on = coalesce(excluded.released_on, item.released_on),
-                   imdb_id = coalesce(excluded.imdb_id, item.imdb_id),
-                   tmdb_id = coalesce(excluded.tmdb_id, item.tmdb_id),
-                   tvdb_id = coalesce(excluded.tvdb_id, item.tvdb_id),
-                   poster_url = coalesce(excluded.poster_url, item.poster_url),
-                   plex_url = coalesce(excluded.plex_url, item.plex_url),
-                   content_rating = coalesce(excluded.content_rating, item.content_rating)
-         RETURNING xmax <> 0 AS was_there)        -- true for an updated row only
-        SELECT count(*) FILTER (WHERE was_there)
-          FROM written
-        """, {"entries": Jsonb([_as_json(entry) for entry in entries])})
+    return set(rows(conn, int, """
+        UPDATE wishlist_items AS item
+           SET title = entry.title,
+               year = told.year,
+               released_on = told.released_on,
+               poster_url = coalesce(entry.poster_url, known.poster_url),
+               plex_url = coalesce(entry.plex_url, known.plex_url),
+               content_rating = coalesce(entry.content_rating, known.content_rating)
+          FROM jsonb_to_recordset(%(entries)s) AS entry (
+               uid text, title text, year integer, released_on date, poster_url text, plex_url text,
+               content_rating text)
+          JOIN wishlist_records AS record USING (uid)
+          JOIN wishlist_items AS known ON known.id = record.item_id
+          JOIN watchlist_rows AS listed ON listed.user_id = %(user_id)s AND listed.uid = entry.uid
+         CROSS JOIN LATERAL (
+               SELECT coalesce(entry.year, CASE WHEN NOT listed.tells_year THEN known.year END) AS year,
+                      coalesce(entry.released_on, CASE WHEN NOT listed.tells_date THEN known.released_on END)
+                          AS released_on) AS told
+         WHERE item.id = known.id
+           AND (entry.title <> known.title
+                OR told.year IS DISTINCT FROM known.year
+                OR told.released_on IS DISTINCT FROM known.released_on
+                OR entry.poster_url <> coalesce(known.poster_url, '')
+                OR entry.plex_url <> coalesce(known.plex_url, '')
+                OR entry.content_rating <> coalesce(known.content_rating, ''))
+           AND NOT EXISTS (
+                   SELECT
+                     FROM wishlist_records AS newer
+                     JOIN watchlist_rows AS shown ON shown.uid = newer.uid
+                    WHERE newer.item_id = record.item_id
+                      AND (newer.seen, newer.uid) > (record.seen, record.uid))
+     RETURNING item.id
+        """, {"user_id": user_id, "entries": Jsonb([entry_as_json(entry) for entry in entries])}))
 
 
-def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> int:
+def add_wishes(conn: Connection, *, user_id: int, positions: Mapping[int, int]) -> int:
     """Store that the person wants these titles, for the first time or again.
 
-    Returns how many joined the wishlist, because no other person wants them.
+    positions: on the watchlist, by the id of the title. Returns how many joined the wishlist, because no other person
+    wants them.
     """
     return value(conn, """
         WITH added AS (
             INSERT INTO wishlist_item_sources AS source (item_id, user_id, first_added_at)
-            SELECT item.id, %(user_id)s, now() - entry.position * interval '1 microsecond'
-              FROM unnest(%(uids)s::text[], %(positions)s::integer[]) AS entry (uid, position)
-              JOIN wishlist_items AS item USING (uid)
-          ORDER BY item.uid
+            SELECT entry.item_id, %(user_id)s, now() - entry.position * interval '1 microsecond'
+              FROM unnest(%(item_ids)s::bigint[], %(positions)s::integer[]) AS entry (item_id, position)
+          ORDER BY entry.item_id
                 ON CONFLICT (item_id, user_id) DO UPDATE
                SET removed_at = NULL,
                    last_seen_at = NULL,
@@ -111,14 +101,10 @@ def add_wishes(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEnt
                     WHERE wishes.item_id = added.item_id
                       AND wishes.user_id <> %(user_id)s
                       AND wishes.removed_at IS NULL)
-        """, {
-        "user_id": user_id,
-        "uids": [entry.uid for entry in entries],
-        "positions": [entry.position for entry in entries],
-    })
+        """, {"user_id": user_id, "item_ids": list(positions), "positions": list(positions.values())})
 
 
-def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> int:
+def remove_wishes(conn: Connection, *, user_id: int, item_ids: Collection[int]) -> int:
     """Mark the person's wishes for these titles as removed now.
 
     Returns how many left the wishlist, because no other person wants them.
@@ -129,13 +115,11 @@ def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> i
                SET removed_at = now(),
                    last_seen_at = greatest(source.first_added_at, person.last_success_at),
                    kept_at = NULL
-              FROM wishlist_items AS item,
-                   plex_users AS person
-             WHERE item.id = source.item_id
-               AND person.id = source.user_id
+              FROM plex_users AS person
+             WHERE person.id = source.user_id
                AND source.user_id = %(user_id)s
                AND source.removed_at IS NULL
-               AND item.uid = ANY (%(uids)s)
+               AND source.item_id = ANY (%(item_ids)s)
          RETURNING source.item_id)
         SELECT count(*)
           FROM removed
@@ -145,7 +129,7 @@ def remove_wishes(conn: Connection, *, user_id: int, uids: Collection[str]) -> i
                     WHERE wishes.item_id = removed.item_id
                       AND wishes.user_id <> %(user_id)s
                       AND wishes.removed_at IS NULL)
-        """, {"user_id": user_id, "uids": list(uids)})
+        """, {"user_id": user_id, "item_ids": list(item_ids)})
 
 
 def remove_unwanted_items(conn: Connection, *, item_ids: Collection[int]) -> None:
@@ -169,7 +153,3 @@ def list_wished_item_ids(conn: Connection, *, user_id: int) -> list[int]:
           FROM wishlist_item_sources
          WHERE user_id = %(user_id)s
         """, {"user_id": user_id})
-
-
-def _as_json(entry: WatchlistEntry) -> dict[str, Any]:
-    return vars(entry) | {"released_on": entry.released_on.isoformat() if entry.released_on else None}

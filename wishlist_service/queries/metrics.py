@@ -42,16 +42,33 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                    'runs', (
                        SELECT coalesce(json_agg(row_to_json(ended)), '[]')
                          FROM (SELECT status,
-                                      count(*) AS runs,
-                                      coalesce(sum(extract(epoch FROM finished_at - started_at)), 0) AS seconds
-                                 FROM sync_run_reports
-                                WHERE status <> 'running'
+                                      sum(runs) AS runs,
+                                      sum(seconds) AS seconds
+                                 FROM (SELECT status,
+                                              count(*) AS runs,
+                                              coalesce(sum(extract(epoch FROM finished_at - started_at)), 0) AS seconds
+                                         FROM sync_run_reports
+                                        WHERE status <> 'running'
+                                     GROUP BY status
+                                    UNION ALL
+                                       SELECT label,
+                                              coalesce(sum(total) FILTER (WHERE number = 'runs'), 0),
+                                              coalesce(sum(total) FILTER (WHERE number = 'seconds'), 0)
+                                         FROM deleted_runs
+                                        WHERE number <> 'plex_requests'
+                                     GROUP BY label) AS parts
                              GROUP BY status
                              ORDER BY status) AS ended),
                    'plex_requests', (
                        SELECT coalesce(json_object_agg(outcome, requests), '{}')
-                         FROM (SELECT counted.key AS outcome, sum(counted.value::integer) AS requests
-                                 FROM sync_runs
-                                CROSS JOIN LATERAL jsonb_each_text(plex_requests) AS counted
-                             GROUP BY counted.key) AS outcomes))
+                         FROM (SELECT outcome, sum(requests) AS requests
+                                 FROM (SELECT counted.key AS outcome, sum(counted.value::integer) AS requests
+                                         FROM sync_runs
+                                        CROSS JOIN LATERAL jsonb_each_text(plex_requests) AS counted
+                                     GROUP BY counted.key
+                                    UNION ALL
+                                       SELECT label, total
+                                         FROM deleted_runs
+                                        WHERE number = 'plex_requests') AS parts
+                             GROUP BY outcome) AS outcomes))
         """)

@@ -1,27 +1,50 @@
-"""The database server, and how much the database holds."""
+"""What the database holds, and in which schema."""
 
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
-from wishlist_service.models import Contents, Server
+from wishlist_service.models import Contents
 
 
-def get_server(conn: Connection) -> Server:
-    """Return the version and state of the server."""
-    return rows(conn, Server, """
-        SELECT current_setting('server_version_num')::integer / 10000 AS major_version,
-               split_part(current_setting('server_version'), ' ', 1) AS version,
-               -- true on a standby, too
-               current_setting('transaction_read_only')::boolean AS read_only,
-               pg_size_pretty(pg_database_size(current_database())) AS size,
-               (SELECT sum(numbackends) FROM pg_stat_database) AS connections,
-               current_setting('max_connections')::integer AS most_connections
-        """)[0]
+def get_dump_options(conn: Connection) -> list[str]:
+    """Return what tells pg_dump to leave out other schemas than ours. For public there is nothing to tell."""
+    return rows(conn, str, """
+        SELECT '--schema=' || quote_ident(current_schema())
+         WHERE current_schema() <> 'public'
+     UNION ALL
+        SELECT '--extension=pg_trgm'
+          FROM pg_extension
+         WHERE current_schema() <> 'public'
+           AND extname = 'pg_trgm'
+           AND extnamespace = to_regnamespace(quote_ident(current_schema()))
+        """)
+
+
+def get_quoted_schema(conn: Connection) -> str:
+    """Return the name of our schema as pg_dump writes it, with quotes where it needs them."""
+    return value(conn, "SELECT quote_ident(current_schema())")
+
+
+def set_schema(conn: Connection, *, schema: str) -> None:
+    """Find tables in this schema, a quoted name, until the transaction ends."""
+    conn.execute("SELECT set_config('search_path', %(schema)s, true)", {"schema": schema})
+
+
+def drop_schema(conn: Connection, *, schema: str) -> None:
+    """Drop the schema, a quoted name, with everything in it. Call it in a transaction."""
+    conn.execute("SELECT set_config('wishlist.schema', %(schema)s, true)", {"schema": schema})
+    conn.execute("""
+        DO $$
+        BEGIN
+            EXECUTE 'DROP SCHEMA IF EXISTS ' || current_setting('wishlist.schema') || ' CASCADE';
+        END
+        $$
+        """)
 
 
 def has_tables(conn: Connection) -> bool:
     """Return whether the database was ever migrated."""
-    return value(conn, "SELECT to_regclass('public.plex_users') IS NOT NULL")
+    return value(conn, "SELECT to_regclass('plex_users') IS NOT NULL")
 
 
 def count_contents(conn: Connection) -> Contents:
@@ -47,11 +70,11 @@ def list_foreign_relations(conn: Connection) -> list[str]:
     return rows(conn, str, """
         SELECT relname
           FROM pg_class
-         WHERE relnamespace = to_regnamespace('public')
+         WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
            AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
            AND relname NOT IN ('plex_users', 'wishlist_items', 'wishlist_item_sources', 'wishlist_tallies',
                                'wishlist_events', 'plex_links', 'sync_runs', 'sync_state',
-                               'sync_state_changes', 'news_addresses',
+                               'sync_state_changes', 'news_addresses', 'deleted_runs',
                                'wishes', 'wishlist_documents', 'wishlist_event_documents',
                                'plex_user_reports', 'sync_run_reports')
            AND relname !~ '^(plex_users|plex_links|wishlist_items|wishlist_events|sync_runs)_id_seq$'

@@ -1,7 +1,7 @@
 """Sync runs: what runs, what ran, what comes next. The view sync_run_reports has the columns of SyncRun."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
@@ -74,6 +74,43 @@ def remove_person(conn: Connection, *, user_id: int) -> None:
                     WHERE error -> 'user_id' <> to_jsonb(%(user_id)s::integer))
          WHERE errors @> jsonb_build_array(jsonb_build_object('user_id', %(user_id)s::integer))
         """, {"user_id": user_id})
+
+
+def delete_old_runs(conn: Connection, *, keep: timedelta) -> int:
+    """Delete runs that ended longer ago than `keep` and return how many. Their totals stay in deleted_runs.
+
+    The last run of each trigger and the last that succeeded stay. A killed run ended when it began, as far as is known.
+    """
+    return value(conn, """
+        WITH ended AS (
+             SELECT id, trigger, status, coalesce(finished_at, started_at) AS ended_at
+               FROM sync_run_reports
+              WHERE status <> 'running'),
+             deleted AS (
+             DELETE FROM sync_runs
+              USING ended
+              WHERE ended.id = sync_runs.id
+                AND ended.ended_at < now() - %(keep)s
+                AND ended.id NOT IN (SELECT max(id) FROM ended GROUP BY trigger)
+                AND ended.id IS DISTINCT FROM (SELECT max(id) FROM ended WHERE status = 'succeeded')
+          RETURNING ended.status, sync_runs.finished_at - sync_runs.started_at AS duration, sync_runs.plex_requests),
+             added AS (
+             INSERT INTO deleted_runs (number, label, total)
+             SELECT 'runs', status, count(*)
+               FROM deleted
+           GROUP BY status
+          UNION ALL
+             SELECT 'seconds', status, coalesce(sum(extract(epoch FROM duration)), 0)
+               FROM deleted
+           GROUP BY status
+          UNION ALL
+             SELECT 'plex_requests', counted.key, sum(counted.value::integer)
+               FROM deleted
+              CROSS JOIN LATERAL jsonb_each_text(plex_requests) AS counted
+           GROUP BY counted.key
+                 ON CONFLICT (number, label) DO UPDATE SET total = deleted_runs.total + excluded.total)
+        SELECT count(*) FROM deleted
+        """, {"keep": keep})
 
 
 def get_run(conn: Connection, *, run_id: int) -> SyncRun:

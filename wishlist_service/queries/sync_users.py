@@ -158,7 +158,7 @@ def record_read(
                list_size = %(list_size)s,
                list_note = %(list_note)s,
                odd_rows_since = %(odd_rows_since)s,
-               missed = %(missed)s,
+               missed = ARRAY(SELECT uid FROM wishlist_items WHERE id = ANY (%(missed)s::bigint[]) ORDER BY uid),
                miscount = %(miscount)s,
                held_removals = %(held_removals)s,
                token_refused_at = NULL,
@@ -167,7 +167,7 @@ def record_read(
         """, {
         "user_id": user_id, "list_etag": list_etag, "list_size": list_size, "due_again_in": due_again_in,
         "list_note": list_note, "odd_rows_since": odd_rows_since, "miscount": miscount,
-        "held": change.held, "held_removals": change.held_removals, "missed": sorted(change.missed),
+        "held": change.held, "held_removals": change.held_removals, "missed": list(change.missed),
     })
 
 

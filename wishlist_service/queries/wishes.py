@@ -11,7 +11,7 @@ def set_dismissed(conn: Connection, *, uids: list[str], dismissed: bool) -> None
     conn.execute("""
         UPDATE wishlist_items
            SET dismissed_at = CASE WHEN %(dismissed)s THEN now() END
-         WHERE uid = ANY (%(uids)s)
+         WHERE id = (SELECT item_meant(%(uids)s))
            AND wish_count > 0
            AND (dismissed_at IS NOT NULL) <> %(dismissed)s
         """, {"uids": uids, "dismissed": dismissed})
@@ -21,6 +21,7 @@ def list_wishers(conn: Connection, *, uids: list[str], user_ids: list[int] | Non
     """Return the active people who want the title at present, or the people of `user_ids`, whatever they want."""
     return rows(conn, Wisher, """
         SELECT person.id, person.name, person.plex_token, item.uid,
+               listed_uids(person.id, item.id) AS uids,
                source.item_id IS NOT NULL AS wants
           FROM wishlist_items AS item
          CROSS JOIN unnest(coalesce(%(user_ids)s::integer[], ARRAY(
@@ -33,20 +34,20 @@ def list_wishers(conn: Connection, *, uids: list[str], user_ids: list[int] | Non
             ON source.item_id = item.id
            AND source.user_id = person.id
            AND source.removed_at IS NULL
-         WHERE item.uid = ANY (%(uids)s)
+         WHERE item.id = (SELECT item_meant(%(uids)s))
            AND item.wish_count > 0
       ORDER BY person.id
         """, {"uids": uids, "user_ids": user_ids})
 
 
-def find_wish(conn: Connection, *, uids: list[str], user_id: int) -> tuple[str, bool, str] | None:
-    """Return the uid, whether the wish is kept, and the person's name; None if they do not want the title now."""
+def find_wish(conn: Connection, *, uids: list[str], user_id: int) -> tuple[int, str, bool, str] | None:
+    """Return id and uid of the title, whether the wish is kept, and the person's name; None if there is no wish now."""
     return conn.execute("""
-        SELECT item.uid, source.kept_at IS NOT NULL, person.name
+        SELECT item.id, item.uid, source.kept_at IS NOT NULL, person.name
           FROM wishlist_items AS item
           JOIN wishlist_item_sources AS source ON source.item_id = item.id
           JOIN plex_users AS person ON person.id = source.user_id
-         WHERE item.uid = ANY (%(uids)s)
+         WHERE item.id = (SELECT item_meant(%(uids)s))
            AND source.user_id = %(user_id)s
            AND source.removed_at IS NULL
         """, {"uids": uids, "user_id": user_id}).fetchone()
@@ -58,7 +59,7 @@ def list_keepers(conn: Connection, *, uids: list[str]) -> list[int]:
         SELECT source.user_id
           FROM wishlist_items AS item
           JOIN wishlist_item_sources AS source ON source.item_id = item.id
-         WHERE item.uid = ANY (%(uids)s)
+         WHERE item.id = (SELECT item_meant(%(uids)s))
            AND source.kept_at IS NOT NULL
            AND source.removed_at IS NULL
       ORDER BY source.user_id
@@ -92,7 +93,8 @@ def claim_to_keep(conn: Connection, *, except_ids: list[int]) -> Wisher | None:
           JOIN wishlist_items AS item ON item.id = chosen.item_id
          WHERE source.item_id = chosen.item_id
            AND source.user_id = chosen.user_id
-     RETURNING person.id, person.name, person.plex_token, item.uid, true AS wants
+     RETURNING person.id, person.name, person.plex_token, item.uid,
+               listed_uids(person.id, item.id) AS uids, true AS wants
         """, {"except_ids": except_ids})
 
 
@@ -101,9 +103,9 @@ def give_up_keeping(conn: Connection, *, user_id: int, uid: str) -> None:
     conn.execute("""
         UPDATE wishlist_item_sources AS source
            SET kept_at = NULL
-          FROM wishlist_items AS item
-         WHERE item.id = source.item_id
-           AND item.uid = %(uid)s
+          FROM wishlist_records AS record
+         WHERE record.item_id = source.item_id
+           AND record.uid = %(uid)s
            AND source.user_id = %(user_id)s
         """, {"uid": uid, "user_id": user_id})
 

@@ -38,9 +38,9 @@ def find_item(conn: Connection, *, uids: list[str]) -> str | None:
                              rfc3339(wishes.last_seen_at) AS last_seen_at,
                              rfc3339(wishes.removed_at) AS removed_at) AS person
                 WHERE wishes.item_id = item.id) AS people
-         WHERE item.uid IN (%(uid)s, %(or_uid)s)
+         WHERE item.id = (SELECT item_meant(%(uids)s))
            AND people.sources IS NOT NULL
-        """, {"uid": uids[0], "or_uid": uids[-1]})
+        """, {"uids": uids})
 
 
 def list_genres(conn: Connection, *, most_titles: int) -> list[str]:

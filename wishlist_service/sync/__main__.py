@@ -59,4 +59,5 @@ def _line(result: UserResult) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with db.exit_on_error():
+        main()

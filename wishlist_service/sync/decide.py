@@ -7,29 +7,30 @@ from wishlist_service.models import Change, Watchlist
 
 
 def decide(
-    present: Collection[str],
+    present: Collection[int],
+    shown: Collection[int],
     read: Watchlist,
     *,
+    unreadable: Collection[int] = frozenset[int](),
     held_removals: str | None,
-    kept: Collection[str] = frozenset[str](),
-    missed_before: Collection[str] = frozenset[str](),
+    kept: Collection[int] = frozenset[int](),
+    missed_before: Collection[int] = frozenset[int](),
     odd_rows_block: bool = True,
 ) -> Change:
-    """Return what to add to and remove from the `present` uids to match the read.
+    """Return what to add to and remove from the `present` titles to match the read. Titles are given by their ids.
 
     If a read removes too much, its removals are held until the next complete read removes exactly the same.
+    shown: the titles of the entries of the read.
+    unreadable: titles of rows that could not be read, which stay.
     held_removals: the digest of the removals that the last read left held.
-    kept: present uids that stay, since this service took them off the watchlist.
+    kept: present titles that stay, since this service took them off the watchlist.
     missed_before: what the last read missed while rows did not say which title they are.
     odd_rows_block: whether such rows still hold all removals; after that, what was missed before is removed.
     Nothing is removed while Plex counts other titles than it shows.
     """
-    wanted = {entry.uid for entry in read.entries}
-    add = frozenset(wanted - set(present))
-    listed = [uid for uid in present if uid not in kept]
-    missing = frozenset(
-        uid for uid in listed if uid not in wanted and uid.rpartition("/")[2] not in read.unreadable_keys
-    )
+    add = frozenset(shown) - frozenset(present)
+    listed = frozenset(present) - frozenset(kept)
+    missing = listed - frozenset(shown) - frozenset(unreadable)
 
     if read.miscount:
         return Change(add=add, remove=frozenset())
@@ -40,7 +41,7 @@ def decide(
         return Change(add=add, remove=remove, held=held, missed=missing - remove)
     if not _takes_too_much(len(listed), len(missing), nothing_read=not read.entries):
         return Change(add=add, remove=missing)
-    digest = hashlib.sha256("\n".join(sorted(missing)).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join(map(str, sorted(missing))).encode()).hexdigest()
     if digest == held_removals:
         return Change(add=add, remove=missing)
     return Change(add=add, remove=frozenset(), held=_held_sentence(len(listed), len(missing)), held_removals=digest)

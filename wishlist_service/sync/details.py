@@ -1,13 +1,13 @@
 """Asks Plex, title by title and between syncs, for what a watchlist does not say.
 
-For each new wish once: when the person put it on their watchlist. For each title, until Plex answers: summary, genres
-and missing external ids.
+For each new wish once: when the person put it on their watchlist. For each title, until nothing is missing: summary,
+genres, date and external ids.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,7 +18,9 @@ from wishlist_service.config import Config
 from wishlist_service.errors import RateLimited, SyncError
 from wishlist_service.models import TitleDetails, TitleQuestion
 from wishlist_service.plex.titles import PlexTitles
-from wishlist_service.queries import details, locks, sync_users
+from wishlist_service.queries import details, locks, records, sync_users
+from wishlist_service.sync import titles
+from wishlist_service.sync.identity import media_type_of
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ class Details:
 
     def _ask_details(self, conn: Connection) -> None:
         """Ask about titles until an error. The title with the error is due in a day, the rest at the next look."""
-        told: list[tuple[int, TitleDetails | None, timedelta | None]] = []
+        told: list[tuple[str, TitleDetails | None, timedelta | None]] = []
         for question in details.list_titles_due(conn, limit=TITLES_A_LOOK):
             if not self._may_ask(conn):
                 break
@@ -96,14 +98,14 @@ class Details:
             except SyncError as error:
                 logger.info("details of a title not read item=%s reason=%r", question.item_id, str(error))
                 if not isinstance(error, RateLimited):
-                    told.append((question.item_id, None, FAILED_AGAIN_IN))
+                    told.append((question.uid, None, FAILED_AGAIN_IN))
                 break
-            told.append((question.item_id, found, None))
+            told.append((question.uid, found, None))
         if told:
             # in one write, since each write voids all cached replies
             with conn.transaction():
                 locks.lock_wishlist(conn)
-                details.store_details(conn, told=told)
+                details.store_details(conn, told=_store_records(conn, told))
 
     def _may_ask(self, conn: Connection) -> bool:
         """Pause, then return whether there is time for another request."""
@@ -113,3 +115,27 @@ class Details:
 
     def _token(self, question: TitleQuestion) -> str:
         return self._cipher.decrypt(question.plex_token, owner=question.user_id)
+
+
+def _store_records(
+    conn: Connection, told: Sequence[tuple[str, TitleDetails | None, timedelta | None]]
+) -> list[tuple[str, TitleDetails | None, timedelta | None]]:
+    """Store the external ids of the pages, and return what is told of the titles that were asked about.
+
+    The page of another record tells of the same title, unless an id differs: then it tells nothing.
+    """
+    ids: dict[str, frozenset[str]] = {}
+    renewed: dict[str, str] = {}
+    for uid, page, _ in told:
+        if page and page.uid and media_type_of(page.uid) == media_type_of(uid):
+            ids[page.uid] = page.external_ids
+            if page.uid != uid:
+                ids.setdefault(uid, frozenset())
+                renewed[uid] = page.uid
+    titles.store_records(conn, ids, renewed=renewed)
+    item_ids = records.find_item_ids(conn, uids=[*ids, *(uid for uid, _, _ in told)])
+    return [
+        (uid, page if page and page.uid and item_ids.get(page.uid) == item_ids.get(uid) else None, again_in)
+        for uid, page, again_in in told
+        if uid in item_ids
+    ]

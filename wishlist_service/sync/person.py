@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from psycopg import Connection, OperationalError
+from psycopg import Connection
 from psycopg.errors import DiskFull
 
+from wishlist_service import db
 from wishlist_service.errors import Miscounted, OtherAccount, PlexError, SyncError
 from wishlist_service.models import PlexAccount, SyncUser, UserResult, Watchlist
 from wishlist_service.plex.client import PlexClient
-from wishlist_service.queries import locks, merging, sync_runs, sync_users, users
+from wishlist_service.queries import locks, merging, records, sync_runs, sync_users, users
+from wishlist_service.sync import titles
 from wishlist_service.sync.decide import decide, describe
 from wishlist_service.tokens import TokenCipher
 
@@ -22,7 +24,6 @@ logger = logging.getLogger(__name__)
 FULL_READ_EVERY: Final = timedelta(days=1)
 ODD_ROWS_BLOCK_FOR: Final = timedelta(days=1)
 ACCOUNT_READ_EVERY: Final = timedelta(days=1)
-ROWS_AT_A_TIME: Final = 500  # in one statement, since several copies of its text are in memory
 
 OnPage = Callable[[str, int, int], None]
 
@@ -74,9 +75,11 @@ def store_user(
         result = fail(error.state, str(error))
     except DiskFull:
         result = fail(SyncError.state, "The disk of the database is full. Nothing was changed; free some space there.")
-    except Exception as error:
-        if isinstance(error, OperationalError) and conn.broken:
+    except db.EXPECTED as error:
+        if conn.broken:
             raise  # the database cannot be reached, which is no error of this person
+        result = fail(SyncError.state, f"{db.explain(error)} Nothing was changed.")
+    except Exception:
         logger.exception("sync of a user failed unexpectedly run=%s user=%s", run_id, user.id)
         result = fail(SyncError.state, "An unexpected error, see the log. Nothing was changed.")
     if result.failed:
@@ -146,29 +149,34 @@ def refuse_other_account(conn: Connection, user: SyncUser, account: PlexAccount)
 
 
 def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_in: timedelta) -> UserResult:
+    shown, changed = titles.find_titles(conn, read.entries)
+    unreadable = records.find_item_ids_by_key(conn, keys=read.unreadable_keys)
     wishes = merging.list_present_wishes(conn, user_id=user.id)
-    kept = frozenset(uid for uid, is_kept in wishes if is_kept)
+    kept = frozenset(item_id for item_id, is_kept in wishes if is_kept)
     odd_rows_since = user.odd_rows_since or datetime.now(UTC)
     change = decide(
-        [uid for uid, _ in wishes],
+        [item_id for item_id, _ in wishes],
+        set(shown.values()),
         read,
+        unreadable=set(unreadable.values()),
         kept=kept,
         held_removals=user.held_removals,
-        missed_before=user.missed,
+        missed_before=set(records.find_item_ids(conn, uids=user.missed).values()),
         odd_rows_block=datetime.now(UTC) - odd_rows_since < ODD_ROWS_BLOCK_FOR,
     )
     note = describe(read)
 
-    updated = sum(
-        merging.upsert_items(conn, entries=read.entries[start : start + ROWS_AT_A_TIME])
-        for start in range(0, len(read.entries), ROWS_AT_A_TIME)
+    still_listed = None if change.held or read.miscount else {*shown, *unreadable}
+    changed |= titles.store_rows(conn, user.id, read.entries, still_listed=still_listed)
+    added = sorted(
+        (entry for entry in read.entries if shown[entry.uid] in change.add), key=lambda entry: -entry.position
     )
-    added = [entry for entry in read.entries if entry.uid in change.add]
-    joined = merging.add_wishes(conn, user_id=user.id, entries=added) if added else 0
-    listed_again = [entry.uid for entry in read.entries if entry.uid in kept]
+    positions = {shown[entry.uid]: entry.position for entry in added}  # of several records, the one added last
+    joined = merging.add_wishes(conn, user_id=user.id, positions=positions) if positions else 0
+    listed_again = kept & set(shown.values())
     if listed_again:
-        merging.end_keeping(conn, user_id=user.id, uids=listed_again)
-    left = merging.remove_wishes(conn, user_id=user.id, uids=change.remove) if change.remove else 0
+        merging.end_keeping(conn, user_id=user.id, item_ids=listed_again)
+    left = merging.remove_wishes(conn, user_id=user.id, item_ids=change.remove) if change.remove else 0
     etag = None if change.held or listed_again else read.etag
     sync_users.record_read(
         conn,
@@ -181,16 +189,15 @@ def _merge_list(conn: Connection, user: SyncUser, read: Watchlist, *, due_again_
         change=change,
         due_again_in=due_again_in,
     )
-    changed = change.add or change.remove or updated
     return UserResult(
         user_id=user.id,
         name=user.name,
-        outcome="held" if change.held else "changed" if changed else "unchanged",
+        outcome="held" if change.held else "changed" if change.add or change.remove or changed else "unchanged",
         detail=change.held or note,
         titles=read.size,
         added=len(change.add),
         removed=len(change.remove),
         new_items=joined,
-        updated_items=updated,
+        updated_items=len(changed),
         removed_items=left,
     )

@@ -3,8 +3,7 @@
 import logging
 import threading
 
-from psycopg import OperationalError
-
+from wishlist_service import db
 from wishlist_service.errors import Conflict, NotFound
 from wishlist_service.queries import locks, merging, wishes
 from wishlist_service.sync import claims
@@ -41,13 +40,13 @@ def end_kept_wish(uids: list[str], user_id: int) -> None:
         wish = wishes.find_wish(conn, uids=uids, user_id=user_id)
         if wish is None:
             raise NotFound(f"User {user_id} does not want {' or '.join(uids)}.")
-        uid, kept, name = wish
+        item_id, uid, kept, name = wish
         if not kept:
             raise Conflict(
                 f"The title is on the watchlist of {name}, so the next sync would bring the wish back. "
                 f"Take it off the watchlist instead: DELETE /api/wishlist/{uid}/watchlists?user={user_id}"
             )
-        merging.remove_wishes(conn, user_id=user_id, uids=[uid])
+        merging.remove_wishes(conn, user_id=user_id, item_ids=[item_id])
 
 
 def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
@@ -59,7 +58,7 @@ def begin_sync(*, user_id: int | None = None) -> tuple[int, threading.Thread]:
     def run() -> None:
         try:
             run_sync(claimed, plex, shared.cipher, stop=shared.stop)
-        except OperationalError as error:
+        except db.EXPECTED as error:
             reason = str(error).strip()
             logger.error("sync run broke off, the database is away run=%s reason=%r", claimed.run_id, reason)
         except Exception:

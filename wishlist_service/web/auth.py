@@ -8,8 +8,8 @@ import hmac
 import ipaddress
 import logging
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from flask import current_app, g, request
@@ -29,11 +29,20 @@ COOKIE: Final = "wishlist_session"
 LIFETIME_SECONDS: Final = 30 * 24 * 3600
 HEADER: Final = "header"
 ADDRESS: Final = "address"
+_ROLES: Final = ("", "reader", "admin")
 # names that no stranger can own
 _LOCAL: Final = (
     *(".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain", ".localhost"),
     *(".fritz.box", ".ts.net"),
 )
+
+
+class Key(NamedTuple):
+    """A key that was sent, and in which way: HEADER (or the form to sign in) or ADDRESS."""
+
+    way: str
+    text: str
+
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -79,54 +88,57 @@ def check_key(shared: Context) -> None:
 
     reading = request.method in READING and view not in _admin_views
     is_open = reading and not config.read_api_key
-    sent, way = ("", "") if g.role else _sent_key(reading=reading)
-    is_right = g.role or (find_role(shared, sent, way, throttled=not is_open) if sent else "")
-    g.is_admin = is_right == "admin"
+    keys = [] if g.role else _sent_keys(reading=reading)
+    role = g.role or find_role(shared, keys, throttled=not is_open)
+    g.is_admin = role == "admin"
     if g.is_admin:
         g.names_shown = True
         return
-    if is_right and not reading:
+    if role and not reading:
         raise Forbidden("The READ_API_KEY may only read. Send the API_KEY.")
-    if is_right:
+    if role:
         return
     if not config.read_api_key:
         _refuse_foreign_host(shared)
-    if is_open and (not sent or g.names_shown or _is_blocked(shared, way)):
+    if is_open and (g.names_shown or not _not_blocked(shared, keys)):
         return
     raise Unauthorized(
-        "The key is wrong." if sent else "This needs a key. Send it in the header X-API-Key.",
+        "The key is wrong." if keys else "This needs a key. Send it in the header X-API-Key.",
         www_authenticate=[WWWAuthenticate("ApiKey", {"header": "X-API-Key"}), WWWAuthenticate("Bearer")],
     )
 
 
-def find_role(shared: Context, key: str, way: str, *, throttled: bool = True) -> str:
-    """Return the role that this key gives: "admin", "reader" or "". Wrong keys are counted, and one a minute is logged.
+def find_role(shared: Context, keys: Sequence[Key], *, throttled: bool = True) -> str:
+    """Return the highest role that one of the keys gives: "admin", "reader" or "".
 
-    way: HEADER or ADDRESS. After too many wrong keys from an address no key is looked at that comes in the same way:
-    raises TooManyRequests if `throttled`, else returns "".
+    If all are wrong, the first is counted, and one a minute is logged. After too many wrong keys from an address no
+    key is looked at that comes in the same way: raises TooManyRequests if `throttled`, else returns "".
     """
+    looked_at = _not_blocked(shared, keys)
+    if role := max((_role_of(shared.config, key.text) for key in looked_at), key=_ROLES.index, default=""):
+        return role
     address = network_of(request.remote_addr or "")
-    name = f"{way} {address}"
-    if left := shared.recent.wrong_keys.seconds_left(name):
-        if not throttled:
-            return ""
-        seconds = int(left) + 1
+    if looked_at:
+        shared.recent.wrong_keys.add(f"{looked_at[0].way} {address}", looked_at[0].text)
+        if shared.recent.logged_addresses.add(address, ""):
+            logger.warning("wrong key address=%r method=%s path=%r", address, request.method, request.path)
+    elif keys and throttled:
+        seconds = int(max(shared.recent.wrong_keys.seconds_left(f"{key.way} {address}") for key in keys)) + 1
         raise TooManyRequests(
             f"Too many wrong keys came from this address. Try again in {seconds} s.", retry_after=seconds
         )
-    config = shared.config
-    if _equal(key, config.api_key):
-        return "admin"
-    if config.read_api_key and _equal(key, config.read_api_key):
-        return "reader"
-    shared.recent.wrong_keys.add(name, key)
-    if shared.recent.logged_addresses.add(address, ""):
-        logger.warning("wrong key address=%r method=%s path=%r", address, request.method, request.path)
     return ""
 
 
-def _is_blocked(shared: Context, way: str) -> bool:
-    return shared.recent.wrong_keys.seconds_left(f"{way} {network_of(request.remote_addr or '')}") > 0
+def _not_blocked(shared: Context, keys: Sequence[Key]) -> list[Key]:
+    address = network_of(request.remote_addr or "")
+    return [key for key in keys if not shared.recent.wrong_keys.seconds_left(f"{key.way} {address}")]
+
+
+def _role_of(config: Config, key: str) -> str:
+    if _equal(key, config.api_key):
+        return "admin"
+    return "reader" if config.read_api_key and _equal(key, config.read_api_key) else ""
 
 
 def _refuse_foreign_host(shared: Context) -> None:
@@ -135,7 +147,7 @@ def _refuse_foreign_host(shared: Context) -> None:
     Such a page points its own name at this machine (DNS rebinding). Its scripts then read what its visitor may read.
     So whoever sends no key must ask for a name that no stranger can own.
     """
-    config, host = shared.config, request.environ.get("HTTP_HOST", "")
+    config, host = shared.config, request.host or request.environ.get("HTTP_HOST", "")
     if not host or (config.trusted_proxies and not config.allowed_hosts):
         return
     if _is_answered(host, (*config.allowed_hosts, urlsplit(config.public_url).hostname or "")):
@@ -211,15 +223,16 @@ def _signer(config: Config) -> TimestampSigner:
     return TimestampSigner(config.api_key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
-def _sent_key(*, reading: bool) -> tuple[str, str]:
-    """Return the key that was sent, and in which way."""
-    if key := request.headers.get("X-API-Key"):
-        return key, HEADER
+def _sent_keys(*, reading: bool) -> list[Key]:
+    """Return the keys in the order in which they count. A proxy may send an Authorization of its own, so it is last."""
+    keys = [Key(HEADER, request.headers.get("X-API-Key", ""))]
+    if reading and not is_page():
+        # Some programs cannot send headers. Not for changes, and not for pages, because browsers keep addresses.
+        keys.append(Key(ADDRESS, request.args.get("apikey", "")))
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return token.strip(), HEADER
-    # Some programs cannot send headers. Not for changes, and not for pages, because browsers keep addresses.
-    return (request.args.get("apikey", "") if reading and not is_page() else ""), ADDRESS
+        keys.append(Key(HEADER, token.strip()))
+    return [key for key in keys if key.text]
 
 
 def _equal(sent: str, key: str) -> bool:

@@ -1,13 +1,12 @@
-"""What happens to every reply before it is sent: headers for browsers are added, and it is counted for /metrics.
-
-Requests are counted in files that the workers share. gunicorn.conf.py says where.
-"""
+"""What happens to every reply before it is sent: headers for browsers are added, and it is counted for /metrics."""
 
 import re
 from typing import Final
 
 from flask import Response, request
-from prometheus_client import CollectorRegistry, Counter
+
+from wishlist_service.web import request_counts
+from wishlist_service.web.cors import allow_origin
 
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
@@ -17,11 +16,6 @@ _PAGE_POLICY: Final = (
     "; connect-src 'self'"
 )
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
-
-this_process: Final = CollectorRegistry()
-_requests: Final = Counter(
-    "wishlist_http_requests", "Requests answered.", ["method", "route", "status"], registry=this_process
-)
 
 
 def _has_own_host() -> bool:
@@ -45,8 +39,10 @@ def finish(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "private, no-cache")
     if _has_own_host():
         response.headers["Strict-Transport-Security"] = "max-age=2592000"  # 30 days
+    allow_origin(response)
 
     # By route and not by path, because each path ever tried would take memory.
     route = request.url_rule.rule if request.url_rule else "unknown"
-    _requests.labels(request.method if request.method in _METHODS else "other", route, response.status_code).inc()
+    method = request.method if request.method in _METHODS else "other"
+    request_counts.counts.add(request_counts.Counted(method, route, str(response.status_code)))
     return response

@@ -7,12 +7,22 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from psycopg import OperationalError
-from psycopg.errors import DiskFull, QueryCanceled, UndefinedTable
+from psycopg.errors import DiskFull, InsufficientPrivilege, QueryCanceled, ReadOnlySqlTransaction, UndefinedTable
 from psycopg_pool import PoolTimeout, TooManyRequests
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from wishlist_service.errors import Conflict, FeedNotReady, Gone, HostRefused, Invalid, NotFound, PlexAway, SyncRunning
+from wishlist_service.errors import (
+    Conflict,
+    DatabaseReadOnly,
+    FeedNotReady,
+    Gone,
+    HostRefused,
+    Invalid,
+    NotFound,
+    PlexAway,
+    SyncRunning,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +42,8 @@ _DATABASE_DETAILS: tuple[tuple[type[Exception], str], ...] = (
     (QueryCanceled, "The database took too long, so the query was stopped. Try again in a moment."),
     (PoolTimeout, _BUSY),
     (TooManyRequests, _BUSY),
+    (ReadOnlySqlTransaction, f"Nothing was changed. {DatabaseReadOnly()}"),
+    (InsufficientPrivilege, "The user of the database may not do this. Connect as the owner of the tables."),
     (UndefinedTable, "The database lacks a table. Run: python -m wishlist_service.migrate"),
     (OperationalError, "The database does not answer. Try again in a moment."),
 )
@@ -76,7 +88,7 @@ def explain(error: Exception) -> Problem:
             return Problem(421, str(error), headers=[("Cache-Control", "no-store")])
         case FeedNotReady():
             return Problem(503, str(error), headers=[("Retry-After", "60")])
-        case OperationalError() | UndefinedTable():
+        case OperationalError() | UndefinedTable() | ReadOnlySqlTransaction() | InsufficientPrivilege():
             logger.error("database cannot serve path=%r reason=%r", request.path, str(error).strip())
             detail = next(detail for kind, detail in _DATABASE_DETAILS if isinstance(error, kind))
             return Problem(503, detail, headers=[("Retry-After", "5")])

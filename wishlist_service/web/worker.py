@@ -39,6 +39,13 @@ def limit_replies(listener: socket.socket) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING_BYTES)
 
 
+_DETAILS = {
+    414: "The address of the request is too long. The maximum is 4094 bytes.",
+    431: "The headers of the request are too large. The maximum is 8190 bytes for each, and 100 headers. "
+    "In a browser, delete the cookies of this host. Behind a proxy, let it send fewer or smaller headers.",
+}
+
+
 class WebWorker(ThreadWorker):
     """gunicorn's threads, changed so that slow clients delay no one, and so that errors quote nothing.
 
@@ -133,8 +140,11 @@ class WebWorker(ThreadWorker):
         if isinstance(exc, errors.ParseException):
             statuses: dict[type[Exception], int] = {errors.LimitRequestLine: 414, errors.LimitRequestHeaders: 431}
             status = HTTPStatus(statuses.get(type(exc), 400))
-            detail = "The request is not valid HTTP, or too long. Percent-encode characters that are not ASCII."
-            self.log.warning("request refused address=%s status=%s error=%s", addr[0], int(status), type(exc).__name__)
+            detail = _DETAILS.get(
+                status, "The request is not valid HTTP. Percent-encode characters that are not ASCII."
+            )
+            address = addr[0].removeprefix("::ffff:")  # as our socket for both kinds names an IPv4 client
+            self.log.warning("request refused address=%s status=%s error=%s", address, int(status), type(exc).__name__)
         else:
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             detail = "An unexpected error happened. The service's log has the details."

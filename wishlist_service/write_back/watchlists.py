@@ -14,7 +14,7 @@ from psycopg import Connection
 from wishlist_service.errors import RateLimited, SyncError, TitleUnknown, Unreachable
 from wishlist_service.models import Wisher
 from wishlist_service.plex.client import PlexClient
-from wishlist_service.queries import locks, merging, sync_users, wishes
+from wishlist_service.queries import locks, merging, records, sync_users, wishes
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ def take_off(
 ) -> list[Outcome]:
     """Take the title off each person's watchlist, and end each wish once Plex confirms it.
 
-    Plex gets one request for each person, and no more once it does not answer or asks to slow down.
+    Plex gets one request for each person and record of the title, and no more once it does not answer or asks to slow
+    down.
     """
     outcomes: list[Outcome] = []
     away: SyncError | None = None
@@ -51,7 +52,7 @@ def take_off(
         try:
             if away:
                 raise away
-            plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid, tries=1)
+            _remove_records(plex, cipher, wisher)
         except SyncError as error:
             away = error if isinstance(error, RateLimited | Unreachable) else None
             outcomes.append(Outcome(wisher.id, wisher.name, "failed", error.state, str(error)))
@@ -59,10 +60,16 @@ def take_off(
                 "title not taken off a watchlist user=%s uid=%s state=%s reason=%r",
                 wisher.id, wisher.uid, error.state, str(error),
             )  # fmt: skip
+            if len(wisher.uids) > 1:  # some may be off
+                with connect() as conn:
+                    sync_users.record_list_change(conn, user_id=wisher.id)
             continue
         with connect() as conn, conn.transaction():
             locks.lock_wishlist(conn)
-            merging.remove_wishes(conn, user_id=wisher.id, uids=[wisher.uid])
+            # asked for now, because the title may have been joined with another one meanwhile
+            item_ids = set(records.find_item_ids(conn, uids=wisher.uids).values())
+            merging.remove_wishes(conn, user_id=wisher.id, item_ids=item_ids)
+            records.forget_rows(conn, user_id=wisher.id, uids=wisher.uids)
             sync_users.record_list_change(conn, user_id=wisher.id)
         outcomes.append(Outcome(wisher.id, wisher.name, "removed"))
         logger.info("title taken off a watchlist user=%s uid=%s", wisher.id, wisher.uid)
@@ -85,7 +92,8 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_
         sync_users.record_list_change(conn, user_id=wisher.id)  # if killed from here on, the next read is a full one
     try:
         # one try: after a try without an answer, a 429 would not prove that the title is still there
-        plex.remove_from_watchlist(cipher.decrypt(wisher.plex_token, owner=wisher.id), wisher.uid, tries=1)
+        _remove_records(plex, cipher, wisher)
+        records.forget_rows(conn, user_id=wisher.id, uids=wisher.uids)
         logger.info("wish kept and taken off its watchlist user=%s uid=%s", wisher.id, wisher.uid)
     except RateLimited:
         with conn.transaction():
@@ -105,3 +113,19 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_
     finally:  # what a sync read of the watchlist meanwhile is out of date
         sync_users.record_list_change(conn, user_id=wisher.id)
     return True
+
+
+def _remove_records(plex: PlexClient, cipher: TokenCipher, wisher: Wisher) -> None:
+    """Take every record of the title that is there off the person's watchlist. Raises a SyncError.
+
+    TitleUnknown is raised after the others were taken off.
+    """
+    token = cipher.decrypt(wisher.plex_token, owner=wisher.id)
+    unknown: TitleUnknown | None = None
+    for uid in wisher.uids:
+        try:
+            plex.remove_from_watchlist(token, uid, tries=1)
+        except TitleUnknown as error:
+            unknown = error
+    if unknown:
+        raise unknown

@@ -11,9 +11,6 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import Any, Final
 
-from psycopg import OperationalError
-from psycopg.errors import UndefinedTable
-
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import MediaServerError, RateLimited, Unreachable
@@ -73,7 +70,7 @@ class WriteBack:
             logger.error("media server failed, next try in an hour reason=%r", str(error))
         except (RateLimited, Unreachable) as error:
             logger.warning("taking titles off watchlists put off reason=%r", str(error))
-        except (OperationalError, UndefinedTable) as error:
+        except db.EXPECTED as error:
             logger.error("changes at plex put off, the database is away reason=%r", str(error).strip())
         except Exception:
             logger.exception("changes at plex put off, unexpected error")

@@ -1,0 +1,58 @@
+"""The address of this service as the client names it, and the client's own."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import flask
+from werkzeug.urls import iri_to_uri
+from werkzeug.utils import cached_property
+
+# Werkzeug takes such a name for none. Compose and home networks have names with an underscore.
+_HOST = re.compile(r"(?P<name>[\w.-]{1,253})(:(?P<port>[0-9]{1,5}))?")
+
+
+class Request(flask.Request):
+    """A request whose host may have an underscore or letters beyond ASCII. Its addresses are ASCII."""
+
+    _host = ""
+
+    @property
+    def host(self) -> str:
+        """Return the name, with the port if it is not the usual one; empty if the header holds something else."""
+        if self._host:
+            return self._host
+        sent = self.headers.get("Host", "").encode("latin-1", "replace").decode(errors="replace")
+        found = _HOST.fullmatch(sent)
+        if not found:
+            return ""
+        try:
+            name = found["name"].encode("idna").decode()
+        except UnicodeError:
+            return ""
+        usual = {"http": "80", "https": "443"}.get(self.scheme)
+        return name if found["port"] in (None, usual) else f"{name}:{found['port']}"
+
+    @host.setter
+    def host(self, host: str) -> None:
+        self._host = host  # Flask sets what Werkzeug takes for it
+
+    @cached_property
+    def root_url(self) -> str:
+        """Return the address of the service."""
+        return iri_to_uri(super().root_url)
+
+    @cached_property
+    def base_url(self) -> str:
+        """Return the address of the request, without its query."""
+        return iri_to_uri(super().base_url)
+
+
+def with_plain_clients(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    """Return WSGI middleware that names an IPv4 client plainly; a socket for both kinds puts ::ffff: before it."""
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["REMOTE_ADDR"] = environ.get("REMOTE_ADDR", "").removeprefix("::ffff:")
+        return wsgi_app(environ, start_response)
+
+    return serve
