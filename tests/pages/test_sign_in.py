@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
-from wishlist_service.web.wrong_keys import MAXIMUM_WRONG_KEYS
+from wishlist_service.web.recent import MAXIMUM_WRONG_KEYS
 
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
