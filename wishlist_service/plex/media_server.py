@@ -190,9 +190,7 @@ class MediaServer:
                 "Check that it runs, and that this machine reaches it at PLEX_SERVER_URL."
             ) from error
         except TooLarge as error:
-            raise _PageTooLarge(
-                f"The media server sent more than 2 MB for {path}. The next try is in an hour."
-            ) from error
+            raise _PageTooLarge(f"The media server sent too much for {path}. The next try is in an hour.") from error
         except RateLimited as error:
             raise MediaServerError("The media server asks to slow down. The next try is in an hour.") from error
         if reply.status in (401, 403):

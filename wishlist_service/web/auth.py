@@ -121,7 +121,7 @@ def find_role(shared: Context, keys: Sequence[Key], *, throttled: bool = True) -
     if looked_at:
         shared.recent.wrong_keys.add(f"{looked_at[0].way} {address}", looked_at[0].text)
         if shared.recent.logged_addresses.add(address, ""):
-            logger.warning("wrong key address=%r method=%s path=%r", address, request.method, request.path)
+            logger.warning("wrong key address=%s method=%s path=%r", _caller(), request.method, request.path)
     elif keys and throttled:
         seconds = int(max(shared.recent.wrong_keys.seconds_left(f"{key.way} {address}") for key in keys)) + 1
         raise TooManyRequests(
@@ -133,6 +133,12 @@ def find_role(shared: Context, keys: Sequence[Key], *, throttled: bool = True) -
 def _not_blocked(shared: Context, keys: Sequence[Key]) -> list[Key]:
     address = network_of(request.remote_addr or "")
     return [key for key in keys if not shared.recent.wrong_keys.seconds_left(f"{key.way} {address}")]
+
+
+def _caller() -> str:
+    """Return the caller's address for the log; a proxy may name anything."""
+    address = request.remote_addr or ""
+    return address if re.fullmatch(r"[0-9a-fA-F.:]+", address) else repr(address)
 
 
 def _role_of(config: Config, key: str) -> str:
@@ -154,7 +160,7 @@ def _refuse_foreign_host(shared: Context) -> None:
         return
     name = _name_of(host)[:LONGEST_HOST]
     if shared.recent.logged_hosts.add("", name):
-        logger.warning("host refused host=%r address=%r", name, request.remote_addr)
+        logger.warning("host refused host=%r address=%s", name, _caller())
     raise HostRefused(name)
 
 
