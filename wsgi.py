@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from functools import partial
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import AppImportError
@@ -11,7 +12,7 @@ from psycopg import OperationalError
 
 from wishlist_service.app import create_app
 from wishlist_service.config import Config, ConfigError, environment
-from wishlist_service.db import ask
+from wishlist_service.db import ask, connect
 from wishlist_service.errors import DatabaseRefused, ServerRefused
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries.requirements import check_database
@@ -21,7 +22,11 @@ from wishlist_service.web.recent import SHARED
 
 def check(config: Config) -> None:
     """Raise what explains why the database cannot be used, or OperationalError if it is away."""
-    check_database(config.database_url, web_workers=config.web_workers, web_threads=config.web_threads)
+    check_database(
+        partial(connect, config.database_url, role="check"),
+        web_workers=config.web_workers,
+        web_threads=config.web_threads,
+    )
     ask(config.database_url, compare_schema)
 
 

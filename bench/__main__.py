@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import figures
 from bench.figures import Figure, Table
+from bench.idle import idle_figures
 from bench.memory import memory_figures
 from bench.postgres import Postgres, postgres
 from bench.programs import BenchError, simulated_plex
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Bench], list[Figure | Table]]] = {
     "reads": read_figures,
     "memory": memory_figures,
     "schedulers": scheduler_figures,
+    "idle": idle_figures,
     "sizes": size_figures,
 }
 

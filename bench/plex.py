@@ -4,8 +4,8 @@ A token names the person and the length of the list: bench-<person>-<titles>-tok
 pool that all lists of that length share. Rows are as large as Plex's, about 1.6 kB. Pages have at most 100 rows and
 an ETag, and are rendered once.
 
-The other paths are /control/prepare?people=&titles= (renders the lists), /control/latency?ms= and /control/counts,
-which starts to count again with ?reset=1.
+The other paths are /control/prepare?people=&titles= (renders the lists), /control/latency?ms=, /control/change?token=
+(another title takes the place of the newest one) and /control/counts, which starts to count again with ?reset=1.
 """
 
 import asyncio
@@ -83,9 +83,10 @@ def row(number: int) -> bytes:
 
 
 @cache
-def page(person: int, length: int, start: int, size: int) -> tuple[bytes, str]:
-    """Return a page and its ETag."""
-    rows = [row(number) for number in numbers(person, length)[start : start + size]]
+def page(person: int, length: int, start: int, size: int, changes: int = 0) -> tuple[bytes, str]:
+    """Return a page and its ETag. changes: how often another title has taken the place of the newest one."""
+    newest = [9_000_000 + changes] if changes else numbers(person, length)[:1]
+    rows = [row(number) for number in [*newest, *numbers(person, length)[1:]][start : start + size]]
     head = {"librarySectionID": "watchlist", "offset": start, "totalSize": length, "size": len(rows)}
     body = json.dumps({"MediaContainer": head}).encode()[:-2] + b',"Metadata":[' + b",".join(rows) + b"]}}"
     return body, f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
@@ -98,6 +99,7 @@ class SimulatedPlex:
         self.latency_seconds = 0.0
         self.requests = 0
         self.reads: Counter[str] = Counter()  # requests for the first page of a list, by token
+        self.changes: Counter[str] = Counter()  # of the list, by token
         self.first_read = self.last_read = 0.0
 
     def answer(self, path: str, query: dict[str, str], headers: dict[str, str]) -> tuple[int, bytes, str]:
@@ -125,7 +127,7 @@ class SimulatedPlex:
             self.last_read = time.monotonic()
             self.first_read = self.first_read or self.last_read
             self.reads[whose] += 1
-        body, etag = page(person, length, start, size)
+        body, etag = page(person, length, start, size, self.changes[whose])
         return (304, b"", etag) if asked.get("if-none-match") == etag else (200, body, etag)
 
     def _obey(self, path: str, query: dict[str, str]) -> dict[str, Any]:
@@ -133,6 +135,8 @@ class SimulatedPlex:
             for person in range(int(query["people"])):
                 for start in range(0, int(query["titles"]), MOST_ROWS):
                     page(person, int(query["titles"]), start, MOST_ROWS)
+        if path == "/control/change":
+            self.changes[query["token"]] += 1
         if path == "/control/latency":
             self.latency_seconds = float(query["ms"]) / 1000
         counted = {

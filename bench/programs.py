@@ -148,6 +148,10 @@ class PlexControl:
         """Let each answer take so many seconds."""
         self._ask(f"latency?ms={milliseconds}")
 
+    def change(self, token: str) -> None:
+        """Let the list with this token have another title in place of its newest one."""
+        self._ask(f"change?token={token}")
+
     def take_counts(self) -> dict[str, Any]:
         """Return the requests since the last call."""
         return self._ask("counts?reset=1")

@@ -73,6 +73,7 @@ def settings(bench: Bench, database_url: str) -> dict[str, str]:
         "PLEX_DISCOVER_URL": bench.plex.url,
         "PLEX_TV_URL": bench.plex.url,
         "PLEX_PAGE_PAUSE_SECONDS": "0",
+        "PLEX_LOOK_MINUTES": "0",
     } | MEMORY
 
 
@@ -117,11 +118,12 @@ def constant(bench: Bench, database_url: str) -> Iterator[Served]:
 
 
 @contextmanager
-def scheduler(bench: Bench, database_url: str, *, number: int = 1) -> Iterator[Program]:
+def scheduler(bench: Bench, database_url: str, *, number: int = 1, look_minutes: float = 0) -> Iterator[Program]:
     """Run our scheduler, alone or as one of several."""
     command = [sys.executable, "-m", "wishlist_service.scheduler"]
     log = bench.directory / f"scheduler-{number}.log"
-    with program(command, env=settings(bench, database_url), log=log) as running:
+    env = settings(bench, database_url) | {"PLEX_LOOK_MINUTES": str(look_minutes)}
+    with program(command, env=env, log=log) as running:
         yield running
 
 

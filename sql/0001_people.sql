@@ -8,10 +8,14 @@ CREATE TABLE sync_state (
     client_identifier text NOT NULL DEFAULT gen_random_uuid()::text,
     generation        bigint NOT NULL DEFAULT 0,
     library_due_at    timestamptz NOT NULL DEFAULT now(),
+    library_failures  integer NOT NULL DEFAULT 0,
     language          text NOT NULL DEFAULT 'en',
+    timeline          text,
+    next_switch_at    timestamptz NOT NULL DEFAULT now(),
+    erased_key        text,
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
-);
+) WITH (fillfactor = 10);  -- as for plex_users
 
 COMMENT ON TABLE sync_state IS 'What the service has one of. Always exactly one row.';
 COMMENT ON COLUMN sync_state.one IS 'Always true. As the primary key it allows no second row.';
@@ -21,20 +25,69 @@ COMMENT ON COLUMN sync_state.generation IS
     'Grows with every change of what the wishlist shows. Microseconds since 1970, so that a database restored from '
     'a backup never gets a number that it already had with other contents.';
 COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
-
+COMMENT ON COLUMN sync_state.library_failures IS 'How often in a row that failed. The time of the next try depends on it.';
 COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';
+COMMENT ON COLUMN sync_state.timeline IS
+    'The timeline of the server at the last change. Another one means that a standby was promoted since.';
+
+COMMENT ON COLUMN sync_state.next_switch_at IS
+    'From when on Plex may be asked again to switch to a member of a Plex Home, by any process.';
+COMMENT ON COLUMN sync_state.erased_key IS
+    'The key of the hashes in erased_accounts, encrypted. Null until the first person is erased.';
 
 INSERT INTO sync_state DEFAULT VALUES;
 
+CREATE TABLE failovers (
+    timeline text NOT NULL,
+    last_id  bigint NOT NULL,
+    last_at  timestamptz NOT NULL,
+    drawn_id bigint NOT NULL,
+    CONSTRAINT failovers_pkey PRIMARY KEY (timeline, last_id)
+);
+
+COMMENT ON TABLE failovers IS
+    'Where a standby that was promoted went on. What the old server wrote after that is lost, unless replication is '
+    'synchronous, and a cursor of /api/changes that points to it is refused.';
+COMMENT ON COLUMN failovers.timeline IS 'The timeline of the new server.';
+COMMENT ON COLUMN failovers.last_id IS 'The last event that it had, as wishlist_events.id.';
+COMMENT ON COLUMN failovers.last_at IS 'When that event happened.';
+COMMENT ON COLUMN failovers.drawn_id IS
+    'The new server gives out ids after this one. Those between are of lost events, or were never given out.';
+
+CREATE FUNCTION current_timeline() RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END;
+
+COMMENT ON FUNCTION current_timeline() IS
+    'The timeline of the server. It grows when a standby is promoted. Null on a standby.';
+
 CREATE FUNCTION next_generation() RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql
 AS $$
-UPDATE sync_state
-   SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+DECLARE
+    known text;
+    present CONSTANT text := current_timeline();
+BEGIN
+    UPDATE sync_state
+       SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+ RETURNING timeline INTO known;
+    IF known IS DISTINCT FROM present THEN
+        INSERT INTO failovers (timeline, last_id, last_at, drawn_id)
+        SELECT present,
+               coalesce(max(id), 0),
+               coalesce((SELECT happened_at FROM wishlist_events ORDER BY id DESC LIMIT 1), '-infinity'),
+               coalesce(pg_sequence_last_value('wishlist_events_id_seq'), 0)
+          FROM wishlist_events
+        HAVING known IS NOT NULL
+            ON CONFLICT (timeline, last_id) DO NOTHING;
+        UPDATE sync_state SET timeline = present;
+    END IF;
+END
 $$;
 
 COMMENT ON FUNCTION next_generation() IS
-    'Raises sync_state.generation. Its row stays locked until the transaction ends, so writers follow one another.';
+    'Raises sync_state.generation, and notes a failover. The row stays locked until the transaction ends, so writers '
+    'follow one another.';
 
 CREATE FUNCTION rfc3339(moment timestamptz) RETURNS text
     LANGUAGE sql STABLE
@@ -57,21 +110,47 @@ COMMENT ON FUNCTION shown_name(integer, text) IS 'The name of a person, or "Pers
 
 CREATE FUNCTION shown_detail(sync_state text, sync_detail text) RETURNS text
     LANGUAGE sql STABLE
-    RETURN CASE WHEN names_hidden() AND sync_state = 'other_account'
-                THEN 'This token is of another Plex account.'
+    RETURN CASE WHEN NOT names_hidden() THEN sync_detail
+                WHEN sync_state = 'other_account' THEN 'This token is of another Plex account.'
+                WHEN sync_state = 'hidden' THEN 'Plex shows no list of this person. It is empty, or not shared.'
+                WHEN sync_state = 'via_unavailable' THEN 'The sign-in through which this list is read cannot be used.'
+                WHEN sync_state = 'pin_rejected' THEN 'Plex does not accept the PIN of this person.'
                 ELSE sync_detail
             END;
 
 COMMENT ON FUNCTION shown_detail(text, text) IS
-    'The sentence that explains a sync_state. While names are hidden, the one of other_account is replaced, '
-    'since it names accounts.';
+    'The sentence that explains a sync_state. While names are hidden, those that name people are replaced.';
+
+CREATE FUNCTION via_gap(id integer, name text, active boolean, source text, sync_state text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN id IS NULL
+                THEN 'The person through whom this list is read was erased. '
+                     'Send a sign-in link, or choose another person as via.'
+                WHEN NOT active
+                THEN 'This list is read through ' || name || ', who is paused. Resume ' || name || '.'
+                WHEN source <> 'own'
+                THEN 'This list is read through ' || name || ', who has no sign-in of their own. '
+                     'Send a sign-in link to ' || name || '.'
+                WHEN sync_state IN ('token_rejected', 'token_unreadable', 'other_account')
+                THEN 'This list is read through ' || name || ', whose token does not work. '
+                     'Renew the token of ' || name || '.'
+            END;
+
+COMMENT ON FUNCTION via_gap(integer, text, boolean, text, text) IS
+    'Why nobody can be read through this person, as a sentence. Null if their sign-in works. The arguments are '
+    'columns of plex_users, all null if the person was erased.';
 
 CREATE TABLE plex_users (
     id                integer GENERATED ALWAYS AS IDENTITY,
     name              text NOT NULL,
-    plex_token        text NOT NULL,
-    token_fingerprint text NOT NULL,
-    token_masked      text NOT NULL,
+    plex_token        text,
+    token_fingerprint text,
+    token_masked      text,
+    via_id            integer,
+    via_source        text,
+    plex_pin          text,
+    source            text NOT NULL GENERATED ALWAYS AS (
+                          CASE WHEN token_fingerprint IS NULL THEN via_source ELSE 'own' END) STORED,
     active            boolean NOT NULL DEFAULT true,
     plex_uuid         text,
     plex_username     text,
@@ -82,6 +161,8 @@ CREATE TABLE plex_users (
     last_attempt_at   timestamptz,
     last_success_at   timestamptz,
     next_sync_at      timestamptz NOT NULL DEFAULT now(),
+    failures          integer NOT NULL DEFAULT 0,
+    wait_until        timestamptz,
     list_etag         text,
     list_read_at      timestamptz,
     list_size         integer NOT NULL DEFAULT 0,
@@ -99,23 +180,43 @@ CREATE TABLE plex_users (
     CONSTRAINT plex_users_pkey PRIMARY KEY (id),
     CONSTRAINT plex_users_token_key UNIQUE (token_fingerprint),
     CONSTRAINT plex_users_account_key UNIQUE (plex_uuid),
+    CONSTRAINT plex_users_via_fkey FOREIGN KEY (via_id) REFERENCES plex_users (id) ON DELETE SET NULL,
+    CONSTRAINT plex_users_via_check CHECK (
+        via_source IS NULL OR via_source IN ('home', 'friend') AND plex_uuid IS NOT NULL),
+    CONSTRAINT plex_users_token_check CHECK (CASE source
+        WHEN 'own' THEN plex_token IS NOT NULL AND token_masked IS NOT NULL
+        WHEN 'home' THEN token_masked IS NULL
+        ELSE plex_token IS NULL AND token_masked IS NULL END),
     CONSTRAINT plex_users_name_check CHECK (name <> ''),
     CONSTRAINT plex_users_state_check CHECK (sync_state IN (
         'never', 'ok', 'held', 'no_watchlist', 'token_rejected', 'token_unreadable', 'other_account',
-        'rate_limited', 'unreachable', 'plex_changed', 'error'))
-);
+        'pin_rejected', 'hidden', 'via_unavailable', 'rate_limited', 'unreachable', 'plex_changed', 'error'))
+) WITH (fillfactor = 35);  -- pages with room are soon cleaned up, and the log has little to repeat of them
 
 CREATE UNIQUE INDEX plex_users_name_key ON plex_users (lower(name));
+CREATE INDEX plex_users_via_idx ON plex_users (via_id);
 CREATE INDEX plex_users_due_idx ON plex_users (next_sync_at) WHERE active;
 
 COMMENT ON TABLE plex_users IS 'The people whose Plex watchlists are read.';
 COMMENT ON COLUMN plex_users.id IS 'The number of the person in the API.';
 COMMENT ON COLUMN plex_users.name IS 'The name shown. Unique, whatever the case of its letters.';
 COMMENT ON COLUMN plex_users.plex_token IS
-    'The Plex token, encrypted and bound to this person. Never the token itself.';
+    'The Plex token with which the watchlist is read, encrypted and bound to this person. Never the token itself. For '
+    'source home it is the one that the last switch gave, null before that. For source friend it is null.';
 COMMENT ON COLUMN plex_users.token_fingerprint IS
-    'A keyed hash of the token. It finds a person by their token without decrypting any.';
-COMMENT ON COLUMN plex_users.token_masked IS 'What may be shown of the token: its last 4 characters, none of a short one.';
+    'A keyed hash of the person''s own token. It finds a person by their token without decrypting any. Null without one.';
+COMMENT ON COLUMN plex_users.token_masked IS
+    'What may be shown of the person''s own token: its last 4 characters, none of a short one. Null without one.';
+COMMENT ON COLUMN plex_users.via_id IS
+    'The person through whose sign-in this one was added, as plex_users.id. Null if there is none, or if they were erased.';
+COMMENT ON COLUMN plex_users.via_source IS
+    'What Plex shows this person as to the one of via_id: home (a member of their Plex Home) or friend. Null if this '
+    'person was never read through somebody else.';
+COMMENT ON COLUMN plex_users.plex_pin IS
+    'The PIN that Plex wants to switch to this member of a Plex Home, encrypted and bound to this person. Null if none.';
+COMMENT ON COLUMN plex_users.source IS
+    'How the watchlist is read: own (with the person''s own token), home (switched to through another person) or '
+    'friend (as another person''s friend).';
 COMMENT ON COLUMN plex_users.active IS
     'False while the person is paused: their watchlist is not read and their wishes do not count.';
 COMMENT ON COLUMN plex_users.plex_uuid IS 'The id of the Plex account. Null until Plex has told it.';
@@ -130,6 +231,10 @@ COMMENT ON COLUMN plex_users.last_attempt_at IS 'When the watchlist was last ask
 COMMENT ON COLUMN plex_users.last_success_at IS
     'When a complete read was last stored, and so when the present wishes were last seen. A held read does not count.';
 COMMENT ON COLUMN plex_users.next_sync_at IS 'When the watchlist is due to be read again.';
+COMMENT ON COLUMN plex_users.failures IS
+    'How many reads failed in a row in a way that is soon tried again: after 1, 2, 4 ... 32 minutes, then hourly.';
+COMMENT ON COLUMN plex_users.wait_until IS
+    'Until when Plex asked this person''s reads to wait, with Retry-After. Null if it did not.';
 COMMENT ON COLUMN plex_users.list_etag IS
     'The ETag of the first page of the watchlist, with which Plex says "not modified". Null forces a full read.';
 COMMENT ON COLUMN plex_users.list_read_at IS 'When the watchlist was last read in full.';
@@ -155,34 +260,145 @@ COMMENT ON COLUMN plex_users.pinged_at IS
 COMMENT ON COLUMN plex_users.created_at IS 'When the person was added.';
 COMMENT ON COLUMN plex_users.updated_at IS 'When the name, the token or active was last changed by a request.';
 
+CREATE FUNCTION is_retried(sync_state text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN sync_state IN ('unreachable', 'plex_changed', 'rate_limited', 'error');
+
+COMMENT ON FUNCTION is_retried(text) IS
+    'Whether a read that ended so is tried again within minutes. Every other one is read again after the interval, '
+    'and a refused token is tried once a day.';
+
+CREATE FUNCTION longest_wait(sync_state text, told_to_wait boolean, every interval) RETURNS interval
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE WHEN sync_state = 'token_rejected' THEN interval '1 day'
+                WHEN told_to_wait THEN interval '1 hour'
+                WHEN is_retried(sync_state) THEN least(every, interval '66 minutes')
+                ELSE every
+            END;
+
+COMMENT ON FUNCTION longest_wait(text, boolean, interval) IS
+    'How long a person waits for the next read, give or take a tenth, if all are read every so often. A due time that '
+    'is further ahead is false: the clock was wrong, or the interval was longer.';
+
 CREATE VIEW plex_user_reports AS
-SELECT id,
-       shown_name(id, name) AS name,
-       token_masked,
-       active,
-       CASE WHEN NOT names_hidden() THEN plex_username END AS plex_username,
-       sync_state,
-       shown_detail(sync_state, sync_detail) AS sync_detail,
-       last_attempt_at,
-       last_success_at,
-       wishlist_size,
-       created_at,
-       updated_at
-  FROM plex_users;
+SELECT person.id,
+       shown_name(person.id, person.name) AS name,
+       person.source,
+       CASE WHEN via.id IS NOT NULL
+            THEN json_build_object('id', via.id, 'name', shown_name(via.id, via.name))
+       END AS via,
+       person.token_masked,
+       person.active,
+       CASE WHEN NOT names_hidden() THEN person.plex_username END AS plex_username,
+       person.sync_state,
+       shown_detail(person.sync_state, person.sync_detail)
+           || CASE WHEN person.active AND is_retried(person.sync_state)
+                   THEN to_char(person.next_sync_at AT TIME ZONE 'UTC', '" Next try at "HH24:MI" UTC."')
+                   ELSE ''
+              END AS sync_detail,
+       person.last_attempt_at,
+       person.last_success_at,
+       CASE WHEN person.active THEN person.next_sync_at END AS next_attempt_at,
+       person.wishlist_size,
+       person.created_at,
+       person.updated_at
+  FROM plex_users AS person
+  LEFT JOIN plex_users AS via ON via.id = person.via_id;
 
 COMMENT ON VIEW plex_user_reports IS 'People as the API shows them: without the token, and without names if hidden.';
 COMMENT ON COLUMN plex_user_reports.id IS 'As plex_users.id.';
 COMMENT ON COLUMN plex_user_reports.name IS 'As plex_users.name, or "Person 7" while names are hidden.';
+COMMENT ON COLUMN plex_user_reports.source IS 'As plex_users.source.';
+COMMENT ON COLUMN plex_user_reports.via IS
+    'Id and name of the person in plex_users.via_id, as a JSON object. Null if there is none.';
 COMMENT ON COLUMN plex_user_reports.token_masked IS 'As plex_users.token_masked.';
 COMMENT ON COLUMN plex_user_reports.active IS 'As plex_users.active.';
 COMMENT ON COLUMN plex_user_reports.plex_username IS 'As plex_users.plex_username. Null while names are hidden.';
 COMMENT ON COLUMN plex_user_reports.sync_state IS 'As plex_users.sync_state.';
-COMMENT ON COLUMN plex_user_reports.sync_detail IS 'As plex_users.sync_detail, without names while they are hidden.';
+COMMENT ON COLUMN plex_user_reports.sync_detail IS
+    'As plex_users.sync_detail, without names while they are hidden, and with the time of the next try after a failure.';
 COMMENT ON COLUMN plex_user_reports.last_attempt_at IS 'As plex_users.last_attempt_at.';
 COMMENT ON COLUMN plex_user_reports.last_success_at IS 'As plex_users.last_success_at.';
+COMMENT ON COLUMN plex_user_reports.next_attempt_at IS 'As plex_users.next_sync_at. Null while the person is paused.';
 COMMENT ON COLUMN plex_user_reports.wishlist_size IS 'As plex_users.wishlist_size.';
 COMMENT ON COLUMN plex_user_reports.created_at IS 'As plex_users.created_at.';
 COMMENT ON COLUMN plex_user_reports.updated_at IS 'As plex_users.updated_at.';
+
+CREATE VIEW sync_people AS
+SELECT person.id,
+       person.name,
+       person.active,
+       person.source,
+       person.plex_token,
+       person.plex_pin,
+       person.via_id,
+       person.via_source,
+       via.name AS via_name,
+       via.plex_token AS via_token,
+       CASE WHEN person.source <> 'own'
+            THEN via_gap(via.id, via.name, via.active, via.source, via.sync_state)
+       END AS via_gap,
+       person.plex_uuid,
+       person.plex_username,
+       person.account_checked,
+       person.account_read_at,
+       person.sync_state,
+       person.sync_detail,
+       person.last_attempt_at,
+       person.list_etag,
+       person.list_read_at,
+       person.list_size,
+       person.held_removals,
+       person.list_changes,
+       person.miscount,
+       person.odd_rows_since,
+       person.missed,
+       person.failures
+  FROM plex_users AS person
+  LEFT JOIN plex_users AS via ON via.id = person.via_id;
+
+COMMENT ON VIEW sync_people IS
+    'People as the sync sees them, with the sign-in through which they are read. Tokens and PINs are encrypted.';
+COMMENT ON COLUMN sync_people.id IS 'As plex_users.id.';
+COMMENT ON COLUMN sync_people.name IS 'As plex_users.name.';
+COMMENT ON COLUMN sync_people.active IS 'As plex_users.active.';
+COMMENT ON COLUMN sync_people.source IS 'As plex_users.source.';
+COMMENT ON COLUMN sync_people.plex_token IS 'As plex_users.plex_token.';
+COMMENT ON COLUMN sync_people.plex_pin IS 'As plex_users.plex_pin.';
+COMMENT ON COLUMN sync_people.via_id IS 'As plex_users.via_id.';
+COMMENT ON COLUMN sync_people.via_source IS 'As plex_users.via_source.';
+COMMENT ON COLUMN sync_people.via_name IS 'The name of the person in via_id.';
+COMMENT ON COLUMN sync_people.via_token IS 'The token of the person in via_id.';
+COMMENT ON COLUMN sync_people.via_gap IS
+    'Why this person cannot be read through the one in via_id, see via_gap(). Null if nothing hinders it.';
+COMMENT ON COLUMN sync_people.plex_uuid IS 'As plex_users.plex_uuid.';
+COMMENT ON COLUMN sync_people.plex_username IS 'As plex_users.plex_username.';
+COMMENT ON COLUMN sync_people.account_checked IS 'As plex_users.account_checked.';
+COMMENT ON COLUMN sync_people.account_read_at IS 'As plex_users.account_read_at.';
+COMMENT ON COLUMN sync_people.sync_state IS 'As plex_users.sync_state.';
+COMMENT ON COLUMN sync_people.sync_detail IS 'As plex_users.sync_detail.';
+COMMENT ON COLUMN sync_people.last_attempt_at IS 'As plex_users.last_attempt_at.';
+COMMENT ON COLUMN sync_people.list_etag IS 'As plex_users.list_etag.';
+COMMENT ON COLUMN sync_people.list_read_at IS 'As plex_users.list_read_at.';
+COMMENT ON COLUMN sync_people.list_size IS 'As plex_users.list_size.';
+COMMENT ON COLUMN sync_people.held_removals IS 'As plex_users.held_removals.';
+COMMENT ON COLUMN sync_people.list_changes IS 'As plex_users.list_changes.';
+COMMENT ON COLUMN sync_people.miscount IS 'As plex_users.miscount.';
+COMMENT ON COLUMN sync_people.odd_rows_since IS 'As plex_users.odd_rows_since.';
+COMMENT ON COLUMN sync_people.missed IS 'As plex_users.missed.';
+COMMENT ON COLUMN sync_people.failures IS 'As plex_users.failures.';
+
+CREATE TABLE erased_accounts (
+    account_hash text NOT NULL,
+    erased_at    timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT erased_accounts_pkey PRIMARY KEY (account_hash)
+);
+
+COMMENT ON TABLE erased_accounts IS
+    'The Plex accounts of people who were erased, so that nobody adds them again through somebody else by mistake.';
+COMMENT ON COLUMN erased_accounts.account_hash IS
+    'A keyed hash of the id of the Plex account. The key is sync_state.erased_key.';
+COMMENT ON COLUMN erased_accounts.erased_at IS 'When the person was erased.';
 
 CREATE TABLE plex_links (
     id                integer GENERATED ALWAYS AS IDENTITY,
@@ -214,7 +430,8 @@ COMMENT ON COLUMN plex_links.user_id IS 'The person whose token is renewed, or w
 COMMENT ON COLUMN plex_links.pin_id IS 'The number of the PIN at Plex.';
 COMMENT ON COLUMN plex_links.code IS 'The code of the PIN, part of the address that the person opens.';
 COMMENT ON COLUMN plex_links.client_identifier IS
-    'The client identifier that made the PIN, encrypted: with it and the PIN anybody could fetch the token.';
+    'The client identifier that made the PIN, encrypted and bound to this sign-in: with it and the PIN anybody could '
+    'fetch the token.';
 COMMENT ON COLUMN plex_links.status IS 'pending, linked, expired or failed.';
 COMMENT ON COLUMN plex_links.detail IS 'A sentence that says why it failed. Null otherwise.';
 COMMENT ON COLUMN plex_links.polled_at IS 'When Plex was last asked whether the person has signed in.';

@@ -6,6 +6,39 @@ CREATE FUNCTION lower_all(texts text[]) RETURNS text[]
 
 COMMENT ON FUNCTION lower_all(text[]) IS 'The texts in lower case. Makes the search for a genre ignore case.';
 
+CREATE FUNCTION plain(words text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    RETURN replace(replace(replace(replace(
+               lower(translate(regexp_replace(normalize(words, NFD), U&'[\0300-\036f]', '', 'g'),
+                               'ØøŁłĐđÐðĦħıςẞÆŒÞ’',
+                               'oollddddhhiσßæœþ''')),
+               'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th');
+
+COMMENT ON FUNCTION plain(text) IS
+    'The text in lower case without accents: what a search compares. Letters that are more than a letter with an '
+    'accent are written as people type them: ss for ß, o for ø, l for ł, ae for æ.';
+
+CREATE FUNCTION search_patterns(search text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT
+    RETURN (SELECT coalesce(
+                       array_agg('%' || regexp_replace(word, '([\\%_])', '\\\1', 'g') || '%'
+                                 ORDER BY length(word) DESC, word),
+                       '{%}')
+              FROM regexp_split_to_table(plain(search), '\s+') AS word
+             WHERE word <> '');
+
+COMMENT ON FUNCTION search_patterns(text) IS
+    'A pattern for each word of a search, the longest first: that is the one to look up in the index.';
+
+CREATE FUNCTION sort_title(title text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT
+    RETURN regexp_replace(
+        lower(title), '^((the|an?|der|die|das|le|la|les|el|los|las)\s+|l[''’]\s*)(?=\S)', '');
+
+COMMENT ON FUNCTION sort_title(text) IS
+    'The title in lower case without a leading article: The, A, An; Der, Die, Das; Le, La, Les, L''; El, Los, Las. A '
+    'title that is nothing but an article keeps it.';
+
 CREATE FUNCTION next_question_at(first_asked_at timestamptz) RETURNS timestamptz
     LANGUAGE sql STABLE
     RETURN coalesce(
@@ -19,31 +52,38 @@ COMMENT ON FUNCTION next_question_at(timestamptz) IS
     'question, then every 30 days.';
 
 CREATE TABLE wishlist_items (
-    id              bigint GENERATED ALWAYS AS IDENTITY,
-    uid             text NOT NULL,
-    first_uid       text,
-    media_type      text NOT NULL,
-    title           text NOT NULL,
-    search_title    text COLLATE "C" GENERATED ALWAYS AS (lower(title)) STORED,
-    year            integer,
-    released_on     date,
-    imdb_id         text,
-    tmdb_id         integer,
-    tvdb_id         integer,
-    poster_url      text,
-    plex_url        text,
-    content_rating  text,
-    summary         text,
-    genres          text[] NOT NULL DEFAULT '{}',
-    details_due_at  timestamptz DEFAULT now(),
-    first_asked_at  timestamptz,
-    available       boolean,
-    available_since timestamptz,
-    available_sure  boolean NOT NULL DEFAULT false,
-    added_at        timestamptz NOT NULL DEFAULT now(),
-    dismissed_at    timestamptz,
-    wanted_count    integer NOT NULL DEFAULT 0,
-    wish_count      integer NOT NULL DEFAULT 0,
+    id               bigint GENERATED ALWAYS AS IDENTITY,
+    uid              text NOT NULL,
+    first_uid        text,
+    media_type       text NOT NULL,
+    title            text NOT NULL,
+    search_title     text COLLATE "C" GENERATED ALWAYS AS (plain(title)) STORED,
+    year             integer,
+    released_on      date,
+    imdb_id          text,
+    tmdb_id          integer,
+    tvdb_id          integer,
+    poster_url       text,
+    plex_url         text,
+    content_rating   text,
+    duration_minutes integer,
+    audience_rating  numeric(3, 1),
+    seasons          integer,
+    tagline          text,
+    backdrop_url     text,
+    summary          text,
+    genres           text[] NOT NULL DEFAULT '{}',
+    details_due_at   timestamptz DEFAULT now(),
+    first_asked_at   timestamptz,
+    available        boolean,
+    available_since  timestamptz,
+    play_url         text,
+    available_sure   boolean NOT NULL DEFAULT false,
+    added_at         timestamptz NOT NULL DEFAULT now(),
+    last_wish_at     timestamptz NOT NULL DEFAULT now(),
+    dismissed_at     timestamptz,
+    wanted_count     integer NOT NULL DEFAULT 0,
+    wish_count       integer NOT NULL DEFAULT 0,
     CONSTRAINT wishlist_items_pkey PRIMARY KEY (id),
     CONSTRAINT wishlist_items_uid_key UNIQUE (uid),
     CONSTRAINT wishlist_items_media_type_check CHECK (media_type IN ('movie', 'show'))
@@ -59,7 +99,7 @@ COMMENT ON COLUMN wishlist_items.first_uid IS
 COMMENT ON COLUMN wishlist_items.media_type IS 'movie or show.';
 COMMENT ON COLUMN wishlist_items.title IS 'The title as Plex writes it.';
 COMMENT ON COLUMN wishlist_items.search_title IS
-    'The title in lower case, for searches. To lower each title in every search takes twice as long.';
+    'The title in lower case without accents, for searches. To make it in every search would take longer.';
 COMMENT ON COLUMN wishlist_items.year IS 'The year of release. Null if Plex does not tell it.';
 COMMENT ON COLUMN wishlist_items.released_on IS 'The day of release. Null if Plex does not tell it.';
 COMMENT ON COLUMN wishlist_items.imdb_id IS
@@ -71,6 +111,12 @@ COMMENT ON COLUMN wishlist_items.tvdb_id IS
 COMMENT ON COLUMN wishlist_items.poster_url IS 'The address of the poster. Null if there is none.';
 COMMENT ON COLUMN wishlist_items.plex_url IS 'The page of the title at Plex. Null if unknown.';
 COMMENT ON COLUMN wishlist_items.content_rating IS 'The age rating, like PG-13. Null if Plex does not tell it.';
+COMMENT ON COLUMN wishlist_items.duration_minutes IS
+    'The length of the movie, or of an episode of the show. Null if Plex does not tell it.';
+COMMENT ON COLUMN wishlist_items.audience_rating IS 'What viewers think of it, 0 to 10. Null if Plex does not tell it.';
+COMMENT ON COLUMN wishlist_items.seasons IS 'How many seasons the show has. Null for movies, and if unknown.';
+COMMENT ON COLUMN wishlist_items.tagline IS 'The line that advertises the title. Null if there is none.';
+COMMENT ON COLUMN wishlist_items.backdrop_url IS 'The https address of a wide picture. Null if there is none.';
 COMMENT ON COLUMN wishlist_items.summary IS 'What the title is about. Null until Plex was asked.';
 COMMENT ON COLUMN wishlist_items.genres IS 'The genres as Plex writes them. Empty until Plex was asked.';
 COMMENT ON COLUMN wishlist_items.details_due_at IS
@@ -80,10 +126,14 @@ COMMENT ON COLUMN wishlist_items.first_asked_at IS
 COMMENT ON COLUMN wishlist_items.available IS 'Whether the media server has the title. Null until it was read.';
 COMMENT ON COLUMN wishlist_items.available_since IS
     'When the media server was first seen to have the title. Null while it is not seen there.';
+COMMENT ON COLUMN wishlist_items.play_url IS 'Where Plex plays the title of the media server. Null if it does not have it.';
 COMMENT ON COLUMN wishlist_items.available_sure IS
     'Whether the media server has this very title: by Plex''s guid, by two ids, or by the only id that is known. '
     'REMOVE_WHEN_AVAILABLE takes no other off a watchlist.';
 COMMENT ON COLUMN wishlist_items.added_at IS 'When the title was first stored here.';
+COMMENT ON COLUMN wishlist_items.last_wish_at IS
+    'When the newest wish of an active person began or came back: of those who want the title, or else of those who '
+    'wanted it. Kept by triggers.';
 COMMENT ON COLUMN wishlist_items.dismissed_at IS
     'When the title was dismissed: it stays off the wishlist, whatever the watchlists say. Null if it is not.';
 COMMENT ON COLUMN wishlist_items.wanted_count IS 'How many active people want the title at present. Kept by triggers.';
@@ -95,7 +145,7 @@ CREATE FUNCTION seen_now() RETURNS bigint
 AS $$
 BEGIN
     RETURN coalesce(2 * nullif(current_setting('wishlist.run', true), '')::bigint,
-                    2 * (SELECT max(id) FROM sync_runs) + 1,
+                    2 * pg_sequence_last_value('sync_runs_id_seq') + 1,    -- old runs are deleted
                     1);
 END
 $$;
@@ -148,7 +198,8 @@ COMMENT ON FUNCTION shown_id(text, text[], text) IS
 -- One index for each order of the list, in both directions. The query that sorts uses these very expressions.
 -- Unknown values come last in either direction, hence two indexes each for year and release.
 CREATE INDEX wishlist_items_added_idx ON wishlist_items (added_at DESC, id DESC);
-CREATE INDEX wishlist_items_title_idx ON wishlist_items (lower(title), added_at, id);
+CREATE INDEX wishlist_items_last_wish_idx ON wishlist_items (last_wish_at, added_at, id);
+CREATE INDEX wishlist_items_title_idx ON wishlist_items (sort_title(title), added_at, id);
 CREATE INDEX wishlist_items_wanted_idx ON wishlist_items (wanted_count, added_at, id);
 CREATE INDEX wishlist_items_year_idx ON wishlist_items (coalesce(year, 9999), added_at, id);
 CREATE INDEX wishlist_items_year_down_idx ON wishlist_items (coalesce(year, 0), added_at, id);
@@ -157,6 +208,7 @@ CREATE INDEX wishlist_items_released_down_idx ON wishlist_items (coalesce(releas
 
 CREATE INDEX wishlist_items_genres_idx ON wishlist_items USING gin (lower_all(genres));
 CREATE INDEX wishlist_items_details_due_idx ON wishlist_items (details_due_at) WHERE details_due_at IS NOT NULL;
+CREATE INDEX wishlist_items_available_idx ON wishlist_items (available_since) WHERE available;
 CREATE INDEX wishlist_items_dismissed_idx ON wishlist_items (added_at, id) WHERE dismissed_at IS NOT NULL;
 
 -- Without pg_trgm a search still works, but reads title by title.

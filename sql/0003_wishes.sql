@@ -8,12 +8,15 @@ CREATE TABLE wishlist_item_sources (
     last_seen_at   timestamptz,
     removed_at     timestamptz,
     kept_at        timestamptz,
+    keep_due_at    timestamptz,
+    keep_failures  integer NOT NULL DEFAULT 0,
     CONSTRAINT wishlist_item_sources_pkey PRIMARY KEY (item_id, user_id),
     CONSTRAINT wishlist_item_sources_item_fkey FOREIGN KEY (item_id) REFERENCES wishlist_items (id),
     CONSTRAINT wishlist_item_sources_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE,
     CONSTRAINT wishlist_item_sources_removed_check CHECK ((removed_at IS NULL) = (last_seen_at IS NULL))
 );
 
+CREATE INDEX wishlist_item_sources_keep_due_idx ON wishlist_item_sources (keep_due_at) WHERE keep_due_at IS NOT NULL;
 CREATE INDEX wishlist_item_sources_person_idx ON wishlist_item_sources (user_id, item_id) INCLUDE (removed_at);
 
 COMMENT ON TABLE wishlist_item_sources IS 'The wish of one person for one title. Never deleted by a sync.';
@@ -28,6 +31,9 @@ COMMENT ON COLUMN wishlist_item_sources.removed_at IS
     'When a complete read first missed the wish. Null while the person wants the title.';
 COMMENT ON COLUMN wishlist_item_sources.kept_at IS
     'When this service took the title off the watchlist; it stays wanted here. Null otherwise.';
+COMMENT ON COLUMN wishlist_item_sources.keep_due_at IS
+    'When to try again to take a kept title off the watchlist. Null once Plex has confirmed that it is off.';
+COMMENT ON COLUMN wishlist_item_sources.keep_failures IS 'How often in a row that failed.';
 
 -- No foreign key to the records: it would be checked for each title of a first sync.
 CREATE TABLE watchlist_rows (
@@ -145,22 +151,32 @@ CREATE FUNCTION recount_items(item_ids bigint[]) RETURNS void
 AS $$
 UPDATE wishlist_items AS item
    SET wanted_count = counted.wanted,
-       wish_count = counted.wishes
+       wish_count = counted.wishes,
+       last_wish_at = coalesce(counted.last_wish_at, item.last_wish_at)
   FROM unnest(coalesce(item_ids, ARRAY(SELECT id FROM wishlist_items))) AS given (id)
   JOIN wishlist_items AS listed USING (id)
  CROSS JOIN LATERAL (
        SELECT count(*) FILTER (WHERE source.removed_at IS NULL) AS wanted,
-              count(*) AS wishes
+              count(*) AS wishes,
+              coalesce(max(wish.began_at) FILTER (WHERE source.removed_at IS NULL), max(wish.began_at))
+                  AS last_wish_at
          FROM wishlist_item_sources AS source
          JOIN plex_users AS person ON person.id = source.user_id
+        CROSS JOIN LATERAL (
+              SELECT greatest(source.first_added_at, max(event.happened_at)) AS began_at
+                FROM wishlist_events AS event
+               WHERE event.item_id = source.item_id
+                 AND event.user_id = source.user_id
+                 AND event.kind = 'came_back') AS wish
         WHERE source.item_id = listed.id
           AND person.active) AS counted
- WHERE (listed.wanted_count, listed.wish_count) IS DISTINCT FROM (counted.wanted, counted.wishes)
+ WHERE (listed.wanted_count, listed.wish_count, listed.last_wish_at)
+       IS DISTINCT FROM (counted.wanted, counted.wishes, coalesce(counted.last_wish_at, listed.last_wish_at))
    AND item.id = listed.id
 $$;
 
 COMMENT ON FUNCTION recount_items(bigint[]) IS
-    'Counts again who wants these titles, and stores wanted_count and wish_count. Null counts all titles.';
+    'Counts again who wants these titles, and stores wanted_count, wish_count and last_wish_at. Null counts all titles.';
 
 CREATE FUNCTION recount_people(user_ids integer[]) RETURNS void
     LANGUAGE sql
@@ -212,6 +228,13 @@ BEGIN
           JOIN before USING (item_id, user_id)
          WHERE (changed.removed_at IS NULL) <> (before.removed_at IS NULL)
       ORDER BY changed.item_id;
+        -- again, because last_wish_at is that of the return
+        PERFORM recount_items(ARRAY(
+            SELECT item_id
+              FROM changed
+              JOIN before USING (item_id, user_id)
+             WHERE changed.removed_at IS NULL
+               AND before.removed_at IS NOT NULL));
     END IF;
     RETURN NULL;
 END
@@ -384,9 +407,15 @@ SELECT item.id,
               item.poster_url,
               item.plex_url,
               item.content_rating,
+              item.duration_minutes,
+              item.audience_rating,
+              item.seasons,
+              item.tagline,
+              item.backdrop_url,
               item.genres,
               item.available,
               rfc3339(item.added_at) AS added_at,
+              rfc3339(item.last_wish_at) AS last_wish_at,
               rfc3339(people.last_seen_at) AS last_seen_at,
               CASE WHEN item.wanted_count = 0 THEN rfc3339(people.removed_at) END AS removed_at,
               rfc3339(item.dismissed_at) AS dismissed_at,
@@ -444,7 +473,7 @@ COMMENT ON COLUMN wishlist_event_documents.document IS 'The event with its title
 
 -- A plain SQL function is inlined: the planner sees its tables and indexes, and only the conditions that apply.
 CREATE FUNCTION wishlist_matching(
-    title_pattern text,
+    search text,
     only_year integer,
     only_media_type text,
     only_user_ids integer[],
@@ -459,7 +488,9 @@ CREATE FUNCTION wishlist_matching(
 AS $$
 SELECT item.*
   FROM wishlist_items AS item
- WHERE (title_pattern IS NULL OR item.search_title LIKE lower(title_pattern))
+ WHERE (search IS NULL
+        OR item.search_title LIKE (search_patterns(search))[1]          -- looked up in the index
+       AND item.search_title LIKE ALL ((search_patterns(search))[2:]))
    AND (only_year IS NULL OR coalesce(item.year, 0) = only_year)
    AND (only_media_type IS NULL OR item.media_type = only_media_type)
    AND (min_wanted IS NULL OR item.wanted_count >= min_wanted)

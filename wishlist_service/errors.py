@@ -1,6 +1,7 @@
 """The errors that the service expects. web/problems.py has their HTTP statuses."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 class WishlistError(Exception):
@@ -133,9 +134,19 @@ class NoWatchlist(PlexError):
 
 
 class RateLimited(PlexError):
-    """Plex answered 429, or the cooldown after one is not over."""
+    """Plex answered 429, or the cooldown after one is not over.
+
+    wait: how long the cooldown still is. told: whether Plex said so, with Retry-After. asked: whether this request was
+    sent at all.
+    """
 
     state = "rate_limited"
+
+    def __init__(self, text: str, *, wait: timedelta, told: bool, asked: bool) -> None:
+        super().__init__(text)
+        self.wait = wait
+        self.told = told
+        self.asked = asked
 
 
 class Unreachable(PlexError):
@@ -156,6 +167,28 @@ class Miscounted(PlexChanged):
     def __init__(self, text: str, *, memory: str) -> None:
         super().__init__(text)
         self.memory = memory
+
+
+class ListHidden(PlexError):
+    """Plex shows no titles of a friend's watchlist. It is empty, or the friend does not share it."""
+
+    state = "hidden"
+
+
+class PinRejected(PlexError):
+    """Plex wants a PIN to switch to a member of a Plex Home, or another one than it got."""
+
+    state = "pin_rejected"
+
+
+class Refused(PlexChanged):
+    """Plex refused a request about somebody else. Only the account shows whether that is because of the token."""
+
+
+class ViaUnavailable(SyncError):
+    """The sign-in of the person through whom a watchlist is read cannot be used."""
+
+    state = "via_unavailable"
 
 
 class TitleUnknown(PlexChanged):

@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from psycopg import Connection, Error, OperationalError
@@ -30,7 +31,7 @@ def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
     or the rights do not suffice, and DatabaseReadOnly.
     """
     with connect(database_url, role="migrate") as conn:
-        found = check_server(conn, database_url)
+        found = check_server(conn, partial(connect, database_url, role="check"))
         conn.execute("SET statement_timeout = 0")
         # Our lock ends with the connection. yoyo's own lock is a row that stays if the process is killed.
         with migration_lock(conn):
@@ -85,7 +86,8 @@ def main() -> None:
     try:
         while True:
             try:
-                check_database(config.database_url, web_workers=config.web_workers, web_threads=config.web_threads)
+                another = partial(connect, config.database_url, role="check")
+                check_database(another, web_workers=config.web_workers, web_threads=config.web_threads)
                 applied = migrate(config.database_url)
                 break
             except (OperationalError, DatabaseReadOnly) as error:  # a failover passes through both

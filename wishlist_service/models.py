@@ -1,10 +1,9 @@
 """The values that modules exchange: frozen, without behaviour."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +23,11 @@ class WatchlistEntry:
     poster_url: str | None = None
     plex_url: str | None = None
     content_rating: str | None = None
+    duration_minutes: int | None = None
+    audience_rating: float | None = None
+    seasons: int | None = None
+    tagline: str | None = None
+    backdrop_url: str | None = None
     position: int = 0
 
 
@@ -48,7 +52,7 @@ class Miscount:
 class Watchlist:
     """A complete watchlist: `entries` sorted by uid, each once.
 
-    etag: of page 1; None if the next read must be a full one.
+    etag: of page 1; None if the next read must be a full one. page_etag: of page 1 in any case.
     unreadable_keys: rating keys of rows that could not be read.
     unidentified: how many rows have no rating key.
     miscount: set if Plex shows more or fewer rows than it counts.
@@ -56,6 +60,7 @@ class Watchlist:
 
     entries: Sequence[WatchlistEntry]
     etag: str | None = None
+    page_etag: str | None = None
     unreadable_keys: frozenset[str] = frozenset()
     unidentified: int = 0
     miscount: Miscount | None = None
@@ -72,6 +77,23 @@ class PlexAccount:
 
     uuid: str
     username: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact:
+    """An account that Plex shows to another one.
+
+    kind: `home` or `managed` (a member of their Plex Home), `friend`, or `other` (has access to their servers).
+    protected: whether Plex wants a PIN to switch to it.
+    user_id: the person here with this account, if any.
+    """
+
+    plex_uuid: str
+    username: str | None
+    title: str
+    kind: str
+    protected: bool = False
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,26 +143,49 @@ class PlexUser:
 
     id: int
     name: str
-    token_masked: str
+    source: str
+    via: dict[str, Any] | None
+    token_masked: str | None
     active: bool
     plex_username: str | None
     sync_state: str
     sync_detail: str | None
     last_attempt_at: datetime | None
     last_success_at: datetime | None
+    next_attempt_at: datetime | None
     wishlist_size: int
     created_at: datetime
     updated_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """How fresh the wishlist is: what of it is not up to date, when it was last read, and when a list is due.
+
+    outdated: the ids of the people whose list is not up to date.
+    """
+
+    outdated: list[int]
+    last_success_at: datetime | None
+    next_sync_at: datetime | None
+    syncing: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class SyncUser:
-    """A person for the sync, with the encrypted token."""
+    """A person for the sync: the columns of sync_people. Tokens and PIN are encrypted."""
 
     id: int
     name: str
     active: bool
-    plex_token: str = field(repr=False)
+    source: str
+    plex_token: str | None = field(repr=False)
+    plex_pin: str | None = field(repr=False)
+    via_id: int | None
+    via_source: str | None
+    via_name: str | None
+    via_token: str | None = field(repr=False)
+    via_gap: str | None
     plex_uuid: str | None
     plex_username: str | None
     account_checked: bool
@@ -156,18 +201,19 @@ class SyncUser:
     miscount: str | None
     odd_rows_since: datetime | None
     missed: list[str]
+    failures: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wisher:
-    """A person, with the encrypted token, and whether they want the title at present.
+    """A person, with the encrypted token if there is one, and whether they want the title at present.
 
     uids: the records of the title that are on the watchlist.
     """
 
     id: int
     name: str
-    plex_token: str = field(repr=False)
+    plex_token: str | None = field(repr=False)
     uid: str
     uids: list[str]
     wants: bool
@@ -188,6 +234,10 @@ class Change:
     missed: frozenset[int] = frozenset()
 
 
+NOT_SHOWN: Final = ("no_watchlist", "hidden", "via_unavailable")
+"""The states of a watchlist that nobody can show. They are no error."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class UserResult:
     """How one person's part of a sync run ended."""
@@ -195,7 +245,7 @@ class UserResult:
     user_id: int
     name: str
     outcome: str
-    """changed, unchanged, held, no_watchlist, or the sync_state of an error; skipped if changed meanwhile."""
+    """changed, unchanged, held, or the sync_state of a list that was not read; skipped if changed meanwhile."""
     detail: str | None = None
     titles: int = 0
     added: int = 0
@@ -206,8 +256,8 @@ class UserResult:
 
     @property
     def failed(self) -> bool:
-        """Whether the person's watchlist could not be read. An account without a watchlist has none to read."""
-        return self.outcome not in ("changed", "unchanged", "held", "skipped", "no_watchlist")
+        """Whether the person's watchlist could not be read. One that nobody can show is no failure."""
+        return self.outcome not in ("changed", "unchanged", "held", "skipped", *NOT_SHOWN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,28 +274,10 @@ class SyncRun:
     new_items: int
     updated_items: int
     removed_items: int
+    added_wishes: int
+    removed_wishes: int
     total_items: int | None
     errors: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Server:
-    """The database server, and what this user may do. `size` is that of the database, as text with its unit."""
-
-    version: str
-    encoding: str
-    database: str
-    user: str
-    schema: str | None
-    """Where our tables are or would be made. None if no schema of the search_path exists or may be used."""
-    may_create: bool
-    read_only: bool
-    size: str
-    connections: int
-    most_connections: int
-    usable_connections: int
-    """How many this user may have at a time."""
-    collation_changed: bool
 
 
 @dataclass(frozen=True)
@@ -273,9 +305,8 @@ class WishlistFilter:
     missing: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return the arguments of wishlist_matching() in sql/ by name. Wildcards in the search are escaped."""
-        text = self.search and re.sub(r"([\\%_])", r"\\\1", self.search)
-        return vars(self) | {"title_pattern": text and f"%{text}%", "genre": self.genre and self.genre.lower()}
+        """Return the arguments of wishlist_matching() in sql/ by name."""
+        return vars(self) | {"genre": self.genre and self.genre.lower()}
 
 
 @dataclass(frozen=True)
@@ -328,12 +359,16 @@ class Feed:
 
 @dataclass(frozen=True)
 class FeedReadiness:
-    """Whether any watchlist and the media server were ever read, and which people are paused or were never read."""
+    """Whether any watchlist and the media server were ever read, and which people are paused or were never read.
+
+    unasked: whether there are titles, but none with an id, and Plex was asked about none of them.
+    """
 
     of_lists: bool
     of_library: bool
     paused: list[int]
     unread: list[int]
+    unasked: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +383,9 @@ class TitleDetails:
     genres: Sequence[str] = ()
     year: int | None = None
     released_on: date | None = None
+    poster_url: str | None = None
+    plex_url: str | None = None
+    content_rating: str | None = None
     external_ids: frozenset[str] = frozenset()
 
 

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
@@ -48,7 +49,7 @@ def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
     database is away.
     """
     with _script_of(file) as (script, dumped), connect(database_url, role="restore") as conn:
-        found = check_server(conn, database_url)
+        found = check_server(conn, partial(connect, database_url, role="check"))
         if found.read_only:
             raise DatabaseReadOnly
         schema = server.get_quoted_schema(conn)

@@ -1,4 +1,4 @@
-"""python -m wishlist_service.scheduler: syncs, sends messages, asks Plex for details and keeps tokens alive.
+"""python -m wishlist_service.scheduler: looks, syncs, sends messages, asks Plex for details, keeps tokens alive.
 
 It also deletes old runs. Several schedulers may share one database. Each person, message and title is handled by one
 of them.
@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
-from psycopg import OperationalError
+from psycopg import Connection, OperationalError
 from psycopg.errors import UndefinedTable
 from schedule import Scheduler
 
@@ -27,20 +27,23 @@ from wishlist_service.notify.worker import Notifications
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.titles import PlexTitles
 from wishlist_service.process import stopping
+from wishlist_service.process.clock import Clock
 from wishlist_service.process.logs import configure_logging
-from wishlist_service.queries import locks, sync_runs, sync_users
+from wishlist_service.queries import clocks, details, locks, sync_runs, sync_users
 from wishlist_service.queries.events import delete_left_over
 from wishlist_service.queries.requirements import check_server
 from wishlist_service.queries.schema import compare_schema
 from wishlist_service.sync import claims
 from wishlist_service.sync.details import Details
+from wishlist_service.sync.looks import Looks
 from wishlist_service.sync.run import run_sync
 from wishlist_service.tokens import TokenCipher, warn_of_unreadable
 from wishlist_service.write_back.worker import WriteBack
 
 logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__ when run
 
-LOOK_SECONDS: Final = 60  # the maximum between two looks at who is due
+TURN_SECONDS: Final = 60  # the maximum between two turns, at which the scheduler finds out who is due
+SHORTEST_TURN_SECONDS: Final = 5
 SYNCING_SECONDS: Final = 3600  # then the tokens have their turn, even if more people are due
 PINGING_SECONDS: Final = 60  # then the syncs have their turn; the other tokens are used an hour later
 OVERDUE_SECONDS: Final = 600
@@ -59,25 +62,39 @@ class Sidecar:
         self._interval = timedelta(hours=config.sync_interval_hours)
         self._prepared = False
         self._put_off_since: float | None = None
+        self._put_off_for: int | None = None
         self._cipher = TokenCipher(config.token_encryption_keys)
         self._notifications = Notifications(config, self._cipher, stop=stop, on_sent=self._show_alive)
+        self._plex_lock = threading.Lock()
+        self._line = db.KeptConnection(config.database_url, role="scheduler")
+        self._clock = Clock()
         self._jobs = Scheduler()
-        look_seconds = max(1, int(min(LOOK_SECONDS, config.sync_interval_hours * 3600 / 10)))
-        self._jobs.every(look_seconds).seconds.do(self._sync).next_run = datetime.now()
-        for what, job in (("messages", self._notifications.look), ("details", lambda: self._details.look())):
-            self._jobs.every(look_seconds).seconds.do(self._attempt, what, job).next_run = datetime.now()
-        self._jobs.every(1).hours.do(self._attempt, "pings", self._ping).next_run = datetime.now()
-        self._jobs.every(1).days.do(self._attempt, "deletion of old runs", self._delete_old).next_run = datetime.now()
+        turn_seconds = max(1, int(min(TURN_SECONDS, config.sync_interval_hours * 3600 / 10)))
+        self._sync_job = self._jobs.every(turn_seconds).seconds.do(self._sync)
+        for what, job in (("messages", self._notifications.look), ("details", self._ask_details)):
+            self._jobs.every(turn_seconds).seconds.do(self._attempt, what, job)
+        self._jobs.every(1).hours.do(self._attempt, "pings", self._ping)
+        self._jobs.every(1).days.do(self._attempt, "deletion of old runs", self._delete_old)
+        for planned in self._jobs.jobs:
+            planned.next_run = datetime.now()
 
     def loop(self) -> None:
         """Run until `stop` is set. A person being synced is finished first."""
         warn_of_unreadable(self._url, self._cipher)
         WriteBack(self._config, self._cipher, stop=self._stop).start()
+        looks = Looks(self._config, lambda: self._plex, self._cipher, stop=self._stop).start()
         while not self._stop.is_set():
             self._show_alive()
+            step = self._clock.step()
+            for job in self._jobs.jobs:  # planned by the clock that people set, run by the one that only counts
+                job.next_run = (job.next_run or datetime.now()) + step
             self._jobs.run_pending()
+            self._plan_sync()
             self._stop.wait(min(max(self._jobs.idle_seconds or 0, 0), MAXIMUM_WAIT_SECONDS))
+        if looks:
+            looks.join()
         self._notifications.close()
+        self._line.close()
 
     def _sync(self) -> None:
         """Read the people who are due, run after run. If that fails, the next turn tries again."""
@@ -85,13 +102,17 @@ class Sidecar:
         try:
             if not self._prepared:
                 self._prepare()
+            if any(vars(self._line.ask(clocks.find_times_ahead, interval=self._interval)).values()):
+                self._line.ask(self._bring_forward)
             while not self._stop.is_set() and time.monotonic() < until and self._run():
                 pass
             self._put_off_since = None
             return
         except SyncRunning as running:
             self._put_off_since = None
-            logger.info("sync put off, another is running run=%s", running.run_id)
+            if running.run_id != self._put_off_for:
+                logger.info("sync put off, another is running run=%s", running.run_id)
+            self._put_off_for = running.run_id
         except OperationalError as error:
             logger.error("sync put off, the database is away reason=%r", str(error).strip())
         except UndefinedTable:
@@ -103,17 +124,28 @@ class Sidecar:
         self._put_off_since = self._put_off_since or time.monotonic()
 
     def _prepare(self) -> None:
-        """Adjust due times that a longer interval set, and store the addresses that get messages."""
-        if people := db.ask(self._url, sync_users.bring_forward, interval=self._interval):
-            logger.info("interval is shorter now, due times brought forward users=%s", people)
+        """Note the language, try again what failed before, and store the addresses that get messages."""
+        self._line.ask(claims.note_language, self._config)
+        if people := self._line.ask(sync_users.retry_at_once):
+            logger.info("lists that could not be read are tried again users=%s", people)
         self._notifications.start()
         self._prepared = True
 
+    def _bring_forward(self, conn: Connection) -> None:
+        """Correct what a clock left behind that was ahead, or a longer interval."""
+        with conn.transaction():
+            locks.lock_wishlist(conn)
+            people = clocks.bring_forward(conn, interval=self._interval)
+        logger.info("times were too far ahead, brought forward users=%s", people)
+
     def _run(self) -> bool:
         """Sync some of the people who are due. Return False if there are none."""
+        if not self._line.ask(sync_users.is_anybody_due):
+            return False
         plex = self._plex  # before people are claimed, because it asks the database the first time
         if claimed := claims.claim_due(self._config):
-            run_sync(claimed, plex, self._cipher, stop=self._stop, on_result=self._show_alive, on_page=self._show_alive)
+            alive = self._show_alive
+            run_sync(claimed, plex, self._cipher, stop=self._stop, on_result=alive, on_page=alive, on_wait=alive)
         return claimed is not None
 
     def _attempt(self, what: str, job: Callable[[], None]) -> None:
@@ -125,13 +157,33 @@ class Sidecar:
         except Exception:
             logger.exception("%s put off, unexpected error", what)
 
+    def _ask_details(self) -> None:
+        if self._line.ask(details.is_anything_due):
+            self._details.look()
+
+    def _plan_sync(self) -> None:
+        """Have the next turn come when the next list is due, if that is sooner."""
+        try:
+            left = self._line.ask(sync_users.find_seconds_until_due)
+        except db.EXPECTED:
+            return
+        if left is not None and self._sync_job.next_run:
+            soon = datetime.now() + timedelta(seconds=max(left, SHORTEST_TURN_SECONDS))
+            self._sync_job.next_run = min(self._sync_job.next_run, soon)
+
     @cached_property
     def _client_identifier(self) -> str:
         return db.ask(self._url, sync_users.get_client_identifier)
 
-    @cached_property
+    @property
     def _plex(self) -> PlexClient:
-        return PlexClient(self._config, client_identifier=self._client_identifier, stop=self._stop)
+        """The client of runs and looks, which share its cooldowns."""
+        with self._plex_lock:
+            return self._shared_plex
+
+    @cached_property
+    def _shared_plex(self) -> PlexClient:
+        return PlexClient(self._config, client_identifier=self._client_identifier, stop=self._stop, patient=True)
 
     @cached_property
     def _details(self) -> Details:
@@ -163,9 +215,9 @@ class Sidecar:
         """Use each token that was not used for a day, so that it does not expire."""
         until = time.monotonic() + PINGING_SECONDS
         while not self._stop.is_set() and time.monotonic() < until:
-            if db.ask(self._url, sync_users.is_anybody_due):  # reads come first
+            if self._plex.cooldown_seconds() or self._line.ask(sync_users.is_anybody_due):  # reads come first
                 return
-            claimed = db.ask(self._url, sync_users.claim_ping)
+            claimed = self._line.ask(sync_users.claim_ping)
             if claimed is None:
                 return
             user_id, name, ciphertext = claimed
@@ -190,11 +242,11 @@ def main() -> None:
     try:
         # while the database is away, the syncs wait
         with suppress(OperationalError), db.connect(config.database_url, role="check") as conn:
-            check_server(conn, config.database_url)
+            check_server(conn, partial(db.connect, config.database_url, role="check"))
             compare_schema(conn)
     except (DatabaseRefused, ServerRefused) as refused:
         sys.exit(str(refused))
-    logger.info("scheduler started interval_hours=%g", config.sync_interval_hours)
+    logger.info("scheduler started interval_hours=%g look_minutes=%g", config.sync_interval_hours, config.look_minutes)
     Sidecar(config, stop=stop, alive_file=arguments.alive_file).loop()
     logger.info("scheduler stopped")
 

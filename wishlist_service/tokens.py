@@ -1,6 +1,6 @@
-"""Plex tokens: stored encrypted, found by fingerprint, shown masked.
+"""Secrets: stored encrypted, each with a key for its column alone. Tokens are found by fingerprint and shown masked.
 
-python -m wishlist_service.tokens rotate: encrypt all tokens with the first key.
+python -m wishlist_service.tokens rotate: encrypt all secrets with the first key.
 """
 
 import argparse
@@ -10,9 +10,13 @@ import hmac
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
+from typing import Final, Literal
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from psycopg import Connection
 from psycopg.errors import UndefinedTable, UniqueViolation
 
@@ -20,19 +24,32 @@ from wishlist_service import db
 from wishlist_service.config import DATABASE_SETTINGS, load_config
 from wishlist_service.errors import TokenUnreadable
 from wishlist_service.models import PlexAccount, SealedToken
-from wishlist_service.queries import users
+from wishlist_service.queries import imports, sign_ins, users
 
 logger = logging.getLogger(__name__)
+
+Encrypted = Literal[
+    "plex_users.plex_token", "plex_users.plex_pin", "plex_links.client_identifier", "sync_state.erased_key"
+]
+Fingerprinted = Literal["plex_users.token_fingerprint", "news_addresses.fingerprint"]
+CLIENT_IDENTIFIER: Final = "plex_links.client_identifier"
+PIN: Final = "plex_users.plex_pin"
+ERASED_KEY: Final = "sync_state.erased_key"
+THE_ONE_ROW: Final = 1
+"""Stands for the id of the row of sync_state."""
 
 
 class TokenCipher:
     """Encrypts with the first passphrase, decrypts with any.
 
-    The first use, or derive_keys(), runs one scrypt for each passphrase (about 50 ms, 16 MB).
+    Each column has keys of its own, so a value that was moved to another column is refused. The value holds the id of
+    its row, so it is refused in another row, too. The first use, or derive_keys(), runs one scrypt for each passphrase
+    (about 50 ms, 16 MB).
     """
 
     def __init__(self, passphrases: Sequence[str]) -> None:
         self._passphrases = passphrases
+        self._fernets: dict[Encrypted, MultiFernet] = {}
 
     @cached_property
     def _keys(self) -> list[bytes]:
@@ -42,32 +59,26 @@ class TokenCipher:
         """Derive the keys now, so that the first token is not slow."""
         _ = self._keys
 
-    @cached_property
-    def _fernet(self) -> MultiFernet:
-        return MultiFernet([Fernet(base64.urlsafe_b64encode(key[:32])) for key in self._keys])
+    def encrypt(self, secret: str, *, owner: int, column: Encrypted = "plex_users.plex_token") -> str:
+        """Return the ciphertext to store in this column of the row with the id `owner`. It is invalid elsewhere."""
+        return self._fernet(column).encrypt(f"{owner} {secret}".encode()).decode()
 
-    def encrypt(self, token: str, *, owner: int) -> str:
-        """Return the ciphertext to store for the user with the id `owner`. It is invalid for other users."""
-        return self._fernet.encrypt(f"{owner} {token}".encode()).decode()
-
-    def decrypt(self, ciphertext: str, *, owner: int) -> str:
-        """Return the token. Raises TokenUnreadable if no passphrase fits, or if it was stored for another user."""
+    def decrypt(self, ciphertext: str, *, owner: int, column: Encrypted = "plex_users.plex_token") -> str:
+        """Return the secret. Raises TokenUnreadable if no passphrase fits, or if it was stored in another place."""
         try:
-            stored = self._fernet.decrypt(ciphertext).decode()
+            stored = self._fernet(column).decrypt(ciphertext).decode()
         except (InvalidToken, ValueError) as error:  # ValueError: not ASCII
             raise TokenUnreadable(
                 "The stored token cannot be decrypted: TOKEN_ENCRYPTION_KEY is not the one it was saved with. "
                 "Put the earlier key back, or add it after the new one and a comma. Nothing is lost."
             ) from error
-        stored_for, space, token = stored.partition(" ")
-        if not space:  # stored before ciphertexts named the user; a token has no space
-            return stored
+        stored_for, _, secret = stored.partition(" ")
         if stored_for != str(owner):
             raise TokenUnreadable(
                 "The stored token was saved for another person, so it was moved in the database. "
                 "It is not used; save this person's token again."
             )
-        return token
+        return secret
 
     def seal(self, token: str, *, owner: int, account: PlexAccount | None) -> SealedToken:
         """Return what to store for the token of the user with the id `owner`."""
@@ -79,9 +90,16 @@ class TokenCipher:
             username=account.username if account else None,
         )
 
-    def fingerprints(self, token: str) -> list[str]:
-        """Return the keyed hash of a token for each passphrase, in their order."""
-        return [hmac.new(key[32:], token.encode(), hashlib.sha256).hexdigest() for key in self._keys]
+    def fingerprints(self, secret: str, *, column: Fingerprinted = "plex_users.token_fingerprint") -> list[str]:
+        """Return the keyed hash of a secret for each passphrase, in their order. It differs by column."""
+        keys = [_subkey(key, f"fingerprint {column}") for key in self._keys]
+        return [hmac.new(key, secret.encode(), hashlib.sha256).hexdigest() for key in keys]
+
+    def _fernet(self, column: Encrypted) -> MultiFernet:
+        if column not in self._fernets:
+            keys = [base64.urlsafe_b64encode(_subkey(key, f"encrypt {column}")) for key in self._keys]
+            self._fernets[column] = MultiFernet([Fernet(key) for key in keys])
+        return self._fernets[column]
 
 
 def mask(token: str) -> str:
@@ -95,10 +113,15 @@ def _derive(passphrase: str) -> bytes:
     return hashlib.scrypt(passphrase.encode(), salt=salt, n=2**14, r=8, p=1, dklen=64)
 
 
-def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
-    """Encrypt every token with the first key, in one transaction.
+def _subkey(key: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(key)
 
-    Returns how many, and for each person whose token cannot be read, the reason by name.
+
+def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
+    """Encrypt every secret with the first key, in one transaction.
+
+    Returns how many tokens, and for each person whose token or PIN cannot be read, the reason by name. A sign-in that
+    cannot be read stays as it is, because it ends within half an hour.
     """
     with conn.transaction():
         readable, unreadable = decrypt_all(users.lock_tokens(conn), cipher)
@@ -109,7 +132,21 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
                 plex_token=cipher.encrypt(token, owner=user_id),
                 token_fingerprint=cipher.fingerprints(token)[0],
             )
-    return len(readable), unreadable
+        pins, unreadable_pins = decrypt_all(imports.lock_pins(conn), cipher, column=PIN)
+        for user_id, pin in pins.items():
+            imports.replace_pin(conn, user_id=user_id, plex_pin=cipher.encrypt(pin, owner=user_id, column=PIN))
+        if erased_key := imports.get_erased_key(conn):
+            try:
+                key = cipher.decrypt(erased_key, owner=THE_ONE_ROW, column=ERASED_KEY)
+                imports.set_erased_key(conn, erased_key=cipher.encrypt(key, owner=THE_ONE_ROW, column=ERASED_KEY))
+            except TokenUnreadable as error:
+                unreadable_pins["The memory of erased people"] = str(error)
+        for link_id, stored in sign_ins.lock_client_identifiers(conn):
+            with suppress(TokenUnreadable):
+                identifier = cipher.decrypt(stored, owner=link_id, column=CLIENT_IDENTIFIER)
+                ciphertext = cipher.encrypt(identifier, owner=link_id, column=CLIENT_IDENTIFIER)
+                sign_ins.replace_client_identifier(conn, link_id=link_id, client_identifier=ciphertext)
+    return len(readable), unreadable_pins | unreadable
 
 
 def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
@@ -122,13 +159,15 @@ def warn_of_unreadable(database_url: str, cipher: TokenCipher) -> None:
         logger.error("tokens cannot be read names=%r reason=%r", ", ".join(unreadable), next(iter(unreadable.values())))
 
 
-def decrypt_all(stored: list[tuple[int, str, str]], cipher: TokenCipher) -> tuple[dict[int, str], dict[str, str]]:
-    """Decrypt rows (id, name, ciphertext): return the tokens by id, and by name why a token cannot be read."""
+def decrypt_all(
+    stored: list[tuple[int, str, str]], cipher: TokenCipher, *, column: Encrypted = "plex_users.plex_token"
+) -> tuple[dict[int, str], dict[str, str]]:
+    """Decrypt rows (id, name, ciphertext): return the secrets by id, and by name why one cannot be read."""
     readable: dict[int, str] = {}
     unreadable: dict[str, str] = {}
     for user_id, name, ciphertext in stored:
         try:
-            readable[user_id] = cipher.decrypt(ciphertext, owner=user_id)
+            readable[user_id] = cipher.decrypt(ciphertext, owner=user_id, column=column)
         except TokenUnreadable as error:
             unreadable[name] = str(error)
     return readable, unreadable
@@ -155,7 +194,7 @@ def main() -> None:
     parser.add_argument(
         "action",
         choices=["rotate", "check"],
-        help="rotate: encrypt every token with the first TOKEN_ENCRYPTION_KEY; "
+        help="rotate: encrypt every secret with the first TOKEN_ENCRYPTION_KEY; "
         "check: exit status 1 if there are tokens, for which no new key must be made",
     )
     if parser.parse_args().action == "check":

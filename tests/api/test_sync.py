@@ -14,7 +14,7 @@ from wishlist_service.sync import claims
 
 
 def wait_until_finished(client: FlaskClient, path: str) -> Any:
-    while (run := client.get(path).json)["status"] == "running":
+    while (run := client.get(path).json)["status"] in ("waiting", "running"):
         time.sleep(0.01)
     return run
 
@@ -36,6 +36,8 @@ def test_sync_that_ends_in_time_is_answered_with_the_run(api: FlaskClient, house
         "new_items": 1,
         "updated_items": 0,
         "removed_items": 0,
+        "added_wishes": 1,
+        "removed_wishes": 0,
         "total_items": 1,
         "errors": [],
     }
@@ -101,7 +103,9 @@ def test_status_tells_how_each_list_stands(api: FlaskClient, household: Househol
     assert (ann["name"], ann["sync_state"], ann["sync_detail"]) == ("Ann", "ok", None)
     assert (ben["name"], ben["sync_state"], ben["last_success_at"]) == ("Ben", "plex_changed", None)
     assert "HTTP 404" in ben["sync_detail"]
-    assert run["errors"] == [{"user_id": 2, "name": "Ben", "state": "plex_changed", "detail": ben["sync_detail"]}]
+    detail = run["errors"][0]["detail"]
+    assert run["errors"] == [{"user_id": 2, "name": "Ben", "state": "plex_changed", "detail": detail}]
+    assert ben["sync_detail"] == f"{detail} Next try at 01:04 UTC."
 
 
 def test_status_before_the_first_sync(client: FlaskClient) -> None:
@@ -110,6 +114,9 @@ def test_status_before_the_first_sync(client: FlaskClient) -> None:
         "current_run": None,
         "last_run": None,
         "next_run_at": None,
+        "look_minutes": 0,
+        "scheduler": "stopped",
+        "looked_at": None,
         "users": [],
     }
 
@@ -149,13 +156,42 @@ def test_run_that_broke_off_in_this_process_is_interrupted(api: FlaskClient, hou
     assert api.post("/api/sync").json["status"] == "succeeded"
 
 
-def test_sync_claimed_elsewhere_is_named(api: FlaskClient, household: Household) -> None:
+@pytest.mark.parametrize("trigger", ["manual", "command"])
+def test_sync_that_was_asked_for_elsewhere_is_named(api: FlaskClient, household: Household, trigger: str) -> None:
     household.add("Ann")
-    elsewhere = claims.claim_due(household.config)
-    assert elsewhere
+    elsewhere = claims.claim(household.config, trigger=trigger)
 
     with elsewhere.conn:
         reply = api.post("/api/sync")
 
-    assert reply.status_code == 409
+    assert (reply.status_code, reply.json["run_id"]) == (409, elsewhere.run_id)
     assert reply.json["detail"] == f"Sync run {elsewhere.run_id} is still running."
+
+
+def test_sync_waits_for_a_scheduled_one_and_is_done(api: FlaskClient, household: Household) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+    scheduled = claims.claim_due(household.config)
+    assert scheduled
+
+    with scheduled.conn:
+        reply = api.post("/api/sync?wait=0.1")
+        current = api.get("/api/sync/status").json["current_run"]
+        refused = api.post("/api/sync?user_id=1")
+
+    assert (reply.status_code, reply.json["status"], reply.json["trigger"]) == (202, "waiting", "manual")
+    assert reply.headers["Location"] == f"/api/sync/runs/{reply.json['id']}"
+    assert current["id"] == scheduled.run_id
+    assert (refused.status_code, refused.json["run_id"]) == (409, reply.json["id"])
+    run = wait_until_finished(api, reply.headers["Location"])
+    assert (run["status"], run["users_processed"], household.titles("Ann")) == ("succeeded", 1, ["Alpha"])
+
+
+def test_sync_that_waits_for_a_scheduled_one_ends_within_wait(api: FlaskClient, household: Household) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+    scheduled = claims.claim_due(household.config)
+    assert scheduled
+    threading.Timer(0.5, scheduled.conn.close).start()
+
+    reply = api.post("/api/sync?wait=50")
+
+    assert (reply.status_code, reply.json["status"], reply.json["users_processed"]) == (200, "succeeded", 1)

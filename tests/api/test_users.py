@@ -28,10 +28,12 @@ def test_added_person_is_shown_with_everything_but_the_token(api: FlaskClient) -
     assert reply.status_code == 201
     assert api.get(reply.headers["Location"]).json == reply.json
     shown = dict(reply.json)
-    assert shown.pop("created_at") == shown.pop("updated_at")
+    assert shown.pop("created_at") == shown.pop("updated_at") == shown.pop("next_attempt_at")
     assert shown == {
         "id": 1,
         "name": "Ann",
+        "source": "own",
+        "via": None,
         "token_masked": "****9abc",
         "active": True,
         "plex_username": "ann.plex",

@@ -32,6 +32,7 @@ def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:
     item = client.get("/api/wishlist?search=Alpha").json["items"][0]
 
     added_at, seen_at = item.pop("added_at"), item.pop("last_seen_at")
+    assert item.pop("last_wish_at") >= added_at
     first_added = [person.pop("first_added_at") for person in item["wanted_by"]]
     assert item == {
         "id": 1,
@@ -47,6 +48,11 @@ def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:
         "poster_url": "https://image.example.test/000000000000000000000001.jpg",
         "plex_url": "https://watch.plex.tv/movie/alpha",
         "content_rating": "PG-13",
+        "duration_minutes": None,
+        "audience_rating": None,
+        "seasons": None,
+        "tagline": None,
+        "backdrop_url": None,
         "genres": [],
         "available": None,
         "removed_at": None,

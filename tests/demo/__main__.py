@@ -33,6 +33,7 @@ def main() -> None:
     settings = {
         "PLEX_DISCOVER_URL": plex.url,
         "PLEX_TV_URL": plex.url,
+        "PLEX_COMMUNITY_URL": f"{plex.url}/api",
         "PLEX_PAGE_PAUSE_SECONDS": "0",
         "PLEX_SYNC_INTERVAL_HOURS": "12",  # half as many syncs to play as with 6
         "PLEX_SERVER_URL": server.url,

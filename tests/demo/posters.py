@@ -15,7 +15,9 @@ Motif = Callable[[Palette, Random], str]
 MOTIFS: dict[str, Motif] = {motif.__name__: motif for motif in (*landscapes.MOTIFS, *things.MOTIFS)}
 
 
-def draw(title: str, by: str, *, motif: Motif, palette: Palette, low: bool = False, plain: bool = False) -> str:
+def draw(
+    title: str, by: str, *, motif: Motif, palette: Palette, width: int, low: bool = False, plain: bool = False
+) -> str:
     """The poster as an SVG document. `low` puts the title beneath the picture, `plain` sets it in wide capitals."""
     random = Random(title)
     picture = motif(palette, random)
@@ -40,7 +42,8 @@ def draw(title: str, by: str, *, motif: Motif, palette: Palette, low: bool = Fal
         f' text-anchor="{anchor}" opacity=".85">{escape(by)}</text>'
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{width}"'
+        f' height="{width * HEIGHT // WIDTH}">'
         f"{box(0, 0, WIDTH, HEIGHT, palette.sky)}{picture}{lettering}{names}</svg>"
     )
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from random import Random
 from zlib import crc32
 
-from tests.demo.drawing import PALETTES
+from tests.demo.drawing import PALETTES, WIDTH
 from tests.demo.posters import MOTIFS, draw
 from tests.support.fake_plex import Row, row
 
 POSTERS = "/demo/posters/"
 """Where the demo's web application has them."""
+
+SMALL = 200
+"""The width of the small ones; the others have WIDTH."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +40,13 @@ class Title:
         plain = unicodedata.normalize("NFKD", self.name).encode("ascii", "ignore").decode().lower()
         return re.sub("[^a-z0-9]+", "-", plain).strip("-")
 
-    def poster(self) -> str:
+    def poster(self, *, small: bool) -> str:
         """The poster as SVG."""
         motif, palette, *setting = self.look.split()
         low, plain = "low" in setting, "plain" in setting
-        return draw(self.name, self.by, motif=MOTIFS[motif], palette=PALETTES[palette], low=low, plain=plain)
+        width = SMALL if small else WIDTH
+        colours = PALETTES[palette]
+        return draw(self.name, self.by, motif=MOTIFS[motif], palette=colours, width=width, low=low, plain=plain)
 
     def row(self, poster_url: str) -> Row:
         """The title as a list at Plex shows it."""
@@ -58,6 +63,9 @@ class Title:
             thumb=poster_url,
             publicPagesURL=None,
             contentRating=self.rating,
+            duration=random.randint(24, 58) * 60_000 if self.type == "show" else random.randint(82, 164) * 60_000,
+            audienceRating=random.randint(55, 92) / 10,
+            childCount=random.randint(1, 5) if self.type == "show" else None,
             Guid=[{"id": f"{catalogue}{number}"} for catalogue in catalogues] if self.ids else [],
         )
 

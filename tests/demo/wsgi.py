@@ -5,10 +5,10 @@ The posters are under the address that the browser uses for the pages, so every 
 
 from urllib.parse import urlsplit
 
-from flask import Response
+from flask import Response, request
 from werkzeug.exceptions import NotFound
 
-from tests.demo.titles import POSTERS, titles
+from tests.demo.titles import POSTERS, SMALL, titles
 from wsgi import app
 
 by_slug = {title.slug: title for title in titles().values()}
@@ -16,16 +16,17 @@ by_slug = {title.slug: title for title in titles().values()}
 
 @app.get(f"{POSTERS}<slug>.svg")
 def poster(slug: str) -> Response:
-    """The poster of a title."""
+    """The poster of a title, small or large."""
     if slug not in by_slug:
         raise NotFound
-    return Response(by_slug[slug].poster(), content_type="image/svg+xml", headers={"Cache-Control": "max-age=3600"})
+    drawn = by_slug[slug].poster(small="small" in request.args)
+    return Response(drawn, content_type="image/svg+xml", headers={"Cache-Control": "max-age=3600"})
 
 
-def address_here(address: str | None) -> str:
+def poster_here(address: str | None, width: int) -> str:
     """The poster's address without scheme and host, so that the browser asks where it got the page."""
     path = urlsplit(address or "").path
-    return path if POSTERS in path else ""
+    return path and (f"{path}?small" if width <= SMALL else path) if POSTERS in path else ""
 
 
-app.jinja_env.filters["web_url"] = address_here
+app.jinja_env.filters["poster"] = poster_here

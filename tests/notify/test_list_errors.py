@@ -176,7 +176,7 @@ def test_held_list_is_told_once(household: Household, webhook: Receiver, teller:
 
     assert webhook.bodies == [
         "Ann's watchlist is held. 10 of 12 titles are missing from the watchlist at once. They are kept for now; "
-        "if the next read shows the same, they are removed."
+        "if the next full read shows the same, they are removed."
     ]
 
 

@@ -182,5 +182,6 @@ def test_address_is_stored_nowhere_and_known_again_under_another_key(household: 
 
     assert webhook.bodies == ["Ann wants Alpha (1999); 1 title in all."]
     stored = household.conn.execute("SELECT * FROM news_addresses").fetchall()
-    assert [found["fingerprint"] for found in stored] == [rotated.fingerprints(webhook.address)[0]]
+    [fingerprint, _] = rotated.fingerprints(webhook.address, column="news_addresses.fingerprint")
+    assert [found["fingerprint"] for found in stored] == [fingerprint]
     assert SECRET not in str(stored)

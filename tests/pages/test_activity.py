@@ -1,10 +1,7 @@
 """The page Activity: what happened day by day, and how syncs went, in words."""
 
 import re
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,9 +11,7 @@ from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.seen import Seen, browse
-from tests.support.visitors import HOSTILE, keeping, reading, visitor
-from wishlist_service.models import SyncRun
-from wishlist_service.pages.runs import tell_run
+from tests.support.visitors import HOSTILE, keeping, visitor
 
 
 @pytest.fixture
@@ -50,7 +45,7 @@ def test_history_is_grouped_by_day_and_leads_to_titles(client: FlaskClient, fill
 
     page = browse(client, "/activity")
 
-    assert [heading.text for heading in page.all("h3")] == ["2026-03-05", "2026-03-04"]
+    assert [heading.text for heading in page.all("h2")] == ["5 Mar 2026", "4 Mar 2026"]
     address = next(link["href"] for link in page.all("a") if link.text == "Epsilon")
     assert browse(client, address).one("h1").text == "Epsilon"
 
@@ -101,107 +96,6 @@ def test_wrong_address_is_explained(client: FlaskClient, filled: Household, quer
     assert Seen(reply).one("h1").text == "Invalid address"
 
 
-def test_sync_is_begun_by_a_form_and_followed(keeper: FlaskClient, household: Household) -> None:
-    go_on = threading.Event()
-    household.add("Ann", [row("1", "Alpha")]).before_page = lambda _start: go_on.wait(20) and None
-    assert [button.text for button in browse(keeper, "/activity").all("button")] == ["Sign out", "Sync now"]
-
-    begun = keeper.post("/activity")
-    during = browse(keeper, "/activity")
-    refused = keeper.post("/activity")
-    go_on.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("sync-run-"):
-            thread.join()
-    after = browse(keeper, "/activity")
-
-    assert (begun.status_code, begun.location) == (303, "/activity")
-    assert "Running" in during.one("div", id="sync").text
-    assert "data-live" in during.one("div", id="sync").attributes
-    assert [link["href"] for link in during.all("a") if link.text == "Look again"] == ["/activity"]
-    assert [button.text for button in during.all("button")] == ["Sign out"]
-    assert refused.status_code == 409
-    assert Seen(refused).one("p", role="alert").text.startswith("Sync run 1 is still running. Wait for it to end")
-    assert "data-live" not in after.one("div", id="sync").attributes
-    assert after.one("p", role="status").text == "The last sync: Succeeded. 1 list read. 1 title new."
-    assert lines(after) == ["Ann’s list was read for the first time: 1 title"]
-
-
-def test_run_names_whose_list_could_not_be_read_and_why(client: FlaskClient, household: Household) -> None:
-    household.add("Ann", [row("1", "Alpha")])
-    household.add("Ben").always = status(401)
-    household.plex.people["token-of-ben-0123456789"].account_status = 401
-    household.sync()
-
-    page = browse(client, "/activity")
-
-    assert page.one("p", class_="run partial").text.startswith("Partly succeeded")
-    [fault] = [item.text for item in page.all("li") if item.text.startswith("Ben: ")]
-    assert fault == f"Ben: {household.user('Ben')['sync_detail']}"
-
-
-def test_next_run_is_told_and_that_there_is_none(client: FlaskClient, household: Household) -> None:
-    assert "No one has been added yet" in browse(client, "/activity").one("main").text
-    household.add("Ann")
-    assert "No sync has run yet" in browse(client, "/activity").one("main").text
-    household.conn.execute("UPDATE plex_users SET next_sync_at = '2030-01-02T03:04:05Z'")
-
-    assert browse(client, "/activity").one("time", datetime="2030-01-02T03:04:05Z").text == "2030-01-02, 03:04 UTC"
-
-    household.conn.execute("UPDATE plex_users SET active = false")
-    assert "Everyone is paused" in browse(client, "/activity").one("main").text
-
-
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        ({"users_processed": 2}, "2 lists read. Nothing changed."),
-        ({"users_processed": 1, "new_items": 1, "removed_items": 2}, "1 list read. 1 title new, 2 removed."),
-        ({"users_processed": 3, "errors": [{}]}, "3 lists read, 1 failed. Nothing changed."),
-        ({"users_processed": 9, "updated_items": 1200}, "9 lists read. 1,200 titles updated."),
-        ({"errors": [{}, {}]}, "No list was read."),
-        ({"status": "running"}, "The lists are being read."),
-        ({"status": "running", "errors": [{}]}, "1 list could not be read."),
-        ({"status": "running", "users_processed": 1}, "1 list read so far."),
-    ],
-)  # fmt: skip
-def test_run_is_told_in_a_sentence(values: dict[str, object], told: str) -> None:
-    assert tell_run(make_run(**values)).sentence == told
-
-
-@pytest.mark.parametrize(("seconds", "told"), [(0.04, "0.0 s"), (9.94, "9.9 s"), (59, "59 s"), (200.4, "3 min 20 s")])
-def test_run_tells_how_long_it_took(seconds: float, told: str) -> None:
-    finished_at = datetime.fromtimestamp(seconds, UTC)
-
-    assert tell_run(make_run(finished_at=finished_at)).duration.replace("\N{NO-BREAK SPACE}", " ") == told
-    assert tell_run(make_run(finished_at=None)).duration == ""
-
-
-def make_run(**values: object) -> SyncRun:
-    numbers = dict.fromkeys(
-        ("users_processed", "items_fetched", "new_items", "updated_items", "removed_items", "total_items"), 0
-    )
-    rest = {"id": 1, "trigger": "manual", "status": "succeeded", "errors": [], "finished_at": None}
-    return SyncRun(**{"started_at": datetime.fromtimestamp(0, UTC)} | rest | numbers | values)  # pyright: ignore[reportArgumentType]
-
-
-def test_who_may_only_look_sees_no_button_and_starts_nothing(filled: Household) -> None:
-    with reading(filled) as client:
-        assert [button.text for button in browse(client, "/activity").all("button")] == ["Sign out"]
-        assert client.post("/activity").status_code == 403
-    with visitor(filled) as client:
-        assert browse(client, "/activity").all("button") == []
-        reply = client.post("/activity")
-        assert (reply.status_code, urlsplit(reply.location).path) == (303, "/sign-in")
-    assert len(filled.conn.execute("SELECT FROM sync_runs").fetchall()) == 3
-
-
-@pytest.mark.parametrize("headers", [{"Origin": "http://evil.test"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": ""}])
-def test_no_other_site_starts_a_sync(keeper: FlaskClient, filled: Household, headers: dict[str, str]) -> None:
-    assert keeper.post("/activity", headers=headers).status_code == 403
-    assert len(filled.conn.execute("SELECT FROM sync_runs").fetchall()) == 3
-
-
 def test_hidden_names_are_hidden_here_too(filled: Household) -> None:
     filled.plex.people["token-of-ben-0123456789"].always = status(500)
     filled.plex.people["token-of-cleo-0123456789"].rows = [row("1", "Alpha", year=1999)]
@@ -209,7 +103,7 @@ def test_hidden_names_are_hidden_here_too(filled: Household) -> None:
     with visitor(filled, names="hidden") as client:
         text = client.get("/activity").text + client.get(f"/title/{1:024x}").text
         assert not re.search("Ann|Ben|Cleo", text)
-        assert "Person 3</b> added" in text
+        assert ">Person 3</b> added" in text
     with keeping(filled, names="hidden") as client:
         assert {"Ann", "Ben", "Cleo"} <= set(re.findall(r"\w+", client.get("/activity").text))
 
@@ -237,5 +131,5 @@ def test_all_of_it_works_under_a_path(filled: Household) -> None:
         page = browse(client, "/plex-wishlist/activity")
         addresses = [link["href"] for link in page.all("a")] + [form["action"] for form in page.all("form")]
 
-        assert {address.split("/")[1] for address in addresses if address != "#main"} == {"plex-wishlist"}
-        assert client.post("/plex-wishlist/activity").location == "/plex-wishlist/activity"
+        assert {address.split("/")[1] for address in addresses if address[0] != "#"} == {"plex-wishlist"}
+        assert client.post("/plex-wishlist/syncs").location == "/plex-wishlist/syncs"

@@ -20,7 +20,7 @@ from wishlist_service.config import Config
 from wishlist_service.errors import Conflict
 from wishlist_service.people import sign_ins
 from wishlist_service.queries import sign_ins as link_queries
-from wishlist_service.tokens import TokenCipher
+from wishlist_service.tokens import CLIENT_IDENTIFIER, TokenCipher
 
 
 @pytest.fixture(autouse=True)
@@ -188,8 +188,9 @@ def test_trouble_with_the_database_is_waited_out(
 def test_sign_in_of_another_encryption_key_is_given_up(
     api: FlaskClient, pins: Pins, conn: Connection[dict[str, Any]]
 ) -> None:
-    other = TokenCipher(["another-passphrase-0123456789"]).encrypt("a-client", owner=900_001)
     link = start(api, name="Dora")
+    cipher = TokenCipher(["another-passphrase-0123456789"])
+    other = cipher.encrypt("a-client", owner=link["id"], column=CLIENT_IDENTIFIER)
     conn.execute("UPDATE plex_links SET client_identifier = %s", [other])
 
     at_once = api.get(link["path"])

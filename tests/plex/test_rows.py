@@ -35,6 +35,12 @@ def test_every_field_of_a_row_is_kept() -> None:
         "thumb": "https://image.example.test/harbour.jpg",
         "publicPagesURL": "https://watch.plex.tv/show/harbour-lights",
         "contentRating": "TV-MA",
+        "duration": 2_700_000,
+        "audienceRating": 8.25,
+        "leafCount": 24,
+        "childCount": 3,
+        "tagline": "Someone keeps them lit.",
+        "art": "https://image.example.test/harbour-wide.jpg",
         "Guid": [{"id": "imdb://tt0000042"}, {"id": "tmdb://218"}, {"id": "tvdb://2147483647"}],
     }
 
@@ -50,7 +56,58 @@ def test_every_field_of_a_row_is_kept() -> None:
         poster_url="https://image.example.test/harbour.jpg",
         plex_url="https://watch.plex.tv/show/harbour-lights",
         content_rating="TV-MA",
+        duration_minutes=45,
+        audience_rating=8.2,
+        seasons=3,
+        tagline="Someone keeps them lit.",
+        backdrop_url="https://image.example.test/harbour-wide.jpg",
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kept"),
+    [
+        ("duration", 6_480_000, {"duration_minutes": 108}),
+        ("duration", "6480000", {"duration_minutes": 108}),
+        ("duration", 1, {"duration_minutes": 1}),
+        ("audienceRating", 7, {"audience_rating": 7.0}),
+        ("audienceRating", "7.46", {"audience_rating": 7.5}),
+        ("audienceRating", 0, {"audience_rating": 0.0}),
+        ("audienceRating", 10, {"audience_rating": 10.0}),
+        ("tagline", " Two  words\n", {"tagline": "Two words"}),
+        ("art", "https://image.example.test/wide.jpg", {"backdrop_url": "https://image.example.test/wide.jpg"}),
+    ],
+)
+def test_what_helps_to_decide_is_kept(field: str, value: Any, kept: dict[str, Any]) -> None:
+    entry = parse(**{field: value})
+
+    assert {name: getattr(entry, name) for name in kept} == kept
+
+
+NONSENSE = [None, "", "x", "nan", -1, 10**30, True, [7], {"a": 1}, "７", float("nan"), float("inf"), "1e1", "\0"]
+
+
+@pytest.mark.parametrize("value", NONSENSE, ids=repr)
+def test_nonsense_is_left_out(value: Any) -> None:
+    fields = dict.fromkeys(("duration", "audienceRating", "childCount", "tagline", "art"), value)
+    entry = parse_entry(row(KEY, "Alpha", media_type="show", **fields))
+
+    assert entry is not None
+    known = (entry.duration_minutes, entry.audience_rating, entry.seasons, entry.backdrop_url)
+    assert known == (None, None, None, None)
+    assert entry.tagline == (value if isinstance(value, str) and value.strip("\0") else None)
+
+
+def test_other_nonsense_is_left_out() -> None:
+    assert parse(audienceRating=10.1).audience_rating is None
+    assert parse(duration=0).duration_minutes is None
+    assert parse(duration=999_999_999_999).duration_minutes is None
+    assert parse(art="http://image.example.test/wide.jpg").backdrop_url is None
+    assert parse(art="/library/metadata/1/art/2").backdrop_url is None
+    assert parse(childCount=3).seasons is None, "a movie has none"
+    show = parse_entry(row(KEY, "Beta", media_type="show", childCount=0))
+    assert show is not None
+    assert show.seasons is None
 
 
 @pytest.mark.parametrize("media_type", ["movie", "show"])

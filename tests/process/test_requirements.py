@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -109,7 +110,7 @@ def test_other_encoding_than_utf_8_is_refused(server: OwnServer, admin: Look, en
 
 def test_too_old_a_server_is_refused(server: OwnServer) -> None:
     with db.connect(server.url, role="test") as conn, pytest.raises(ServerRefused, match="needs 99 or newer") as caught:
-        check_server(conn, server.url, oldest=99)
+        check_server(conn, partial(db.connect, server.url, role="test"), oldest=99)
 
     assert caught.value.kind == "DATABASE_OLD"
 

@@ -40,9 +40,19 @@ def make_config(**settings: Any) -> Config:
         "api_key": API_KEY,
         "token_encryption_keys": (PASSPHRASE,),
         "page_pause_seconds": 0,
+        "look_minutes": 0,
         "plex_timeout_seconds": 5,
     }
     return Config(**defaults | settings)
+
+
+def addresses(plex: FakePlex) -> dict[str, str]:
+    """The settings that lead to the simulated Plex."""
+    return {
+        "plex_discover_url": plex.url,
+        "plex_tv_url": plex.url,
+        "plex_community_url": f"{plex.url}/api",
+    }
 
 
 def make_plex_client(config: Config, **options: Any) -> PlexClient:
@@ -82,7 +92,10 @@ class Household:
     def sync(self, *, user_id: int | None = None, plex: PlexClient | None = None) -> SyncRun:
         """One sync of everybody or one person, in this process."""
         self.results: list[UserResult] = []
-        claimed = claims.claim(self.config, trigger="command", user_id=user_id)
+        return self.run(claims.claim(self.config, trigger="command", user_id=user_id), plex=plex)
+
+    def run(self, claimed: claims.Claim, *, plex: PlexClient | None = None) -> SyncRun:
+        """A run that was claimed, in this process."""
         return run_sync(
             claimed, plex or self.plex_client, self.cipher, stop=threading.Event(), on_result=self.results.append
         )

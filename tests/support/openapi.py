@@ -8,6 +8,8 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
+from tests.support.fake_friends import Friends
+from tests.support.fake_home import Home, Member
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.sign_ins import add_pending_and_failed
@@ -81,9 +83,12 @@ class Operation:
 
 
 def live_in(household: Household) -> None:
-    """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more."""
+    """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more.
+
+    Ann was read as Ben's friend before she had a token, and Plex shows her Kim in her Home.
+    """
     ann = household.add("Ann", [LANTERN, HARBOUR])
-    household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
+    ben = household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
     household.add("Cleo", [])
     household.plex.people.pop("token-of-cleo-0123456789")
     household.sync()
@@ -95,3 +100,8 @@ def live_in(household: Household) -> None:
     add_pending_and_failed(household)
     household.plex.add(Operation("/api/users", "post").bodies["person"]["token"])
     household.plex.people[Operation("/api/users/{id}", "patch").bodies["new_token"]["token"]] = ann
+    kim = household.plex.add("own-token-of-kim", username="kim")
+    kim.uuid = Operation("/api/users", "post").bodies["member"]["plex_uuid"]
+    Home(household.plex, ann).members[kim.uuid] = Member(kim, pin="1234", managed=True)
+    Friends(household.plex).befriend(ann, ben)
+    household.conn.execute("UPDATE plex_users SET via_id = 2, via_source = 'friend' WHERE name = 'Ann'")

@@ -35,6 +35,8 @@ OPTIONAL = {
     "ALLOWED_HOSTS": "NAS.example.org:8000, *.example.net other.example.com.",
     "PLEX_DISCOVER_URL": "http://127.0.0.1:1234/",
     "PLEX_TV_URL": "http://127.0.0.1:5678",
+    "PLEX_IMAGES_URL": "http://127.0.0.1:6789",
+    "PLEX_COMMUNITY_URL": "http://127.0.0.1:9012/api",
     "PLEX_PAGE_PAUSE_SECONDS": "0",
     "PLEX_TIMEOUT_SECONDS": "2.5",
     "PLEX_LANGUAGE": "pt-BR",

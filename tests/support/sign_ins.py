@@ -10,6 +10,7 @@ from tests.support.household import Household
 from tests.support.processes import wait_until
 from wishlist_service.models import PlexPin
 from wishlist_service.queries import sign_ins
+from wishlist_service.tokens import CLIENT_IDENTIFIER
 
 DORA = "token-of-dora-0123456789"
 
@@ -37,7 +38,10 @@ def add_pending_and_failed(household: Household) -> None:
     """Sign-in 1, pending, and sign-in 2, failed; others can be started."""
     Pins(household.plex)
     pin = PlexPin(id=900_000, code="c" * 25, client_identifier="client", expires_in=timedelta(minutes=30))
-    encrypted = household.cipher.encrypt(pin.client_identifier, owner=pin.id)
     for name in ("Fay", "Gus"):
-        sign_ins.add_link(household.conn, name=name, user_id=None, pin=pin, client_identifier=encrypted)
+        link_id = sign_ins.next_link_id(household.conn)
+        encrypted = household.cipher.encrypt(pin.client_identifier, owner=link_id, column=CLIENT_IDENTIFIER)
+        sign_ins.add_link(
+            household.conn, link_id=link_id, name=name, user_id=None, pin=pin, client_identifier=encrypted
+        )
     sign_ins.end_link(household.conn, link_id=2, status="failed", detail="This came to nothing.")

@@ -89,7 +89,7 @@ def test_sentence_of_a_held_list_says_how_much_vanished_and_what_happens_next() 
 
     assert held is not None
     assert "7 of 12 titles" in held
-    assert "if the next read shows the same, they are removed" in held
+    assert "if the next full read shows the same, they are removed" in held
 
 
 @pytest.mark.parametrize(("length", "left"), [(6, 0), (10, 0), (10, 4), (40, 3)])

@@ -17,6 +17,7 @@ from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.questions import look
 from wishlist_service.plex.rows import parse_details, parse_watchlisted_at
+from wishlist_service.process.retries import retry_in
 from wishlist_service.sync import details
 
 ANN, BEN = "token-of-ann-0123456789", "token-of-ben-0123456789"
@@ -216,10 +217,34 @@ def test_title_that_meets_trouble_is_put_off_and_stands_in_no_way(
     titles.faults[ALPHA["ratingKey"]] = fault
     household.sync()
 
-    look(household, times=2)
+    look(household, times=3)
 
-    assert timedelta(hours=23) < due_in(household, "Alpha") < timedelta(days=1)
+    assert [key for _, key in titles.asked()].count(ALPHA["ratingKey"]) == 1
+    assert due_in(household, "Alpha") < timedelta(0)  # so a new scheduler asks at once
     assert item(household, "Beta")["summary"] == "Told."
+
+
+def test_question_that_failed_is_asked_again_after_minutes(
+    household: Household, titles: Titles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[timedelta] = []
+
+    def wait_not_at_all(failures: int, *, jitter: float) -> timedelta:
+        waits.append(retry_in(failures, jitter=jitter) / jitter)
+        return timedelta(0)
+
+    monkeypatch.setattr(details, "retry_in", wait_not_at_all)
+    household.add("Ann", [ALPHA])
+    titles.tell(ALPHA, summary="At last.")
+    titles.faults[ALPHA["ratingKey"]] = status(500)
+    household.sync()
+
+    look(household, times=8)
+    titles.faults.clear()
+    look(household)
+
+    assert [wait / timedelta(minutes=1) for wait in waits] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert item(household, "Alpha")["summary"] == "At last."
 
 
 def test_429_pauses_the_questions_and_no_sync(household: Household, titles: Titles) -> None:

@@ -13,7 +13,9 @@ from tests.support.fake_plex import row
 from tests.support.household import Household
 
 SORTS = [
-    (sort, order) for sort in ("added_at", "title", "year", "wanted_count", "released_on") for order in ("asc", "desc")
+    (sort, order)
+    for sort in ("added_at", "last_wish_at", "title", "year", "wanted_count", "released_on")
+    for order in ("asc", "desc")
 ]
 
 

@@ -105,6 +105,8 @@ def test_every_view_but_a_few_needs_the_reading_key(make_client: MakeClient) -> 
         "/docs/",
         "/docs/<name>",
         "/static/<name>",
+        "/favicon.ico",
+        "/manifest.webmanifest",
         "/sign-in",
     } | {
         path

@@ -143,7 +143,7 @@ def test_bare_address_leads_to_the_wall_and_on_to_a_title(door: Door) -> None:
     for path in {f"{prefix}/" for prefix in door.setup.prefixes} | {door.setup.base or "/"}:
         wall = door.follow(path).body.decode()
         [address] = re.findall(f'href="([^"]*/title/movie/{MOVIE})"', wall)
-        assert b"<h1>Alpha</h1>" in door.follow(address).body
+        assert b"Alpha</h1>" in door.follow(address).body
         for asset in re.findall('(?:href|src)="([^"]*/static/[^"]*)"', wall):
             assert door.send(asset).status == 200
 

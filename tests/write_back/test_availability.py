@@ -299,7 +299,7 @@ def test_look_that_fails_changes_nothing_and_names_the_cure(
 
     assert available(wishful) == EVERYTHING_BUT
     [line] = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-    assert line.startswith("media server failed, next try in an hour reason=")
+    assert line.startswith("media server failed reason=")
     assert text in line
     assert OWNER not in caplog.text
     assert server.writes == []

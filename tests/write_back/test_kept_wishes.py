@@ -246,22 +246,23 @@ def test_wish_is_not_kept_while_plex_asks_to_slow_down(household: Household, act
 
 
 @pytest.mark.parametrize("fault", [status(503), reset], ids=["503", "reset"])
-def test_plex_that_is_away_is_left_alone_until_the_next_turn(
+def test_plex_that_is_away_is_left_alone_for_a_minute_and_asked_at_once_by_a_new_scheduler(
     household: Household, actions: Actions, fault: Callable[[Handler], None]
 ) -> None:
     ann = household.add("Ann", [ALPHA, BETA, GAMMA])
     household.sync()
     actions.faults.append(fault)
 
-    turn(household)
+    times_are_asked(household)
+    config = replace(household.config, remove_after_sync=True)
+    worker = WriteBack(config, household.cipher, stop=threading.Event(), retry_seconds=0.01)
+    for _minute in range(3):
+        worker.turn()
+    assert len([asked for asked in household.plex.asked if asked.method == "PUT"]) == 1
     assert len(ann.rows) == 3
-    turn(household)
-    assert ann.rows == [GAMMA]
 
-    household.sync()
-    two_hours_pass(household)
-    household.sync()
     turn(household)
+
     assert ann.rows == []
     assert household.sync().removed_items == 0
     assert household.titles("Ann") == ["Alpha", "Beta", "Gamma"]

@@ -101,7 +101,7 @@ def test_list_that_plex_calls_unchanged_before_counts_as_nothing_after(
 ) -> None:
     claimed = claims.claim(filled.config, trigger="command")
     [ann] = [person for person in claimed.people if person.name == "Ann"]
-    read = read_user(ann, filled.plex_client, filled.cipher, on_page=lambda *_: None)
+    read = read_user(ann, filled.plex_client, filled.cipher, on_page=lambda *_: None, etag=ann.list_etag)
     assert read.watchlist is None
 
     take_off(api)

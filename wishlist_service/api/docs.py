@@ -19,12 +19,17 @@ _PAGE: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
-  <title>Plex Wishlist Service</title>
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="dark light">
+  <meta name="robots" content="noindex">
+  <title>API · Wishlist</title>
   <link rel="icon" href="{{ url_for('docs.asset', name='favicon-32x32.png') }}">
   <link rel="stylesheet" href="{{ url_for('docs.asset', name='swagger-ui.css') }}">
+  <link rel="stylesheet" href="{{ url_for('docs.asset', name='page.css') }}">
 </head>
 <body>
-  <div id="swagger-ui"></div>
+  <header class="way-back"><a href='{{ url_for("pages.wall.show") }}'>Back to the wall</a></header>
+  <main id="swagger-ui"></main>
   <script src="{{ url_for('docs.asset', name='swagger-ui-bundle.js') }}"></script>
   <script src="{{ url_for('docs.asset', name='start.js') }}" data-url="{{ url_for('docs.openapi') }}"></script>
 </body>
@@ -36,6 +41,17 @@ _START: Final = """SwaggerUIBundle({
   dom_id: "#swagger-ui",
   validatorUrl: null,
 });
+"""
+# Swagger UI is made for light pages, so its colours are turned over.
+_STYLE: Final = """body { margin: 0; }
+.way-back { padding: .8rem 1.25rem; font: 1rem/1.5 system-ui, sans-serif; }
+.way-back a { display: inline-flex; align-items: center; min-height: 2.75rem; color: #9b4513; }
+.way-back a::before { content: "\\2190"; content: "\\2190" / ""; margin-right: .5rem; }
+@media (prefers-color-scheme: dark) {
+  body { background: #14120f; }
+  .way-back a { color: #f0a35e; }
+  #swagger-ui { filter: invert(.9) hue-rotate(180deg); }
+}
 """
 _POLICY: Final = (
     f"{NOTHING}; form-action 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
@@ -68,6 +84,8 @@ def asset(name: str) -> ResponseReturnValue:
     """Return a file of the page."""
     if name == "start.js":
         return Response(_START, content_type="text/javascript; charset=utf-8")
+    if name == "page.css":
+        return Response(_STYLE, content_type="text/css; charset=utf-8")
     return send_from_directory(_SWAGGER_UI, name)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
-from wishlist_service.queries import sync_runs, users
+from wishlist_service.queries import looks, sync_runs, users
 from wishlist_service.web import actions
 from wishlist_service.web.context import context, read
 from wishlist_service.web.fields import LARGEST_ID, Fields
@@ -16,7 +16,15 @@ bp = Blueprint("sync", __name__, url_prefix="/api/sync")
 
 STOPPING_SECONDS: Final = 5  # gunicorn cuts off requests 8 s after it was told to stop
 
-_STATUS_FIELDS: Final = ("id", "name", "sync_state", "sync_detail", "last_attempt_at", "last_success_at")
+_STATUS_FIELDS: Final = (
+    "id",
+    "name",
+    "sync_state",
+    "sync_detail",
+    "last_attempt_at",
+    "last_success_at",
+    "next_attempt_at",
+)
 
 
 @bp.post("")
@@ -31,15 +39,17 @@ def start_sync() -> ResponseReturnValue:
     _await(thread, wait, context().stop)
 
     run = read(sync_runs.get_run, run_id=run_id)
-    if run.status == "running":
+    if run.status in ("waiting", "running"):
         return jsonify(run), 202, {"Location": url_for(".get_run", run_id=run.id)}
     return jsonify(run)
 
 
 @bp.get("/status")
 def get_status() -> ResponseReturnValue:
-    """Return the current run, the last and the next one, and the state of each person's list."""
+    """Return the current run, the last and the next one, the looks, and the state of each person's list."""
     current = read(sync_runs.find_running_run)
+    scheduler = read(looks.get_scheduler)
+    look_minutes = context().config.look_minutes
     people = read(users.list_users, active=True, limit=LARGEST_ID, offset=0)
     return jsonify(
         {
@@ -47,6 +57,9 @@ def get_status() -> ResponseReturnValue:
             "current_run": current,
             "last_run": read(sync_runs.find_last_run),
             "next_run_at": read(sync_runs.find_next_run),
+            "look_minutes": look_minutes,
+            "scheduler": scheduler.scheduler,
+            "looked_at": scheduler.looked_at if look_minutes else None,
             "users": [{name: getattr(person, name) for name in _STATUS_FIELDS} for person in people],
         }
     )

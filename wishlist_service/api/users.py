@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import Conflict
 from wishlist_service.models import PlexLink, PlexUser
-from wishlist_service.people import accounts
+from wishlist_service.people import accounts, imports
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import context, read, reply
@@ -22,28 +22,45 @@ USER_PATH = "/<id:user_id>"
 
 @bp.post("")
 def add_user() -> ResponseReturnValue:
-    """Add a person with their Plex token."""
+    """Add a person: with their Plex token, or read through another person."""
     fields = Fields.from_json(request)
-    name, token = fields.text("name", maximum=100), fields.token("token")
-    fields.done()
-
     shared = context()
-    user_id = accounts.add_user(shared.pool, shared.plex, shared.cipher, name=name, token=token)
+    if "via" in fields:
+        if fields.optional_token("token"):
+            fields.error("body", "must hold exactly one of token and via.")
+        name = fields.optional_text("name", maximum=100)
+        plex_uuid = fields.text("plex_uuid", maximum=100)
+        via_id = fields.id("via")
+        pin, again = fields.optional_token("pin"), fields.flag("again")
+        fields.done()
+        user_id, new = (
+            imports.add_user(
+                shared.config, shared.pool, shared.plex, shared.cipher,
+                via_id=via_id, plex_uuid=plex_uuid, name=name, pin=pin, again=bool(again),
+            ),
+            True,
+        )  # fmt: skip
+    else:
+        name, token = fields.text("name", maximum=100), fields.token("token")
+        fields.done()
+        user_id, new = accounts.add_user(shared.pool, shared.plex, shared.cipher, name=name, token=token)
     user = read(users.get_user, user_id=user_id)
-    return jsonify(user), 201, {"Location": url_for(".get_user", user_id=user_id)}
+    return jsonify(user), 201 if new else 200, {"Location": url_for(".get_user", user_id=user_id)}
 
 
 @bp.get("")
 def list_users() -> ResponseReturnValue:
-    """Return a page of people: everyone, or only those active or paused."""
+    """Return a page of people: everyone, or only those active or paused, of one source, or read through one person."""
     query = Fields.from_query(request)
     active = query.flag("active")
+    source = query.choice("source", ("own", "home", "friend"), default=None)
+    via_id = query.integer("via", minimum=1, maximum=LARGEST_ID)
     limit = query.integer("limit", minimum=1, maximum=500, default=50)
     offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     query.done()
 
-    items = read(users.list_users, active=active, limit=limit, offset=offset)
-    total = read(users.count_users, active=active)
+    items = read(users.list_users, active=active, source=source, via_id=via_id, limit=limit, offset=offset)
+    total = read(users.count_users, active=active, source=source, via_id=via_id)
     return jsonify({"items": [_masked(user) for user in items], "total": total, "limit": limit, "offset": offset})
 
 
@@ -55,18 +72,25 @@ def get_user(user_id: int) -> ResponseReturnValue:
 
 @bp.patch(USER_PATH)
 def change_user(user_id: int) -> ResponseReturnValue:
-    """Change name, token or active. Fields that are absent stay as they are."""
+    """Change name, token, active, via or pin. Fields that are absent stay as they are."""
     fields = Fields.from_json(request)
     name = fields.optional_text("name", maximum=100)
     token = fields.optional_token("token")
     active = fields.flag("active")
-    if not any(field in fields for field in ("name", "token", "active")):
-        fields.error("body", "must hold at least one of name, token, active.")
+    via_id = fields.id("via") if "via" in fields else None
+    pin = fields.optional_token("pin")
+    if not any(field in fields for field in ("name", "token", "active", "via", "pin")):
+        fields.error("body", "must hold at least one of name, token, active, via, pin.")
     fields.done()
 
     shared = context()
+    moved = None
+    if via_id is not None or pin is not None:
+        moved = imports.prepare_move(
+            shared.config, shared.pool, shared.plex, shared.cipher, user_id=user_id, via_id=via_id, pin=pin
+        )
     accounts.change_user(
-        shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=token, active=active
+        shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=token, active=active, moved=moved
     )
     return jsonify(read(users.get_user, user_id=user_id))
 
@@ -80,10 +104,27 @@ def remove_user(user_id: int) -> ResponseReturnValue:
 
     shared = context()
     if purge:
-        accounts.erase_user(shared.pool, user_id=user_id)
+        accounts.erase_user(shared.pool, shared.cipher, user_id=user_id)
     else:
         accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False)
     return "", 204
+
+
+@bp.delete(f"{USER_PATH}/token")
+def drop_token(user_id: int) -> ResponseReturnValue:
+    """Make a person be read through somebody else again."""
+    accounts.drop_token(context().pool, user_id=user_id)
+    return jsonify(read(users.get_user, user_id=user_id))
+
+
+@bp.get(f"{USER_PATH}/contacts")
+@needs_admin
+def list_contacts(user_id: int) -> ResponseReturnValue:
+    """Return the people whom Plex shows this person."""
+    Fields.from_query(request).done()
+    shared = context()
+    contacts = imports.list_contacts(shared.pool, shared.plex, shared.cipher, user_id=user_id)
+    return jsonify({"items": contacts, "total": len(contacts)})
 
 
 @bp.get(f"{USER_PATH}/wishlist")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,15 +12,16 @@ from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import DatabaseRefused, ServerRefused
-from wishlist_service.models import PlexUser, Server, SyncRun
+from wishlist_service.models import NOT_SHOWN, PlexUser, SyncRun
 from wishlist_service.process.deadline import within
-from wishlist_service.queries import requirements, sync_runs, users
+from wishlist_service.queries import clocks, requirements, sync_runs, users
+from wishlist_service.queries.clocks import TimesAhead
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 
 _ANSWER_SECONDS: Final = 15
 _LATE: Final = timedelta(minutes=10)
 _LASTING: Final = timedelta(days=1)
-_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account")
+_NOT_ABOUT_LISTS: Final = ("never", "ok", "token_rejected", "token_unreadable", "other_account", "pin_rejected")
 """Read, not tried yet, or what check_tokens() tells."""
 
 
@@ -27,10 +29,11 @@ def check_server(
     database_url: str, config: Config | None = None, *, oldest: int = requirements.OLDEST_VERSION
 ) -> list[Result]:
     """Check that the server answers, is what we need, and can be written to."""
+    another = partial(db.connect, database_url, role="doctor")
 
-    def look() -> tuple[Server, str]:
+    def look() -> tuple[requirements.Server, str]:
         with db.connect(database_url, role="doctor") as conn:
-            return requirements.check_server(conn, database_url, oldest=oldest), conn.info.host
+            return requirements.check_server(conn, another, oldest=oldest), conn.info.host
 
     try:
         found, place = within(_ANSWER_SECONDS, look)
@@ -54,7 +57,7 @@ def check_server(
     return [Result("database", f"{name}, {found.size}, {used}.")]
 
 
-def _tell_too_few(found: Server, config: Config) -> str:
+def _tell_too_few(found: requirements.Server, config: Config) -> str:
     return requirements.tell_too_few(found, web_workers=config.web_workers, web_threads=config.web_threads)
 
 
@@ -73,13 +76,17 @@ def check_migrations(database_url: str, *, directory: Path = SQL_DIRECTORY) -> l
     return [Result("migrations", f"All are applied, the last is {max(known)}.{newer}")]
 
 
-def check_scheduler(database_url: str) -> list[Result]:
-    """Check that no sync is overdue, and that each person's watchlist was read within a day."""
+def check_scheduler(database_url: str, *, interval: timedelta) -> list[Result]:
+    """Check that no sync is overdue, that no time is false, and that each watchlist was read within a day.
+
+    interval: of full reads.
+    """
     with db.connect(database_url, role="doctor") as conn:
+        ahead = clocks.find_times_ahead(conn, interval=interval)
         due = sync_runs.find_next_run(conn)
         running = sync_runs.find_running_run(conn)
         people = users.list_users(conn, active=True, limit=1_000_000, offset=0)
-    return [_check_due(due, running), *_check_lists(people)]
+    return [_check_due(due, running), *_check_times(ahead), *_check_lists(people)]
 
 
 def _check_due(due: datetime | None, running: SyncRun | None) -> Result:
@@ -94,11 +101,21 @@ def _check_due(due: datetime | None, running: SyncRun | None) -> Result:
     return Result("scheduler", f"The next sync is due in {minutes // 60} h {minutes % 60} min.")
 
 
+def _check_times(ahead: TimesAhead) -> Iterator[Result]:
+    for number, what in (
+        (ahead.due, "Lists that are due further ahead than the interval allows"),
+        (ahead.attempts, "People who have a time of the past, like that of the last read, in the future"),
+        (ahead.others, "Other times that are further ahead than they can be"),
+    ):
+        if number:
+            yield Result("scheduler", f"{what}: {number}.", Error.TIMES_AHEAD)
+
+
 def _check_lists(people: Sequence[PlexUser]) -> Iterator[Result]:
     for person in people:
         text = f"{person.name}: {person.sync_state}. {person.sync_detail}"
         read_at = person.last_success_at or person.created_at
-        if person.sync_state == "no_watchlist":
+        if person.sync_state in NOT_SHOWN:
             yield Result("list", text, mark="note")
         elif person.sync_state not in _NOT_ABOUT_LISTS and datetime.now(UTC) - read_at >= _LASTING:
             yield Result("list", text, Error.LIST_UNREAD)

@@ -76,6 +76,10 @@ class Error(Enum):
         "The scheduler is not running",
         "Start it: python -m wishlist_service.scheduler, or docker compose up -d scheduler.",
     )
+    TIMES_AHEAD = (
+        "Times in the database lie in the future",
+        "The clock was ahead for a while. Check that it is right now, then start the scheduler: it corrects them.",
+    )
     LIST_UNREAD = (
         "A watchlist was not read for a day",
         "Look up the state that the line names; most states pass by themselves, others say what to do.",

@@ -106,7 +106,8 @@ def check_tokens(config: Config) -> list[Result]:
     results = [
         Result("token", f"{name} (paused): {reason}", Error.TOKEN_UNREADABLE) for name, reason in unreadable.items()
     ]
-    people = within(_DATABASE_SECONDS, lambda: db.ask(config.database_url, sync_users.list_active_users))
+    active = within(_DATABASE_SECONDS, lambda: db.ask(config.database_url, sync_users.list_active_users))
+    people = [person for person in active if person.source == "own"]
     if not people:
         return [*results, Result("token", "There are no active people whose token could be checked.", mark="note")]
     identifier = within(_DATABASE_SECONDS, lambda: db.ask(config.database_url, sync_users.get_client_identifier))
@@ -125,7 +126,7 @@ def check_tokens(config: Config) -> list[Result]:
 
 def _check_token(config: Config, person: SyncUser, plex: PlexClient, cipher: TokenCipher) -> Result:
     try:
-        token = cipher.decrypt(person.plex_token, owner=person.id)
+        token = cipher.decrypt(person.plex_token or "", owner=person.id)
         account = within(config.plex_timeout_seconds, lambda: plex.account(token, tries=1))
         with db.connect(config.database_url, role="doctor") as conn:
             refuse_other_account(conn, person, account)

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -99,7 +100,8 @@ def _checks(config: Config) -> Iterator[Check]:
         needs = (*migrated, "PLEX_SERVER_URL", "PLEX_SERVER_TOKEN")
         yield Check("server", needs, partial(plex.check_media_server, config))
 
-    yield Check("scheduler", migrated, partial(database.check_scheduler, url))
+    interval = timedelta(hours=config.sync_interval_hours)
+    yield Check("scheduler", migrated, partial(database.check_scheduler, url, interval=interval))
     yield Check("api", ("settings", "PORT", "URL_BASE"), partial(check_api, config.port, config.url_base))
     backups = [config.backup_dir] if config.backup_dir.is_dir() else []
     yield Check("disk", (), partial(check_disk, [Path.cwd(), *backups]))

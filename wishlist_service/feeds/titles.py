@@ -26,7 +26,10 @@ def require_feed_ready() -> None:
     named = request.args.getlist(REPEATABLE)
     # The view refuses what is not an id.
     user_ids = [int(user_id) for user_id in named if user_id.isascii() and user_id.isdecimal() and len(user_id) < 10]
-    ready = read(feeds.get_readiness, user_ids=user_ids)
+    media_type = "movie" if "/radarr" in request.path else "show" if "/sonarr" in request.path else None
+    ready = read(
+        feeds.get_readiness, user_ids=user_ids, media_type=media_type or request.args.get("media_type") or None
+    )
     if not ready.of_lists:
         raise FeedNotReady(
             "No watchlist has been read completely yet. The feed starts after the first sync that succeeds. "
@@ -36,6 +39,11 @@ def require_feed_ready() -> None:
         raise FeedNotReady(f"User {ready.paused[0]} is paused: their wishes are kept but not shown.")
     if ready.unread:
         raise FeedNotReady(f"The list of user {ready.unread[0]} has not been read completely yet.")
+    if ready.unasked:
+        raise FeedNotReady(
+            "Plex has not yet been asked for the ids of these titles, since friends' lists come without them. "
+            "The feed starts within a few minutes."
+        )
     if "available" in request.args and not ready.of_library:
         raise FeedNotReady("The media server was not read yet, so it is not known which titles are available.")
 

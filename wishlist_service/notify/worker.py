@@ -57,7 +57,7 @@ class Notifications:
             return
         with db.connect(self._url, role="news") as conn:
             with conn.transaction():
-                known = [self._cipher.fingerprints(notifier.address) for notifier in self._notifiers]
+                known = [self._fingerprints(notifier) for notifier in self._notifiers]
                 for fingerprints in known:
                     queries.rename_address(conn, fingerprints=fingerprints)
                     queries.add_address(conn, fingerprint=fingerprints[0])
@@ -81,7 +81,7 @@ class Notifications:
         self._pool.close()
 
     def _tell(self, conn: Connection, notifier: Notifier) -> None:
-        fingerprint = self._cipher.fingerprints(notifier.address)[0]
+        fingerprint = self._fingerprints(notifier)[0]
         queries.add_address(conn, fingerprint=fingerprint)  # a restored backup may not have it
         told = queries.find_due_address(conn, fingerprint=fingerprint)
         present = queries.get_present(conn, told=told) if told else None
@@ -101,6 +101,9 @@ class Notifications:
         queries.store_told(conn, fingerprint=fingerprint, told=present)
         if wishes or errors:
             logger.info("message sent address=%s wishes=%s errors=%s", notifier.number, len(wishes), len(errors))
+
+    def _fingerprints(self, notifier: Notifier) -> list[str]:
+        return self._cipher.fingerprints(notifier.address, column="news_addresses.fingerprint")
 
     def _sign_ins_for(self, errors: list[ListError]) -> dict[int, SignIn]:
         """Return a sign-in link for each refused token, the same for all addresses, as far as Plex makes them."""

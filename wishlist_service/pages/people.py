@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import Conflict, Invalid, PlexAway, WishlistError
+from wishlist_service.pages.status import STOPPED, read_status, state_now
 from wishlist_service.people import accounts
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.web.auth import needs_admin
@@ -92,7 +93,7 @@ def ask_to_erase(user_id: int) -> ResponseReturnValue:
 @bp.post("/<id:user_id>/erase")
 def erase(user_id: int) -> ResponseReturnValue:
     """Erase a person."""
-    accounts.erase_user(context().pool, user_id=user_id)
+    accounts.erase_user(context().pool, context().cipher, user_id=user_id)
     return redirect(url_for(".show"), 303)
 
 
@@ -106,9 +107,15 @@ def _page(error: WishlistError | None = None, *, of: int | None = None) -> Respo
     query.done()
 
     total = read(users.count_users, active=None)
+    people = read(users.list_users, active=None, limit=_MAXIMUM_PEOPLE, offset=offset, by_name=True)
+    status = read_status()
     page = render_template(
         "people.html",
-        people=read(users.list_users, active=None, limit=_MAXIMUM_PEOPLE, offset=offset),
+        people=people,
+        status=status,
+        stopped=STOPPED,
+        states={person.id: state_now(person, status) for person in people},
+        me="Somebody else" if g.me == 0 else dict(read(users.list_names)).get(g.me) if g.me else None,
         total=total,
         offset=offset or None,
         following=offset + _MAXIMUM_PEOPLE if offset + _MAXIMUM_PEOPLE < total else None,

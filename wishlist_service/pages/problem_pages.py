@@ -29,13 +29,20 @@ def show_problem(problem: Problem) -> Response:
     if not (is_page() or (unknown and "text/html" in request.headers.get("Accept", ""))):
         return problem_document(problem)
     if problem.status == 401:
-        # without the key, if someone put one into the address
-        query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != "apikey"])
-        wanted = f"{quote(request.path)}?{query}".rstrip("?") if request.method in READING else "/"
+        wanted = _here() if request.method in READING else "/"
         response = Response(status=303)
         response.location = f"{url_for('pages.sign_in.form')}?{urlencode({'next': wanted})}"
         return response
     heading = _HEADINGS.get(problem.status, "Something went wrong")
-    page = Response(render_template("problem.html", problem=problem.document, heading=heading), problem.status)
+    page = Response(
+        render_template("problem.html", problem=problem.document, heading=heading, here=request.script_root + _here()),
+        problem.status,
+    )
     page.headers.extend((name, value) for name, value in problem.headers if name in _HEADERS)
     return page
+
+
+def _here() -> str:
+    """Return the address of the page, without the key if someone put one into it."""
+    query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != "apikey"])
+    return f"{quote(request.path)}?{query}".rstrip("?")

@@ -6,25 +6,41 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import Forbidden
 
 from wishlist_service import __version__
-from wishlist_service.pages import activity, assets, feeds, people, sign_in, title, wall
+from wishlist_service.pages import activity, assets, feeds, new, people, sign_in, syncs, title, tonight, wall, who
 from wishlist_service.pages.runs import amount
-from wishlist_service.pages.wording import colour, initials, join_names, rfc3339, state_of, title_address, web_url
+from wishlist_service.pages.wording import (
+    colour,
+    date_in_words,
+    initials,
+    join_names,
+    length_of_time,
+    poster,
+    relative,
+    rfc3339,
+    srcset,
+    state_of,
+    title_address,
+    web_url,
+)
 from wishlist_service.web.auth import mark_page
 from wishlist_service.web.context import READING, context
+from wishlist_service.web.listing import default_order
 
 
 def register_pages(app: Flask) -> None:
     """Make the app show pages."""
     pages = Blueprint("pages", __name__)
-    for module in (wall, title, people, activity, feeds, sign_in, assets):
+    for module in (wall, title, new, tonight, people, activity, syncs, feeds, sign_in, who, assets):
         pages.register_blueprint(module.bp)
     pages.url_value_preprocessor(mark_page)  # runs before check_key, which any before_request would follow
+    pages.url_value_preprocessor(who.read_me)
     pages.before_request(_refuse_other_sites)
     pages.after_request(_vary_by_cookie)
     app.register_blueprint(pages)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    for each in (amount, colour, initials, join_names, rfc3339, title_address, web_url):
+    filters = (amount, colour, default_order, initials, join_names, length_of_time, poster, rfc3339, srcset)
+    for each in (*filters, date_in_words, relative, title_address, web_url):
         app.add_template_filter(each)
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)

@@ -15,7 +15,7 @@ bp = Blueprint("sign_in", __name__)
 @auth.open_to_all
 def form() -> ResponseReturnValue:
     """Return the form, or lead on if the browser is signed in and came from another page."""
-    wanted = _local_path(request.args.get("next", ""))
+    wanted = local_path(request.args.get("next", ""))
     if g.role and "next" in request.args:
         return redirect(request.script_root + wanted, 303)
     # A link in a message opens without the cookie, which is SameSite=Strict. So the page loads itself again.
@@ -28,7 +28,7 @@ def form() -> ResponseReturnValue:
 def sign_in() -> ResponseReturnValue:
     """Sign in with the key that was sent."""
     shared = context()
-    key, wanted = request.form.get("key", "").strip(), _local_path(request.form.get("next", ""))
+    key, wanted = request.form.get("key", "").strip(), local_path(request.form.get("next", ""))
     if role := auth.find_role(shared, [auth.Key(auth.HEADER, key)] if key else []):
         return auth.sign_in(redirect(request.script_root + wanted, 303), shared.config, role)
     return _form(wanted, error="The key is wrong." if key else "Enter a key."), 403
@@ -46,7 +46,7 @@ def _form(wanted: str, **more: object) -> str:
     return render_template("sign_in.html", wanted=wanted, has_read_key=has_read_key, **more)
 
 
-def _local_path(text: str) -> str:
+def local_path(text: str) -> str:
     """Return the text if it is a path of this service, else "/". A link to here must not lead to another host."""
     # Two slashes, or what a browser takes for them, would start another host's address.
     return text if re.fullmatch(r"/(?![/\\])[!-~]*", text) else "/"

@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import NotFound
 from wishlist_service.pages.wall import HTML
-from wishlist_service.pages.wording import title_address, web_url
-from wishlist_service.queries import events, wishes, wishlist
+from wishlist_service.pages.wording import poster, title_address, web_url
+from wishlist_service.queries import events, media_server, wishes, wishlist
 from wishlist_service.web import actions
 from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import read, reply
@@ -79,6 +79,9 @@ def _page(uids: list[str]) -> str:
     return render_template(
         "title.html",
         item=item,
+        sources=sorted(item["sources"], key=lambda source: (source["removed_at"] is not None, source["name"].lower())),
+        play_url=read(media_server.list_play_urls, item_ids=[item["id"]]).get(item["id"]),
+        backdrop=poster(item["backdrop_url"], 1280),
         links=_links(item),
         history=json.loads(history.items_json),
         keepers=read(wishes.list_keepers, uids=uids) if g.role == "admin" else [],

@@ -1,13 +1,20 @@
 """How names, addresses, moments and states are shown: the templates' filters."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from itertools import count
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
-from flask import request
+from flask import current_app, g, request
 
 from wishlist_service.models import PlexUser
+from wishlist_service.queries.users import list_names
+from wishlist_service.web.context import context, read
 
+_AT_TMDB: Final = re.compile(r"(https://image\.tmdb\.org/t/p/)[a-z0-9_]+(/.+)")
+_TMDB_WIDTHS: Final = (92, 154, 185, 342, 500, 780)
 COLOURS: Final = 12
 """The classes c0 to c11 of the style sheet."""
 
@@ -95,11 +102,33 @@ def colour(number: int) -> str:
     return f"c{number % COLOURS}"
 
 
-def initials(name: str) -> str:
-    """Return one or two letters that stand for a name."""
+def initials(person: Any) -> str:
+    """Return two letters that stand for a person, different for each person of the household."""
+    if "initials" not in g:
+        g.initials = letters_of(read(list_names))
+    values = person if isinstance(person, dict) else vars(person)
+    return g.initials.get(values["id"]) or next(_candidates(values["name"]))
+
+
+def letters_of(people: Sequence[tuple[int, str]]) -> dict[int, str]:
+    """Return two letters for each person (id, name), those of the first people as usual: Anna An, Anne Ae."""
+    found: dict[int, str] = {}
+    taken: set[str] = set()
+    for number, name in people:
+        letters = next(each for each in _candidates(name) if each.casefold() not in taken)
+        taken.add(letters.casefold())
+        found[number] = letters
+    return found
+
+
+def _candidates(name: str) -> Iterator[str]:
     words = name.split()
-    letters = words[0][:1] + words[-1][:1] if len(words) > 1 else words[0][:2]
-    return letters[:1].upper() + letters[1:]
+    first = words[0][:1].upper()
+    usual = first + (words[-1][:1] if len(words) > 1 else words[0][1:2])
+    yield usual
+    rest = [*words[-1], *"".join(words)[1:]] if len(words) > 1 else words[0][1:]
+    yield from (f"{first}{letter}" for letter in rest)
+    yield from (f"{usual}{number}" for number in count(2))
 
 
 def join_names(names: Sequence[str]) -> str:
@@ -112,9 +141,57 @@ def web_url(address: str | None) -> str:
     return address if address and address.startswith("https://") else ""
 
 
+def poster(address: str | None, width: int) -> str:
+    """Return the address of the poster in the smallest size that is at least this many pixels wide, or the largest.
+
+    Empty if the poster is not https. The original has a megabyte.
+    """
+    url = web_url(address)
+    if found := _AT_TMDB.fullmatch(url):
+        size = next((each for each in _TMDB_WIDTHS if each >= width), _TMDB_WIDTHS[-1])
+        return f"{found[1]}w{size}{found[2]}"
+    scale = 1 if width <= 500 else 2
+    asked = f"/photo?size=medium-360&scale={scale}&url={quote(url, safe='')}"
+    return f"{context().config.plex_images_url}{asked}" if url else ""
+
+
+def srcset(address: str | None, widths: Sequence[int]) -> str:
+    """Return these sizes of the poster for the attribute of that name; empty if there is only one."""
+    pick: Any = current_app.jinja_env.filters["poster"]  # the demo has another
+    sizes = {pick(address, width): width for width in reversed(widths)}
+    return ", ".join(f"{url} {width}w" for url, width in reversed(sizes.items())) if len(sizes) > 1 else ""
+
+
 def title_address(uid: str) -> str:
     """Return the address of a title's page."""
     return f"{request.script_root}/title/{uid.removeprefix('plex://')}"
+
+
+def length_of_time(minutes: int) -> str:
+    """Return a length in words: 1 h 48 min."""
+    hours, rest = divmod(minutes, 60)
+    parts = [f"{hours}\N{NO-BREAK SPACE}h" if hours else "", f"{rest}\N{NO-BREAK SPACE}min" if rest else ""]
+    return "\N{NO-BREAK SPACE}".join(part for part in parts if part)
+
+
+def relative(text: str) -> str:
+    """Return how long ago the moment is, or in how long it comes. The script says the same."""
+    moment = datetime.fromisoformat(text)
+    seconds = round((datetime.now(UTC) - moment).total_seconds())
+    size = abs(seconds)
+    if size >= 7 * 86400:
+        return date_in_words(text)
+    if size < 60:
+        return "in a moment" if seconds < 0 else "just now"
+    unit, length = next(each for each in (("d", 86400), ("h", 3600), ("min", 60)) if size >= each[1])
+    told = f"{size // length}\N{NO-BREAK SPACE}{unit}"
+    return f"in {told}" if seconds < 0 else f"{told} ago"
+
+
+def date_in_words(text: str) -> str:
+    """Return the day of a date or moment in UTC: 24 Nov 2026."""
+    moment = datetime.fromisoformat(text)
+    return f"{moment.day} {moment:%b} {moment.year}"
 
 
 def rfc3339(moment: datetime) -> str:

@@ -29,7 +29,7 @@ from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.pins import PlexPins, sign_in_url
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.queries.sync_users import get_client_identifier
-from wishlist_service.tokens import TokenCipher
+from wishlist_service.tokens import CLIENT_IDENTIFIER, TokenCipher
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Links:
     def url(self, link: PlexLink) -> str:
         """Return the address at Plex where the person signs in. Raises Conflict if the sign-in cannot succeed."""
         try:
-            return sign_in_url(link.code, self._cipher.decrypt(link.client_identifier, owner=link.pin_id))
+            return sign_in_url(link.code, self._client_identifier(link))
         except TokenUnreadable as error:
             raise Conflict(_KEY_CHANGED) from error
 
@@ -93,10 +93,11 @@ class Links:
         except PlexError as error:
             logger.warning("sign-in could not be started reason=%r", str(error))
             raise PlexAway(f"{_why(error)}, so no sign-in was started. Try again in a minute.") from error
-        client_identifier = self._cipher.encrypt(pin.client_identifier, owner=pin.id)
         with self._pool.connection() as conn, conn.transaction():
             sign_ins.remove_old_links(conn)
-            link_id = sign_ins.add_link(conn, name=name, user_id=user_id, pin=pin, client_identifier=client_identifier)
+            link_id = sign_ins.next_link_id(conn)
+            encrypted = self._cipher.encrypt(pin.client_identifier, owner=link_id, column=CLIENT_IDENTIFIER)
+            sign_ins.add_link(conn, link_id=link_id, name=name, user_id=user_id, pin=pin, client_identifier=encrypted)
         logger.info("sign-in started link=%s user=%s", link_id, user_id)
         self.watch()
         return link_id
@@ -128,7 +129,7 @@ class Links:
         if link is None:
             return db.read(self._pool, sign_ins.is_any_pending)
         try:
-            token = self._pins.token(link.pin_id, self._cipher.decrypt(link.client_identifier, owner=link.pin_id))
+            token = self._pins.token(link.pin_id, self._client_identifier(link))
             if token is not None:
                 self._store(link, token)
         except RateLimited:
@@ -145,6 +146,9 @@ class Links:
         except (Conflict, NotFound) as error:
             self._end(link, "failed", str(error))
         return True
+
+    def _client_identifier(self, link: PlexLink) -> str:
+        return self._cipher.decrypt(link.client_identifier, owner=link.id, column=CLIENT_IDENTIFIER)
 
     def _store(self, link: PlexLink, token: str) -> None:
         if link.user_id is None:

@@ -8,12 +8,23 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from wishlist_service.config import Config
-from wishlist_service.errors import Miscounted, NoWatchlist, PlexChanged, TitleUnknown, TokenRejected, Unreachable
-from wishlist_service.models import PlexAccount, Watchlist
+from wishlist_service.errors import (
+    Miscounted,
+    NoWatchlist,
+    PlexChanged,
+    Refused,
+    TitleUnknown,
+    TokenRejected,
+    Unreachable,
+)
+from wishlist_service.models import Contact, PlexAccount, Watchlist
 from wishlist_service.plex.bodies import TooLarge
+from wishlist_service.plex.community import PlexCommunity
+from wishlist_service.plex.contacts import join
+from wishlist_service.plex.home import PlexHome
 from wishlist_service.plex.http import TRIES, PlexHttp, Reply
 from wishlist_service.plex.rows import clean_text
 from wishlist_service.plex.watchlist_pages import ListChanged, Page, PageReader
@@ -30,18 +41,21 @@ Progress = Callable[[int, int], None]
 
 
 class PlexClient:
-    """One for each process. Each call takes a token and sends it in a header, never in a URL."""
+    """One for each process. Each call takes a token and sends it in a header, never in a URL.
 
-    def __init__(
-        self, config: Config, *, client_identifier: str, stop: threading.Event, retry_seconds: float = 1
-    ) -> None:
+    options: those of PlexHttp.
+    """
+
+    def __init__(self, config: Config, *, client_identifier: str, stop: threading.Event, **options: Any) -> None:
         self._list_url = f"{config.plex_discover_url}{LIST_PATH}"
         self._remove_url = f"{config.plex_discover_url}{REMOVE_PATH}"
         self._user_url = f"{config.plex_tv_url}{USER_PATH}"
         self._ping_url = f"{config.plex_tv_url}/api/v2/ping"
         self._page_pause_seconds = config.page_pause_seconds
         self._stop = stop
-        self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, retry_seconds=retry_seconds)
+        self._http = PlexHttp(config, client_identifier=client_identifier, stop=stop, **options)
+        self._home = PlexHome(config, client_identifier=client_identifier, stop=stop)
+        self._community = PlexCommunity(config, client_identifier=client_identifier, stop=stop, **options)
 
     def watchlist(
         self, token: str, *, etag: str | None = None, miscount: str | None = None, progress: Progress | None = None
@@ -60,9 +74,7 @@ class PlexClient:
         try:
             read = self._read_list(token, etag=None, progress=progress, known_twice=known_twice, miscounting=True)
         except ListChanged as change:
-            raise PlexChanged(
-                f"The watchlist changed during two reads ({change}). Nothing was changed; the next sync tries again."
-            ) from change
+            raise PlexChanged(f"The watchlist changed during two reads ({change}). Nothing was changed.") from change
         found = read.miscount if read else None
         if found and miscount not in (found.gap, f"{found.gap} {found.rows}"):
             raise Miscounted(
@@ -87,6 +99,48 @@ class PlexClient:
         name = clean_text(body.get("username"), longest=200) or clean_text(body.get("title"), longest=200)
         return PlexAccount(uuid=uuid, username=name or uuid)
 
+    def contacts(self, token: str) -> list[Contact]:
+        """Return the people whom Plex shows the owner of the token, Home members first. Raises a PlexError."""
+        own = self.account(token, tries=1).uuid
+        members = self._home.members(token, admin_uuid=own)
+        return join(members, self._community.friends(token), self._home.others(token), own_uuid=own)
+
+    def switch(self, token: str, uuid: str, *, pin: str | None) -> str:
+        """Return a token that acts as this member of the Plex Home whose admin owns `token`.
+
+        Raises PinRejected, Refused if Plex accepts the token but does not switch, or another PlexError.
+        """
+        try:
+            switched = self._home.switch(token, uuid, pin=pin)
+        except Refused:
+            self.account(token, tries=1)
+            raise
+        try:
+            account = self.account(switched, tries=1)
+        except TokenRejected as error:
+            raise PlexChanged(
+                "Plex does not accept the token that it gave for this member of the Plex Home."
+            ) from error
+        if account.uuid != uuid:  # it happened to others: they showed the admin's list under a child's name
+            raise PlexChanged(
+                f"Plex switched to the account {account.username} instead of the one that was asked for. "
+                "Nothing was changed."
+            )
+        return switched
+
+    def friends_watchlist(
+        self, token: str, uuid: str, *, etag: str | None = None, progress: Progress | None = None
+    ) -> Watchlist | None:
+        """Return the whole watchlist that Plex shows the owner of the token of their friend; None as watchlist().
+
+        Raises ListHidden, TokenRejected, or another PlexError.
+        """
+        try:
+            return self._community.watchlist(token, uuid, etag=etag, progress=progress)
+        except Refused:
+            self.account(token)
+            raise
+
     def remove_from_watchlist(self, token: str, uid: str, *, tries: int = TRIES) -> None:
         """Remove the title from the person's watchlist, if it is there. Raises a PlexError."""
         query = {"ratingKey": uid.rpartition("/")[2]}
@@ -101,11 +155,15 @@ class PlexClient:
 
     def ping(self, token: str) -> None:
         """Use the token, so that it does not expire. Raises a PlexError."""
-        _expect_ok(self._http.get(self._ping_url, token), "answering a ping")
+        _expect_ok(self._http.get(self._ping_url, token, may_wait=False), "answering a ping")
+
+    def cooldown_seconds(self) -> float:
+        """Return for how long Plex must not be asked, because it said to slow down."""
+        return self._http.cooldown_seconds()
 
     def request_counts(self) -> Counter[str]:
         """Return how many requests ended ok, not_modified, refused, rate_limited, server_error or no_answer so far."""
-        return self._http.counts()
+        return self._http.counts() + self._home.request_counts() + self._community.request_counts()
 
     def _read_list(
         self,
@@ -155,7 +213,7 @@ class PlexClient:
         except PlexChanged as error:
             raise Unreachable(
                 f"Plex refused the watchlist (HTTP {status}) and did not say whether the token is valid. "
-                "Nothing was changed; the next sync tries again."
+                "Nothing was changed."
             ) from error
         if status == 403:
             raise NoWatchlist("This account has no watchlist: Discover is turned off, as for managed profiles.")

@@ -8,6 +8,8 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, lru_cache
@@ -29,14 +31,27 @@ from wishlist_service.plex import bodies
 
 logger = logging.getLogger(__name__)
 
+
+def _without_query(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
+    return True
+
+
+# At DEBUG urllib3 logs each address, and one of them has the PIN of a person in its query.
+logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+
 PRODUCT: Final = "Plex Wishlist Service"  # people see it among the devices of their Plex account
 TRIES: Final = 3
 _CONNECT_SECONDS: Final = 5
 _PIECE_BYTES: Final = 65_536
 _SESSIONS_OF_A_THREAD: Final = 4
+_SESSIONS_KEPT: Final = 50
 _LONGEST_COOLDOWN_SECONDS: Final = 3600.0
 _COOLDOWN_WITHOUT_HEADER_SECONDS: Final = 60.0
 _WAITED_OUT_SECONDS: Final = 10.0
+_PATIENTLY_WAITED_OUT_SECONDS: Final = 600.0
+_PATIENCE_SECONDS: Final = 3600.0
 _CUT_SHORT: Final = "cut short"
 
 
@@ -125,12 +140,19 @@ class PlexHttp:
     """Requests to Plex from all threads of one process.
 
     client_identifier: names this installation to Plex.
-    stop: once set, all pauses end.
-    retry_seconds: the first pause before another try; it doubles each time.
+    stop: once set, all pauses end. retry_seconds: the first pause before another try; it doubles each time.
+    patient: for a program in the background. It waits out every cooldown of up to 10 minutes, for up to an hour until
+        an answer comes, and keeps a session for each person, whatever thread they are read in.
     """
 
     def __init__(
-        self, config: Config, *, client_identifier: str, stop: threading.Event, retry_seconds: float = 1
+        self,
+        config: Config,
+        *,
+        client_identifier: str,
+        stop: threading.Event,
+        retry_seconds: float = 1,
+        patient: bool = False,
     ) -> None:
         self._timeout_seconds = config.plex_timeout_seconds
         self._headers = {
@@ -143,9 +165,12 @@ class PlexHttp:
         }
         self._stop = stop
         self._retry_seconds = retry_seconds
+        self._patient = patient
         self._cooldown_until = 0.0
+        self._cooldown_told = False
+        self._kept: dict[tuple[str | None, ...], requests.Session] = {}
         self._counts: Counter[str] = Counter()
-        self._counts_lock = threading.Lock()
+        self._lock = threading.Lock()
         self._sessions = _Sessions()
 
     def get(
@@ -156,10 +181,11 @@ class PlexHttp:
         query: dict[str, str] | None = None,
         etag: str | None = None,
         tries: int = TRIES,
+        may_wait: bool = True,
     ) -> Reply:
         """Send a GET with this token, as ask() does."""
         headers = {"X-Plex-Token": token} | ({"If-None-Match": etag} if etag else {})
-        return self.ask("GET", url, headers=headers, query=query, tries=tries)
+        return self.ask("GET", url, headers=headers, query=query, tries=tries, may_wait=may_wait)
 
     def ask(
         self,
@@ -168,19 +194,26 @@ class PlexHttp:
         *,
         headers: dict[str, str],
         query: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
         tries: int = TRIES,
+        may_wait: bool = True,
     ) -> Reply:
         """Return the reply, unless its status is 429 or 5xx.
 
         headers: added to those of every request, or replacing them.
+        body: sent as JSON.
+        may_wait: False makes this request as impatient as those of any other program.
         Raises RateLimited (429, and the cooldown is too long to wait), Unreachable (no answer or 5xx at each try) or
         TooLarge.
         """
-        reason = ""
-        for attempt in range(1, tries + 1):
-            self._wait_out_cooldown()
+        patient = self._patient and may_wait
+        given_up_at = time.monotonic() + _PATIENCE_SECONDS
+        reason, asked, attempt = "", False, 1
+        while attempt <= tries:
+            self._wait_out_cooldown(patient=patient, given_up_at=given_up_at, asked=asked)
+            asked = True
             try:
-                reply = self._exchange(method, url, query, self._headers | headers)
+                reply = self._exchange(method, url, query, body, self._headers | headers)
             except (OSError, body_errors.HTTPError) as error:  # every error of requests is an OSError
                 self._count("no_answer")
                 reason = _describe(error)
@@ -188,6 +221,7 @@ class PlexHttp:
                 self._count(_outcome(reply.status))
                 if reply.status == 429:
                     self._cool_down(_retry_after_seconds(reply.retry_after))
+                    attempt += not patient
                     continue
                 if reply.status < 500:
                     return reply
@@ -196,9 +230,10 @@ class PlexHttp:
             delay = self._retry_seconds * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
             if attempt == tries or self._stop.wait(delay):
                 break
+            attempt += 1
         if not reason:
-            raise self._rate_limited()
-        kept = "Nothing was changed; the next sync tries again."
+            raise self._rate_limited(asked=True)
+        kept = "Nothing was changed."
         if reason.startswith("HTTP"):
             raise Unreachable(f"Plex has an error ({reason}). {kept}")
         if reason == _CUT_SHORT:
@@ -211,28 +246,42 @@ class PlexHttp:
             "If it happens again, check the internet connection and the name resolution of this machine."
         )
 
+    def cooldown_seconds(self) -> float:
+        """Return for how long no request may be sent, because Plex asked to slow down."""
+        return max(0.0, self._cooldown_until - time.monotonic())
+
     def counts(self) -> Counter[str]:
         """Return how many requests ended in each way so far."""
-        with self._counts_lock:
+        with self._lock:
             return self._counts.copy()
 
     def _count(self, outcome: str) -> None:
-        with self._counts_lock:
+        with self._lock:
             self._counts[outcome] += 1
 
-    def _exchange(self, method: str, url: str, query: dict[str, str] | None, headers: dict[str, str]) -> Reply:
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        query: dict[str, str] | None,
+        body_sent: dict[str, Any] | None,
+        headers: dict[str, str],
+    ) -> Reply:
         # the timeout applies between two bytes, so a slow body needs its own deadline
         deadline = time.monotonic() + 3 * self._timeout_seconds
-        session = self._sessions.of(headers.get("X-Plex-Token"), headers["X-Plex-Client-Identifier"])
-        with session.request(
-            method,
-            url,
-            params=query,
-            headers=headers,
-            timeout=(min(_CONNECT_SECONDS, self._timeout_seconds), self._timeout_seconds),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
+        with (
+            self._session(headers.get("X-Plex-Token"), headers["X-Plex-Client-Identifier"]) as session,
+            session.request(
+                method,
+                url,
+                params=query,
+                json=body_sent,
+                headers=headers,
+                timeout=(min(_CONNECT_SECONDS, self._timeout_seconds), self._timeout_seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as response,
+        ):
             body = bytearray()
             try:
                 # iter_content() would wait until a piece is full, however slowly it comes
@@ -258,23 +307,43 @@ class PlexHttp:
                 raise _CutShort
             return reply
 
-    def _cool_down(self, seconds: float) -> None:
-        logger.warning("plex asks to slow down cooldown_seconds=%.0f", seconds)
+    @contextmanager
+    def _session(self, *person: str | None) -> Generator[requests.Session]:
+        """Lend the person's session. No other thread has it meanwhile."""
+        if not self._patient:
+            yield self._sessions.of(*person)
+            return
+        with self._lock:
+            session = self._kept.pop(person, None)
+        session = session or open_session()
+        try:
+            yield session
+        finally:
+            with self._lock:
+                self._kept[person] = session
+                if len(self._kept) > _SESSIONS_KEPT:
+                    del self._kept[next(iter(self._kept))]
+
+    def _cool_down(self, told_seconds: float | None) -> None:
+        seconds = _COOLDOWN_WITHOUT_HEADER_SECONDS if told_seconds is None else told_seconds
+        logger.info("plex asks to slow down cooldown_seconds=%.0f", seconds)
         # wait even if Retry-After is 0
-        seconds = max(seconds, self._retry_seconds)
-        self._cooldown_until = max(self._cooldown_until, time.monotonic() + seconds)
+        until = time.monotonic() + max(seconds, self._retry_seconds)
+        if until > self._cooldown_until:
+            self._cooldown_until, self._cooldown_told = until, told_seconds is not None
 
-    def _wait_out_cooldown(self) -> None:
-        left = self._cooldown_until - time.monotonic()
-        if left > _WAITED_OUT_SECONDS or (left > 0 and self._stop.wait(left)):
-            raise self._rate_limited()
+    def _wait_out_cooldown(self, *, patient: bool, given_up_at: float, asked: bool) -> None:
+        longest = _PATIENTLY_WAITED_OUT_SECONDS if patient else _WAITED_OUT_SECONDS
+        while left := self.cooldown_seconds():  # another request may prolong it
+            if left > longest or time.monotonic() + left > given_up_at or self._stop.wait(left):
+                raise self._rate_limited(asked=asked)
 
-    def _rate_limited(self) -> RateLimited:
-        left = max(0, self._cooldown_until - time.monotonic())
-        until = datetime.now(UTC) + timedelta(seconds=left)
+    def _rate_limited(self, *, asked: bool) -> RateLimited:
         return RateLimited(
-            "Plex asks to slow down (HTTP 429). Nothing was changed; "
-            f"the next request is sent after {until:%H:%M:%S} UTC."
+            "Plex asks to slow down (HTTP 429). Nothing was changed.",
+            wait=timedelta(seconds=self.cooldown_seconds()),
+            told=self._cooldown_told,
+            asked=asked,
         )
 
 
@@ -284,14 +353,17 @@ def _outcome(status: int) -> str:
     return "ok" if status < 300 else "refused" if status < 500 else "server_error"
 
 
-def _retry_after_seconds(header: str | None) -> float:
-    """Return the seconds to wait, from a number or an HTTP date. Limited, since a wrong value would stop all syncs."""
+def _retry_after_seconds(header: str | None) -> float | None:
+    """Return the seconds to wait, from a number or an HTTP date; None if it tells neither.
+
+    Limited, since a wrong value would stop all syncs.
+    """
     if header and re.fullmatch("[0-9]+", header):
         return min(float(header), _LONGEST_COOLDOWN_SECONDS)
     try:
         when = email.utils.parsedate_to_datetime(header or "")
     except (ValueError, TypeError):
-        return _COOLDOWN_WITHOUT_HEADER_SECONDS
+        return None
     seconds = (when.astimezone(UTC) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), _LONGEST_COOLDOWN_SECONDS)
 

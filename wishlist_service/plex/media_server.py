@@ -94,7 +94,7 @@ class MediaServer:
             {_key(row) for row in self._rows(f"/library/collections/{collection}/items")} if collection else set[str]()
         )
         came, went = sorted(keys - present, key=int), sorted(present - keys, key=int)
-        uri = f"server://{self._machine_identifier()}/com.plexapp.plugins.library/library/metadata/" if came else ""
+        uri = f"server://{self.machine_identifier()}/com.plexapp.plugins.library/library/metadata/" if came else ""
         for start in range(0, len(came), PAGE_SIZE):
             items = {"uri": uri + ",".join(came[start : start + PAGE_SIZE])}
             if collection is None:
@@ -117,7 +117,8 @@ class MediaServer:
             )
         return min((_key(row) for row in found), key=int, default=None)
 
-    def _machine_identifier(self) -> str:
+    def machine_identifier(self) -> str:
+        """Return what the server calls itself."""
         identifier = str(self._container("/identity", {}).get("machineIdentifier"))
         if not re.fullmatch(r"[0-9A-Za-z-]{8,100}", identifier):
             raise _not_understood("/identity")
@@ -192,7 +193,7 @@ class MediaServer:
         except TooLarge as error:
             raise _PageTooLarge(f"The media server sent too much for {path}. The next try is in an hour.") from error
         except RateLimited as error:
-            raise MediaServerError("The media server asks to slow down. The next try is in an hour.") from error
+            raise MediaServerError("The media server asks to slow down.") from error
         if reply.status in (401, 403):
             raise MediaServerError(
                 f"The media server refuses PLEX_SERVER_TOKEN (HTTP {reply.status}). Set the token of its owner."
@@ -203,6 +204,11 @@ class MediaServer:
                 "Check that PLEX_SERVER_URL is the address of a Plex Media Server."
             )
         return reply
+
+
+def play_url(machine: str, key: str) -> str:
+    """Return the address at which Plex plays the title with this key of this server."""
+    return f"https://app.plex.tv/desktop/#!/server/{machine}/details?key=%2Flibrary%2Fmetadata%2F{key}"
 
 
 def _key(row: Mapping[str, Any]) -> str:

@@ -60,10 +60,14 @@ class PlexPins:
                 raise PlexChanged(f"Plex answered HTTP {reply.status} instead of the state of a PIN.")
         if token is None:
             return None
-        # it is sent in a header
-        if not (isinstance(token, str) and len(token) <= 2000 and token.isascii() and token.isprintable()):
-            raise PlexChanged("Plex sent a token that is not valid.")
-        return token
+        return valid_token(token)
+
+
+def valid_token(token: object) -> str:
+    """Return the token if it can be sent in a header. Raises PlexChanged."""
+    if not (isinstance(token, str) and 0 < len(token) <= 2000 and token.isascii() and token.isprintable()):
+        raise PlexChanged("Plex sent a token that is not valid.")
+    return token
 
 
 def sign_in_url(code: str, client_identifier: str) -> str:

@@ -22,7 +22,11 @@ _LAST_SECOND: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 LONGEST_TITLE: Final = 500
 LONGEST_URL: Final = 2000
 LONGEST_SUMMARY: Final = 5000
+LONGEST_TAGLINE: Final = 500
+LONGEST_MINUTES: Final = 6000
+MOST_SEASONS: Final = 1000
 LONGEST_GENRE: Final = 60
+LONGEST_RATING: Final = 40
 MOST_GENRES: Final = 20
 
 
@@ -45,7 +49,12 @@ def parse_entry(raw: Mapping[str, Any]) -> WatchlistEntry | None:
         external_ids=_external_ids(raw.get("Guid")),
         poster_url=_url(raw.get("thumb")),
         plex_url=_url(raw.get("publicPagesURL")),
-        content_rating=clean_text(raw.get("contentRating"), longest=40),
+        content_rating=clean_text(raw.get("contentRating"), longest=LONGEST_RATING),
+        duration_minutes=_minutes(raw.get("duration")),
+        audience_rating=_rating(raw.get("audienceRating")),
+        seasons=_count(raw.get("childCount")) if uid.startswith("plex://show") else None,
+        tagline=clean_text(raw.get("tagline"), longest=LONGEST_TAGLINE),
+        backdrop_url=_https(raw.get("art")),
     )
 
 
@@ -57,6 +66,9 @@ def parse_details(raw: Mapping[str, Any]) -> TitleDetails:
         genres=_genres(raw.get("Genre")),
         year=_year(raw.get("year")),
         released_on=_date(raw.get("originallyAvailableAt")),
+        poster_url=_url(raw.get("thumb")),
+        plex_url=_url(raw.get("publicPagesURL")),
+        content_rating=clean_text(raw.get("contentRating"), longest=LONGEST_RATING),
         external_ids=_external_ids(raw.get("Guid")),
     )
 
@@ -113,6 +125,29 @@ def _date(value: object) -> date | None:
 def _url(value: object) -> str | None:
     text = clean_text(value, longest=LONGEST_URL) if isinstance(value, str) and len(value) <= LONGEST_URL else None
     return text if text and " " not in text and text.startswith(("https://", "http://")) else None
+
+
+def _https(value: object) -> str | None:
+    url = _url(value)
+    return url if url and url.startswith("https://") else None
+
+
+def _minutes(value: object) -> int | None:
+    """Return milliseconds in minutes."""
+    milliseconds = _count(value, largest=LONGEST_MINUTES * 60_000)
+    return max(1, round(milliseconds / 60_000)) if milliseconds else None
+
+
+def _rating(value: object) -> float | None:
+    text = str(value)
+    rating = float(text) if re.fullmatch(r"\d{1,2}(\.\d{1,20})?", text, re.ASCII) else None
+    return round(rating, 1) if rating is not None and rating <= 10 else None
+
+
+def _count(value: object, *, largest: int = MOST_SEASONS) -> int | None:
+    text = str(value)
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
+    return count if count and count <= largest else None
 
 
 def _genres(values: object) -> list[str]:

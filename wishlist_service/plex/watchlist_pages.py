@@ -112,6 +112,7 @@ class PageReader:
         return Watchlist(
             entries=sorted(self._entries.values(), key=lambda entry: entry.uid),
             etag=None if self._twice or miscount else self._etag,
+            page_etag=self._etag,
             unreadable_keys=frozenset(self._unreadable - {uid.rpartition("/")[2] for uid in self._entries}),
             unidentified=self._unidentified,
             miscount=miscount,

@@ -1,14 +1,22 @@
 """Single titles: what to ask Plex about them, and what it answered."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-from wishlist_service.db import row, rows
+from wishlist_service.db import row, rows, value
 from wishlist_service.models import TitleDetails, TitleQuestion
+
+
+def is_anything_due(conn: Connection) -> bool:
+    """Return whether there is something to ask Plex about single titles."""
+    return value(conn, """
+        SELECT EXISTS (SELECT FROM sync_runs WHERE times_due)
+            OR EXISTS (SELECT FROM wishlist_items WHERE details_due_at <= now() AND wanted_count > 0)
+        """)
 
 
 def find_run_with_times_due(conn: Connection) -> int | None:
@@ -17,7 +25,7 @@ def find_run_with_times_due(conn: Connection) -> int | None:
         SELECT id
           FROM sync_run_reports
          WHERE id IN (SELECT id FROM sync_runs WHERE times_due)
-           AND status <> 'running'
+           AND status NOT IN ('waiting', 'running')
       ORDER BY id
          LIMIT 1
         """)
@@ -48,6 +56,7 @@ def list_new_wishes(conn: Connection, *, run_id: int, limit: int) -> list[TitleQ
          WHERE source.removed_at IS NULL
            AND source.watchlisted_at IS NULL
            AND person.active
+           AND person.plex_token IS NOT NULL
            AND person.sync_state IN ('ok', 'held')
       ORDER BY newest.id DESC
         """, {"run_id": run_id, "limit": limit})
@@ -76,30 +85,39 @@ def end_times(conn: Connection, *, run_id: int) -> None:
     conn.execute("UPDATE sync_runs SET times_due = false WHERE id = %(run_id)s", {"run_id": run_id})
 
 
-def list_titles_due(conn: Connection, *, limit: int) -> list[TitleQuestion]:
-    """Return wanted titles whose details are due, each with a person who wants it and has a working token."""
+def list_titles_due(conn: Connection, *, except_ids: Sequence[int], limit: int) -> list[TitleQuestion]:
+    """Return wanted titles whose details are due, each with a person who has a working token.
+
+    That is somebody who wants the title, or through whom a friend is read who wants it.
+    except_ids: items to leave out.
+    """
     return rows(conn, TitleQuestion, """
-        SELECT item.id AS item_id, item.uid, person.id AS user_id, person.plex_token
+        SELECT item.id AS item_id, item.uid, reader.id AS user_id, reader.plex_token
           FROM wishlist_items AS item
          CROSS JOIN LATERAL (
-               SELECT person.id, person.plex_token
+               SELECT reader.id, reader.plex_token
                  FROM wishlist_item_sources AS source
                  JOIN plex_users AS person ON person.id = source.user_id
+                 JOIN plex_users AS reader
+                   ON reader.id = CASE person.source WHEN 'friend' THEN person.via_id ELSE person.id END
                 WHERE source.item_id = item.id
                   AND source.removed_at IS NULL
                   AND person.active
-                  AND person.sync_state IN ('ok', 'held')
-             ORDER BY person.id
-                LIMIT 1) AS person
+                  AND reader.active
+                  AND reader.plex_token IS NOT NULL
+                  AND reader.sync_state IN ('ok', 'held', 'no_watchlist')
+             ORDER BY reader.id
+                LIMIT 1) AS reader
          WHERE item.details_due_at <= now()
            AND item.wanted_count > 0
+           AND item.id <> ALL (%(except_ids)s::bigint[])
       ORDER BY item.details_due_at        -- by nothing else: after a first sync all titles are due at once
          LIMIT %(limit)s
-        """, {"limit": limit})
+        """, {"except_ids": except_ids, "limit": limit})
 
 
-def store_details(conn: Connection, *, told: Sequence[tuple[str, TitleDetails | None, timedelta | None]]) -> None:
-    """Store the details of each title (uid, details, when to ask again), except external ids.
+def store_details(conn: Connection, *, told: Sequence[tuple[str, TitleDetails | None]]) -> None:
+    """Store the details of each title (uid, details), except external ids. What a watchlist told of it stays.
 
     A date or year goes if the page of this record had one when it was last asked for. What is still missing is asked
     about again later, see next_question_at().
@@ -109,7 +127,7 @@ def store_details(conn: Connection, *, told: Sequence[tuple[str, TitleDetails | 
              SELECT *
                FROM jsonb_to_recordset(%(told)s) AS told (
                     asked_uid text, uid text, summary text, genres text[], year integer, released_on date,
-                    again_seconds double precision)),
+                    poster_url text, plex_url text, content_rating text)),
              pages AS (
              UPDATE wishlist_records AS record
                 SET page_tells_date = told.released_on IS NOT NULL,
@@ -120,8 +138,11 @@ def store_details(conn: Connection, *, told: Sequence[tuple[str, TitleDetails | 
                     <> (told.released_on IS NOT NULL, told.year IS NOT NULL)),
              answer AS (
              SELECT DISTINCT ON (known.id)      -- of titles that were joined meanwhile, two records were asked about
-                    known.id, told.again_seconds,
+                    known.id,
                     coalesce(told.summary, known.summary) AS summary,
+                    coalesce(known.poster_url, told.poster_url) AS poster_url,
+                    coalesce(known.plex_url, told.plex_url) AS plex_url,
+                    coalesce(known.content_rating, told.content_rating) AS content_rating,
                     coalesce(told.genres, known.genres) AS genres,
                     coalesce(told.year, CASE WHEN told.uid IS NULL OR NOT page.page_tells_year THEN known.year END)
                         AS year,
@@ -136,12 +157,14 @@ def store_details(conn: Connection, *, told: Sequence[tuple[str, TitleDetails | 
            ORDER BY known.id, told.uid DESC NULLS LAST)
         UPDATE wishlist_items AS item
            SET summary = answer.summary,
+               poster_url = answer.poster_url,
+               plex_url = answer.plex_url,
+               content_rating = answer.content_rating,
                genres = answer.genres,
                year = answer.year,
                released_on = answer.released_on,
                first_asked_at = coalesce(item.first_asked_at, now()),
                details_due_at = CASE
-                   WHEN answer.again_seconds IS NOT NULL THEN now() + answer.again_seconds * interval '1 second'
                    WHEN answer.summary IS NULL
                      OR cardinality(answer.genres) = 0
                      OR answer.released_on IS NULL
@@ -153,9 +176,9 @@ def store_details(conn: Connection, *, told: Sequence[tuple[str, TitleDetails | 
         """, {"told": Jsonb([_as_json(*each) for each in told])})
 
 
-def _as_json(uid: str, details: TitleDetails | None, again_in: timedelta | None) -> dict[str, Any]:
+def _as_json(uid: str, details: TitleDetails | None) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if details:
         day = details.released_on
         facts = vars(details) | {"external_ids": None, "released_on": day.isoformat() if day else None}
-    return facts | {"asked_uid": uid, "again_seconds": again_in and again_in.total_seconds()}
+    return facts | {"asked_uid": uid}

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
-from wishlist_service.db import rows
+from wishlist_service.db import rows, value
 from wishlist_service.errors import Gone
 from wishlist_service.models import EventPage, EventPlace
 
@@ -101,13 +101,78 @@ def list_diary(conn: Connection, *, user_id: int | None, before: int | None, lim
         prepare=False)[0]  # all people and one person need different plans
 
 
+def list_news(conn: Connection, *, since: datetime, limit: int) -> str:
+    """Return what is new on the wall since then as a JSON array, newest first.
+
+    Each has `kind`, `happened_at` and either `item` (as the API shows it) or, for a first import, `titles`. `kind` is
+    added, too (others wanted it before), came_back, available or joined; `user` is null for available.
+    """
+    return value(conn, """
+        WITH recent AS (
+             SELECT event.id, event.kind, event.item_id, event.user_id, event.first_import, event.happened_at
+               FROM wishlist_events AS event
+               JOIN plex_users AS person ON person.id = event.user_id
+              WHERE event.happened_at >= %(since)s
+                AND event.kind <> 'removed'
+                AND person.active),
+             news AS (
+             SELECT CASE WHEN recent.kind = 'added' AND EXISTS (
+                              SELECT
+                                FROM wishes
+                               WHERE wishes.item_id = recent.item_id
+                                 AND wishes.user_id <> recent.user_id
+                                 AND wishes.removed_at IS NULL
+                                 AND wishes.first_added_at < recent.happened_at - interval '1 second')
+                         THEN 'too'
+                         ELSE recent.kind
+                     END AS kind,
+                    recent.happened_at, recent.item_id, recent.user_id, NULL::bigint AS titles
+               FROM recent
+               JOIN wishlist_item_sources AS source USING (item_id, user_id)
+              WHERE NOT recent.first_import
+                AND source.removed_at IS NULL
+          UNION ALL
+             SELECT 'joined', max(happened_at), NULL, user_id, count(*)
+               FROM recent
+              WHERE first_import
+           GROUP BY user_id
+          UNION ALL
+             SELECT 'available', available_since, id, NULL, NULL
+               FROM wishlist_items
+              WHERE available
+                AND available_since >= %(since)s
+                AND wanted_count > 0),
+             shown AS (
+             SELECT news.*
+               FROM news
+          LEFT JOIN wishlist_items AS item ON item.id = news.item_id
+              WHERE item.dismissed_at IS NULL
+           ORDER BY news.happened_at DESC, news.item_id DESC
+              LIMIT %(limit)s)
+        SELECT coalesce(
+                   json_agg(json_build_object(
+                                'kind', shown.kind,
+                                'happened_at', rfc3339(shown.happened_at),
+                                'item', item.document,
+                                'user', CASE WHEN person.id IS NOT NULL
+                                             THEN json_build_object('id', person.id, 'name', person.name)
+                                         END,
+                                'titles', shown.titles)
+                            ORDER BY shown.happened_at DESC, shown.item_id DESC),
+                   '[]')::text
+          FROM shown
+     LEFT JOIN wishlist_documents AS item ON item.id = shown.item_id
+     LEFT JOIN plex_user_reports AS person ON person.id = shown.user_id
+        """, {"since": since, "limit": limit})
+
+
 def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPage:
     """Return a page of events, oldest first.
 
-    Raises Gone if the database was restored from a backup that is older than the place. Ids are then assigned a
-    second time, so some new events would come before the place.
+    Raises Gone if the database was restored from a backup that is older than the place, or if a standby without the
+    place was promoted. Ids are then assigned a second time, so some new events would come before the place.
     """
-    # known: the id was assigned, and no event up to it is newer than the place
+    # known: the id was assigned, no event up to it is newer than the place, and no failover has lost it
     known, *page = next(
         conn.execute("""
             WITH page AS (
@@ -128,7 +193,18 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
                              WHERE id <= %(after_id)s
                           ORDER BY id DESC
                              LIMIT 1) <= %(after_happened_at)s,
-                           true) AS known,
+                           true)
+                   AND NOT EXISTS (
+                           SELECT
+                             FROM failovers
+                            WHERE %(after_id)s > last_id
+                              AND %(after_id)s <= drawn_id
+                              AND %(after_happened_at)s > last_at)
+                   AND NOT EXISTS (               -- no change was stored since a failover
+                           SELECT
+                             FROM sync_state
+                            WHERE timeline <> current_timeline()
+                              AND %(after_id)s > (SELECT coalesce(max(id), 0) FROM wishlist_events)) AS known,
                    (SELECT coalesce(json_agg(event.document ORDER BY event.id), '[]')::text
                       FROM shown
                       JOIN wishlist_event_documents AS event ON event.id = shown.id) AS items_json,
@@ -142,8 +218,8 @@ def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPag
     )
     if not known:
         raise Gone(
-            "This cursor is no longer valid: the database was restored from an older backup. "
-            "Start over without `after`."
+            "This cursor is no longer valid: a failover lost its event, or the database was restored from an older "
+            "backup. Start over without `after`."
         )
     return EventPage(*page)
 

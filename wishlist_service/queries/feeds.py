@@ -10,8 +10,11 @@ from wishlist_service.db import rows, value
 from wishlist_service.models import Feed, FeedReadiness, WishlistFilter
 
 
-def get_readiness(conn: Connection, *, user_ids: list[int]) -> FeedReadiness:
-    """Return what feeds can be built on, and which of these people are paused or were never read."""
+def get_readiness(conn: Connection, *, user_ids: list[int], media_type: str | None = None) -> FeedReadiness:
+    """Return what feeds can be built on, and which of these people are paused or were never read.
+
+    user_ids: the people of the feed; everyone if empty. media_type: of the feed; None for both.
+    """
     return rows(conn, FeedReadiness, """
         SELECT EXISTS (
                    SELECT
@@ -35,8 +38,24 @@ def get_readiness(conn: Connection, *, user_ids: list[int]) -> FeedReadiness:
                     WHERE id = ANY (%(user_ids)s)
                       AND active
                       AND last_success_at IS NULL
-                 ORDER BY id) AS unread
-        """, {"user_ids": user_ids})[0]
+                 ORDER BY id) AS unread,
+               EXISTS (
+                   SELECT
+                     FROM wishes
+                     JOIN wishlist_items AS item ON item.id = wishes.item_id
+                    WHERE wishes.removed_at IS NULL
+                      AND (cardinality(%(user_ids)s::integer[]) = 0 OR wishes.user_id = ANY (%(user_ids)s))
+                      AND (%(media_type)s::text IS NULL OR item.media_type = %(media_type)s))
+               AND NOT EXISTS (
+                   SELECT
+                     FROM wishes
+                     JOIN wishlist_items AS item ON item.id = wishes.item_id
+                    WHERE wishes.removed_at IS NULL
+                      AND (cardinality(%(user_ids)s::integer[]) = 0 OR wishes.user_id = ANY (%(user_ids)s))
+                      AND (%(media_type)s::text IS NULL OR item.media_type = %(media_type)s)
+                      AND (item.first_asked_at IS NOT NULL
+                           OR coalesce(item.imdb_id, item.tmdb_id::text, item.tvdb_id::text) IS NOT NULL)) AS unasked
+        """, {"user_ids": user_ids, "media_type": media_type})[0]
 
 
 def list_people(conn: Connection) -> list[tuple[int, str]]:
@@ -96,7 +115,7 @@ def get_arr_titles(conn: Connection, *, filters: WishlistFilter, root: str | Non
                    '[]')::text AS body,
                count(*) FILTER (WHERE needed.id IS NULL) AS skipped
           FROM wishlist_matching(
-                   %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
+                   %(search)s, %(year)s, %(media_type)s, %(user_ids)s,
                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item
          CROSS JOIN LATERAL (
                SELECT CASE item.media_type WHEN 'movie' THEN item.tmdb_id ELSE item.tvdb_id END AS id) AS needed
@@ -116,7 +135,7 @@ def count_without_ids(conn: Connection, *, filters: WishlistFilter, ids: list[st
     return value(conn, """
         SELECT count(*)
           FROM wishlist_matching(
-                   %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s,
+                   %(search)s, %(year)s, %(media_type)s, %(user_ids)s,
                    %(every_user)s, %(min_wanted)s, %(status)s, %(genre)s, %(available)s, %(missing)s) AS item
          WHERE (item.imdb_id IS NULL OR 'imdb' <> ALL (%(ids)s))
            AND (item.tmdb_id IS NULL OR 'tmdb' <> ALL (%(ids)s))

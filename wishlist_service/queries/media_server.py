@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from psycopg import Connection
 
-from wishlist_service.db import rows
+from wishlist_service.db import rows, value
 from wishlist_service.models import Wisher
 
 Wanted = tuple[int, str, list[str], bool]
@@ -25,6 +25,30 @@ def claim_look(conn: Connection, *, interval: timedelta) -> bool:
     )
 
 
+def put_off(conn: Connection, *, jitter: float) -> float:
+    """Record that the media server was not read, or the changes after that failed; return the seconds to the next try.
+
+    After 1, 2, 4 ... 32 minutes, then hourly.
+    """
+    return value(conn, """
+        UPDATE sync_state
+           SET library_failures = library_failures + 1,
+               library_due_at = now() + least(interval '1 minute' * 2 ^ least(library_failures, 6) * %(jitter)s,
+                                              interval '1 hour')
+     RETURNING extract(epoch FROM library_due_at - now())::float8
+        """, {"jitter": jitter})
+
+
+def record_success(conn: Connection) -> None:
+    """Record that the media server was read and nothing failed after that. Writes nothing if nothing failed before."""
+    conn.execute("UPDATE sync_state SET library_failures = 0 WHERE library_failures > 0")
+
+
+def retry_at_once(conn: Connection) -> None:
+    """Make the media server due if the last try failed."""
+    conn.execute("UPDATE sync_state SET library_due_at = now() WHERE library_failures > 0 AND library_due_at > now()")
+
+
 def list_wanted(conn: Connection) -> list[Wanted]:
     """Return id, media type and names of each wanted title, like plex://… and imdb://…, and whether it is dismissed.
 
@@ -43,20 +67,40 @@ def list_wanted(conn: Connection) -> list[Wanted]:
         """).fetchall()
 
 
-def store_available(conn: Connection, *, item_ids: list[int], available: list[bool], sure: list[bool]) -> int:
-    """Store whether the media server has each title, and whether surely; return for how many that changed."""
+def list_play_urls(conn: Connection, *, item_ids: list[int]) -> dict[int, str]:
+    """Return where Plex plays these titles, by their ids; without those that the media server does not have."""
+    return dict(
+        conn.execute("""
+            SELECT id, play_url
+              FROM wishlist_items
+             WHERE id = ANY (%(item_ids)s)
+               AND available
+               AND play_url IS NOT NULL
+            """, {"item_ids": item_ids}).fetchall()
+    )
+
+
+def store_available(
+    conn: Connection, *, item_ids: list[int], available: list[bool], sure: list[bool], play_urls: list[str | None]
+) -> int:
+    """Store whether the media server has each title, whether surely, and where Plex plays it.
+
+    Returns for how many that changed.
+    """
     return conn.execute("""
         UPDATE wishlist_items AS item
            SET available = looked.available,
                available_since = CASE WHEN item.available AND looked.available THEN item.available_since
                                       WHEN looked.available THEN now()
                                   END,
-               available_sure = looked.sure
-          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[], %(sure)s::boolean[])
-               AS looked (id, available, sure)
+               available_sure = looked.sure,
+               play_url = looked.play_url
+          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[], %(sure)s::boolean[], %(play_urls)s::text[])
+               AS looked (id, available, sure, play_url)
          WHERE item.id = looked.id
-           AND (item.available IS DISTINCT FROM looked.available OR item.available_sure <> looked.sure)
-        """, {"item_ids": item_ids, "available": available, "sure": sure}).rowcount
+           AND (item.available, item.available_sure, item.play_url)
+               IS DISTINCT FROM (looked.available, looked.sure, looked.play_url)
+        """, {"item_ids": item_ids, "available": available, "sure": sure, "play_urls": play_urls}).rowcount
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:
@@ -85,6 +129,7 @@ def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timed
                       AND event.kind = 'came_back'
                       AND event.happened_at > now() - %(grace)s)
            AND person.active
+           AND person.plex_token IS NOT NULL
            AND person.sync_state NOT IN ('token_rejected', 'token_unreadable', 'no_watchlist')
       ORDER BY item.id, person.id
         """, {"uid": uid, "grace": grace})

@@ -1,13 +1,10 @@
 """Merging one person's watchlist into the wishlist: whole lists at a time, writing only differences."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from psycopg import Connection
-from psycopg.types.json import Jsonb
 
 from wishlist_service.db import rows, value
-from wishlist_service.models import WatchlistEntry
-from wishlist_service.queries.records import entry_as_json
 
 
 def list_present_wishes(conn: Connection, *, user_id: int) -> list[tuple[int, bool]]:
@@ -33,47 +30,6 @@ def end_keeping(conn: Connection, *, user_id: int, item_ids: Collection[int]) ->
            AND kept_at < now() - interval '1 hour'
            AND item_id = ANY (%(item_ids)s)
         """, {"user_id": user_id, "item_ids": list(item_ids)})
-
-
-def update_facts(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> set[int]:
-    """Update the facts of titles that differ from this person's watchlist; return the ids of these titles.
-
-    Of several records of a title, the newest on any watchlist counts. A fact that Plex no longer gives stays. But a
-    date or year goes if this row had one when it was last read.
-    """
-    return set(rows(conn, int, """
-        UPDATE wishlist_items AS item
-           SET title = entry.title,
-               year = told.year,
-               released_on = told.released_on,
-               poster_url = coalesce(entry.poster_url, known.poster_url),
-               plex_url = coalesce(entry.plex_url, known.plex_url),
-               content_rating = coalesce(entry.content_rating, known.content_rating)
-          FROM jsonb_to_recordset(%(entries)s) AS entry (
-               uid text, title text, year integer, released_on date, poster_url text, plex_url text,
-               content_rating text)
-          JOIN wishlist_records AS record USING (uid)
-          JOIN wishlist_items AS known ON known.id = record.item_id
-          JOIN watchlist_rows AS listed ON listed.user_id = %(user_id)s AND listed.uid = entry.uid
-         CROSS JOIN LATERAL (
-               SELECT coalesce(entry.year, CASE WHEN NOT listed.tells_year THEN known.year END) AS year,
-                      coalesce(entry.released_on, CASE WHEN NOT listed.tells_date THEN known.released_on END)
-                          AS released_on) AS told
-         WHERE item.id = known.id
-           AND (entry.title <> known.title
-                OR told.year IS DISTINCT FROM known.year
-                OR told.released_on IS DISTINCT FROM known.released_on
-                OR entry.poster_url <> coalesce(known.poster_url, '')
-                OR entry.plex_url <> coalesce(known.plex_url, '')
-                OR entry.content_rating <> coalesce(known.content_rating, ''))
-           AND NOT EXISTS (
-                   SELECT
-                     FROM wishlist_records AS newer
-                     JOIN watchlist_rows AS shown ON shown.uid = newer.uid
-                    WHERE newer.item_id = record.item_id
-                      AND (newer.seen, newer.uid) > (record.seen, record.uid))
-     RETURNING item.id
-        """, {"user_id": user_id, "entries": Jsonb([entry_as_json(entry) for entry in entries])}))
 
 
 def add_wishes(conn: Connection, *, user_id: int, positions: Mapping[int, int]) -> int:

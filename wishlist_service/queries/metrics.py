@@ -33,12 +33,13 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                                                'id', id,
                                                'name', name,
                                                'seconds',
-                                               extract(epoch FROM now() - coalesce(last_success_at, created_at)))
+                                               greatest(0, extract(
+                                                   epoch FROM now() - coalesce(last_success_at, created_at))))
                                            ORDER BY id),
                                   '[]')
                          FROM plex_user_reports
                         WHERE active
-                          AND sync_state <> 'no_watchlist'),
+                          AND sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')),
                    'runs', (
                        SELECT coalesce(json_agg(row_to_json(ended)), '[]')
                          FROM (SELECT status,
@@ -46,9 +47,10 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                                       sum(seconds) AS seconds
                                  FROM (SELECT status,
                                               count(*) AS runs,
-                                              coalesce(sum(extract(epoch FROM finished_at - started_at)), 0) AS seconds
+                                              coalesce(sum(greatest(0, extract(
+                                                   epoch FROM finished_at - started_at))), 0) AS seconds
                                          FROM sync_run_reports
-                                        WHERE status <> 'running'
+                                        WHERE status NOT IN ('waiting', 'running')
                                      GROUP BY status
                                     UNION ALL
                                        SELECT label,

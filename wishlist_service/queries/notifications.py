@@ -55,7 +55,7 @@ def get_present(conn: Connection, *, told: Told) -> Told:
                   AND event.run_id IN (
                           SELECT id
                             FROM sync_run_reports
-                           WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
+                           WHERE id IN (SELECT id FROM sync_runs WHERE status IN ('waiting', 'running'))
                              AND status = 'running')),
                (SELECT max(id) FROM wishlist_events WHERE id > %(event_id)s),
                %(event_id)s) AS event_id,

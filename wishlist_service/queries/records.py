@@ -90,18 +90,27 @@ def add_titles(conn: Connection, *, entries: Sequence[WatchlistEntry], titles: M
              SELECT *
                FROM jsonb_to_recordset(%(entries)s) AS entry (
                     uid text, media_type text, title text, year integer, released_on date, external_ids text[],
-                    poster_url text, plex_url text, content_rating text, position integer, of_uid text)),
+                    poster_url text, plex_url text, content_rating text, duration_minutes integer,
+                    audience_rating numeric(3, 1), seasons integer, tagline text, backdrop_url text,
+                    position integer, of_uid text)),
              added AS (
              INSERT INTO wishlist_items (
                     uid, media_type, title, year, released_on, imdb_id, tmdb_id, tvdb_id,
-                    poster_url, plex_url, content_rating, added_at, wanted_count, wish_count)
+                    poster_url, plex_url, content_rating, duration_minutes, audience_rating, seasons, tagline,
+                    backdrop_url, added_at, last_wish_at, details_due_at, wanted_count, wish_count)
              SELECT uid, media_type, title, year, released_on,
                     shown_id('imdb', external_ids, NULL),
                     shown_id('tmdb', external_ids, NULL)::integer,
                     shown_id('tvdb', external_ids, NULL)::integer,
-                    poster_url, plex_url, content_rating,
+                    poster_url, plex_url, content_rating, duration_minutes, audience_rating, seasons, tagline,
+                    backdrop_url,
                     -- all are added at one time: this keeps the order of the watchlist
                     now() - position * interval '1 microsecond',
+                    now() - position * interval '1 microsecond',
+                    -- earlier, so that titles whose ids feeds need are asked about first
+                    now() - CASE WHEN shown_id(CASE media_type WHEN 'movie' THEN 'tmdb' ELSE 'tvdb' END,
+                                               external_ids, NULL) IS NULL
+                                 THEN interval '1 year' ELSE interval '0' END,
                     1, 1                          -- as add_wishes() would set them: one write, not two
                FROM entry
               WHERE uid = of_uid
@@ -111,7 +120,7 @@ def add_titles(conn: Connection, *, entries: Sequence[WatchlistEntry], titles: M
         SELECT entry.uid, added.id, entry.external_ids
           FROM entry
           JOIN added ON added.uid = entry.of_uid
-        """, {"entries": Jsonb([entry_as_json(entry) | {"of_uid": titles[entry.uid]} for entry in entries])})
+        """, {"entries": Jsonb([_as_json(entry) | {"of_uid": titles[entry.uid]} for entry in entries])})
 
 
 def show_newest(conn: Connection, *, item_ids: Collection[int]) -> set[int]:
@@ -206,8 +215,49 @@ def add_rows(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry
         """, _rows_as_arrays(user_id, entries))
 
 
+def update_facts(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> set[int]:
+    """Update the facts of titles that differ from this person's watchlist; return the ids of these titles.
+
+    Of several records of a title, the newest on any watchlist counts. A fact that Plex no longer gives stays. But a
+    date or year goes if this row had one when it was last read.
+    """
+    return set(rows(conn, int, """
+        UPDATE wishlist_items AS item
+           SET title = entry.title,
+               year = told.year,
+               released_on = told.released_on,
+               poster_url = coalesce(entry.poster_url, known.poster_url),
+               plex_url = coalesce(entry.plex_url, known.plex_url),
+               content_rating = coalesce(entry.content_rating, known.content_rating)
+          FROM jsonb_to_recordset(%(entries)s) AS entry (
+               uid text, title text, year integer, released_on date, poster_url text, plex_url text,
+               content_rating text)
+          JOIN wishlist_records AS record USING (uid)
+          JOIN wishlist_items AS known ON known.id = record.item_id
+          JOIN watchlist_rows AS listed ON listed.user_id = %(user_id)s AND listed.uid = entry.uid
+         CROSS JOIN LATERAL (
+               SELECT coalesce(entry.year, CASE WHEN NOT listed.tells_year THEN known.year END) AS year,
+                      coalesce(entry.released_on, CASE WHEN NOT listed.tells_date THEN known.released_on END)
+                          AS released_on) AS told
+         WHERE item.id = known.id
+           AND (entry.title <> known.title
+                OR told.year IS DISTINCT FROM known.year
+                OR told.released_on IS DISTINCT FROM known.released_on
+                OR entry.poster_url <> coalesce(known.poster_url, '')
+                OR entry.plex_url <> coalesce(known.plex_url, '')
+                OR entry.content_rating <> coalesce(known.content_rating, ''))
+           AND NOT EXISTS (
+                   SELECT
+                     FROM wishlist_records AS newer
+                     JOIN watchlist_rows AS shown ON shown.uid = newer.uid
+                    WHERE newer.item_id = record.item_id
+                      AND (newer.seen, newer.uid) > (record.seen, record.uid))
+     RETURNING item.id
+        """, {"user_id": user_id, "entries": Jsonb([_as_json(entry) for entry in entries])}))
+
+
 def update_rows(conn: Connection, *, user_id: int, entries: Sequence[WatchlistEntry]) -> None:
-    """Store which rows of the watchlist came with a date and a year, where that differs. update_facts() needs it."""
+    """Store which rows of the watchlist came with a date and a year, where it differs. After update_facts()."""
     conn.execute("""
         UPDATE watchlist_rows AS listed
            SET tells_date = entry.tells_date,
@@ -229,8 +279,7 @@ def forget_rows(conn: Connection, *, user_id: int, uids: Collection[str]) -> Non
         """, {"user_id": user_id, "uids": list(uids)})
 
 
-def entry_as_json(entry: WatchlistEntry) -> dict[str, Any]:
-    """Return the entry as PostgreSQL reads it."""
+def _as_json(entry: WatchlistEntry) -> dict[str, Any]:
     return vars(entry) | {
         "released_on": entry.released_on.isoformat() if entry.released_on else None,
         "external_ids": sorted(entry.external_ids),

@@ -1,14 +1,14 @@
 """What the database server must be, for migrate, API, scheduler and doctor. Checked before anything else is done."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from psycopg import Connection
 
-from wishlist_service import db
 from wishlist_service.db import rows, value
 from wishlist_service.errors import ServerRefused
-from wishlist_service.models import Server
 
 logger = logging.getLogger(__name__)
 
@@ -17,26 +17,49 @@ BESIDE_REQUESTS: Final = 10
 """How many connections the scheduler, a manual sync, health checks and a backup may have at a time."""
 
 
-def check_database(database_url: str, *, web_workers: int, web_threads: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """The database server, and what this user may do. `size` is that of the database, as text with its unit."""
+
+    version: str
+    encoding: str
+    database: str
+    user: str
+    schema: str | None
+    """Where our tables are or would be made. None if no schema of the search_path exists or may be used."""
+    may_create: bool
+    read_only: bool
+    size: str
+    connections: int
+    most_connections: int
+    usable_connections: int
+    """How many this user may have at a time."""
+    collation_changed: bool
+
+
+def check_database(connect: Callable[[], Connection], *, web_workers: int, web_threads: int) -> None:
     """Raise ServerRefused if the database cannot be used. Warn if it allows too few connections.
 
     A database that can only be read now is no reason. Raises OperationalError if it is away.
     """
-    with db.connect(database_url, role="check") as conn:
-        found = check_server(conn, database_url)
+    with connect() as conn:
+        found = check_server(conn, connect)
     if text := tell_too_few(found, web_workers=web_workers, web_threads=web_threads):
         logger.warning("%s", text)
 
 
-def check_server(conn: Connection, database_url: str, *, oldest: int = OLDEST_VERSION) -> Server:
-    """Return the server, or raise ServerRefused: what is wrong can only be mended by who administers it."""
+def check_server(conn: Connection, connect: Callable[[], Connection], *, oldest: int = OLDEST_VERSION) -> Server:
+    """Return the server, or raise ServerRefused: what is wrong can only be mended by who administers it.
+
+    connect: opens another connection to the same address.
+    """
     if conn.info.server_version // 10_000 < oldest:
         raise ServerRefused(
             "DATABASE_OLD",
             f"The database is PostgreSQL {conn.info.parameter_status('server_version')}. "
             f"This service needs {oldest} or newer.",
         )
-    if _is_shared(conn, database_url):
+    if _is_shared(conn, connect):
         raise ServerRefused(
             "DATABASE_POOLER",
             "A connection pooler in transaction mode (like pgbouncer with pool_mode = transaction) stands before the "
@@ -112,11 +135,11 @@ def get_process_number(conn: Connection) -> int:
     return value(conn, "SELECT pg_backend_pid()")
 
 
-def _is_shared(conn: Connection, database_url: str) -> bool:
+def _is_shared(conn: Connection, connect: Callable[[], Connection]) -> bool:
     """Return whether statements of two connections reach the same process of the server, as in transaction mode."""
     if conn.info.backend_pid == get_process_number(conn):  # no pooler, which would have numbers of its own
         return False
-    with db.connect(database_url, role="check") as other:
+    with connect() as other:
         reached = [(get_process_number(conn), get_process_number(other)) for _ in range(3)]
     ours, others = ({pair[side] for pair in reached} for side in (0, 1))
     return bool(ours & others) or len(ours) > 1 or len(others) > 1

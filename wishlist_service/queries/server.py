@@ -74,7 +74,7 @@ def list_foreign_relations(conn: Connection) -> list[str]:
            AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
            AND relname NOT IN ('plex_users', 'wishlist_items', 'wishlist_item_sources', 'wishlist_tallies',
                                'wishlist_events', 'plex_links', 'sync_runs', 'sync_state',
-                               'sync_state_changes', 'news_addresses', 'deleted_runs',
+                               'sync_state_changes', 'news_addresses', 'deleted_runs', 'failovers',
                                'wishes', 'wishlist_documents', 'wishlist_event_documents',
                                'plex_user_reports', 'sync_run_reports')
            AND relname !~ '^(plex_users|plex_links|wishlist_items|wishlist_events|sync_runs)_id_seq$'

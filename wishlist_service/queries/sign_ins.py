@@ -15,17 +15,26 @@ def is_name_taken(conn: Connection, *, name: str) -> bool:
     return value(conn, "SELECT EXISTS (SELECT FROM plex_users WHERE lower(name) = lower(%(name)s))", {"name": name})
 
 
-def add_link(conn: Connection, *, name: str | None, user_id: int | None, pin: PlexPin, client_identifier: str) -> int:
-    """Add a pending sign-in of a new person, or of the user with this id, and return its id.
+def next_link_id(conn: Connection) -> int:
+    """Return an id for a sign-in to be added. Its client identifier is encrypted for it."""
+    return value(conn, "SELECT nextval(pg_get_serial_sequence('plex_links', 'id'))")
+
+
+def add_link(
+    conn: Connection, *, link_id: int, name: str | None, user_id: int | None, pin: PlexPin, client_identifier: str
+) -> None:
+    """Add a pending sign-in of a new person, or of the user with this id, under an id of next_link_id().
 
     client_identifier: encrypted. Raises NotFound for an unknown user.
     """
     try:
-        return value(conn, """
-            INSERT INTO plex_links (name, user_id, pin_id, code, client_identifier, expires_at)
-            VALUES (%(name)s, %(user_id)s, %(pin_id)s, %(code)s, %(client_identifier)s, now() + %(expires_in)s)
-         RETURNING id
+        conn.execute("""
+            INSERT INTO plex_links (id, name, user_id, pin_id, code, client_identifier, expires_at)
+                   OVERRIDING SYSTEM VALUE
+            VALUES (%(link_id)s, %(name)s, %(user_id)s, %(pin_id)s, %(code)s, %(client_identifier)s,
+                    now() + %(expires_in)s)
             """, {
+            "link_id": link_id,
             "name": name,
             "user_id": user_id,
             "pin_id": pin.id,
@@ -103,3 +112,17 @@ def end_link(conn: Connection, *, link_id: int, status: str, detail: str | None)
 def remove_old_links(conn: Connection) -> None:
     """Delete the sign-ins that expired more than a day ago."""
     conn.execute("DELETE FROM plex_links WHERE expires_at < now() - interval '1 day'")
+
+
+def lock_client_identifiers(conn: Connection) -> list[tuple[int, str]]:
+    """Return id and encrypted client identifier of every sign-in, and lock them until this transaction ends."""
+    return conn.execute("SELECT id, client_identifier FROM plex_links ORDER BY id FOR NO KEY UPDATE").fetchall()
+
+
+def replace_client_identifier(conn: Connection, *, link_id: int, client_identifier: str) -> None:
+    """Store the same client identifier encrypted with another key."""
+    conn.execute("""
+        UPDATE plex_links
+           SET client_identifier = %(client_identifier)s
+         WHERE id = %(link_id)s
+        """, {"link_id": link_id, "client_identifier": client_identifier})

@@ -1,6 +1,6 @@
 """Sync runs: what runs, what ran, what comes next. The view sync_run_reports has the columns of SyncRun."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from psycopg import Connection
@@ -11,13 +11,29 @@ from wishlist_service.errors import NotFound
 from wishlist_service.models import SyncRun, UserResult
 
 
-def add_run(conn: Connection, *, trigger: str, user_id: int | None) -> int:
-    """Open a run and return its id."""
+def add_run(conn: Connection, *, trigger: str, user_id: int | None, status: str = "running") -> int:
+    """Open a run, which is running or waiting, and return its id."""
     return value(conn, """
-        INSERT INTO sync_runs (trigger, user_id)
-        VALUES (%(trigger)s, %(user_id)s)
+        INSERT INTO sync_runs (trigger, user_id, status)
+        VALUES (%(trigger)s, %(user_id)s, %(status)s)
      RETURNING id
-        """, {"trigger": trigger, "user_id": user_id})
+        """, {"trigger": trigger, "user_id": user_id, "status": status})
+
+
+def begin_run(conn: Connection, *, run_id: int) -> None:
+    """Record that the run waits no longer."""
+    conn.execute("UPDATE sync_runs SET status = 'running' WHERE id = %(run_id)s", {"run_id": run_id})
+
+
+def is_one_waiting(conn: Connection) -> bool:
+    """Return whether a run waits for others to end."""
+    return value(conn, """
+        SELECT EXISTS (
+                   SELECT
+                     FROM sync_run_reports
+                    WHERE id IN (SELECT id FROM sync_runs WHERE status = 'waiting')
+                      AND status = 'waiting')
+        """)
 
 
 def interrupt_running_runs(conn: Connection) -> int:
@@ -25,7 +41,7 @@ def interrupt_running_runs(conn: Connection) -> int:
     return conn.execute("""
         UPDATE sync_runs
            SET status = 'interrupted'
-         WHERE status = 'running'
+         WHERE status IN ('waiting', 'running')
            AND EXISTS (
                    SELECT
                      FROM sync_run_reports AS report
@@ -45,23 +61,32 @@ def add_result(conn: Connection, *, run_id: int, result: UserResult) -> None:
                new_items = new_items + %(new_items)s,
                updated_items = updated_items + %(updated_items)s,
                removed_items = removed_items + %(removed_items)s,
+               added_wishes = added_wishes + %(added)s,
+               removed_wishes = removed_wishes + %(removed)s,
+               added_by = CASE WHEN %(added)s > 0 THEN added_by || %(user_id)s::integer ELSE added_by END,
                errors = errors || %(errors)s
          WHERE id = %(run_id)s
         """, vars(result) | {"run_id": run_id, "processed": int(not result.failed), "errors": errors})
 
 
 def finish_run(
-    conn: Connection, *, run_id: int, status: str, total_items: int, plex_requests: Mapping[str, int]
+    conn: Connection, *, run_id: int, status: str, total_items: int, plex_requests: Mapping[str, int], took: timedelta
 ) -> None:
-    """Close the run. `plex_requests`: how many requests to Plex ended in each way."""
+    """Close the run. `plex_requests`: how many requests to Plex ended in each way.
+
+    took: by the monotonic clock, since the time may have been set meanwhile.
+    """
     conn.execute("""
         UPDATE sync_runs
            SET status = %(status)s,
-               finished_at = now(),
+               finished_at = started_at + %(took)s,
                total_items = %(total_items)s,
                plex_requests = %(requests)s
          WHERE id = %(run_id)s
-        """, {"run_id": run_id, "status": status, "total_items": total_items, "requests": Jsonb(dict(plex_requests))})
+        """, {
+        "run_id": run_id, "status": status, "total_items": total_items, "took": took,
+        "requests": Jsonb(dict(plex_requests)),
+    })
 
 
 def remove_person(conn: Connection, *, user_id: int) -> None:
@@ -85,7 +110,7 @@ def delete_old_runs(conn: Connection, *, keep: timedelta) -> int:
         WITH ended AS (
              SELECT id, trigger, status, coalesce(finished_at, started_at) AS ended_at
                FROM sync_run_reports
-              WHERE status <> 'running'),
+              WHERE status NOT IN ('waiting', 'running')),
              deleted AS (
              DELETE FROM sync_runs
               USING ended
@@ -121,13 +146,38 @@ def get_run(conn: Connection, *, run_id: int) -> SyncRun:
     return run
 
 
+def list_adders(conn: Connection, *, run_ids: Sequence[int]) -> list[tuple[int, str]]:
+    """Return the runs that found new wishes, each with the name of a person whose wishes these are."""
+    return conn.execute("""
+        SELECT run.id, person.name
+          FROM sync_runs AS run
+         CROSS JOIN LATERAL unnest(run.added_by) AS added (user_id)
+          JOIN plex_user_reports AS person ON person.id = added.user_id
+         WHERE run.id = ANY (%(run_ids)s)
+      ORDER BY run.id, person.name
+        """, {"run_ids": list(run_ids)}).fetchall()
+
+
 def find_running_run(conn: Connection) -> SyncRun | None:
-    """Return the running run, the latest of several."""
+    """Return the running run, the latest of several; one that waits if none runs."""
     return row(conn, SyncRun, """
         SELECT *
           FROM sync_run_reports
-         WHERE id IN (SELECT id FROM sync_runs WHERE status = 'running')
-           AND status = 'running'
+         WHERE id IN (SELECT id FROM sync_runs WHERE status IN ('waiting', 'running'))
+           AND status IN ('waiting', 'running')
+      ORDER BY status, id DESC
+         LIMIT 1
+        """)
+
+
+def find_requested_run(conn: Connection) -> SyncRun | None:
+    """Return the run that somebody asked for and that waits or runs."""
+    return row(conn, SyncRun, """
+        SELECT *
+          FROM sync_run_reports
+         WHERE id IN (SELECT id FROM sync_runs WHERE status IN ('waiting', 'running'))
+           AND status IN ('waiting', 'running')
+           AND trigger IN ('manual', 'command')
       ORDER BY id DESC
          LIMIT 1
         """)
@@ -138,7 +188,7 @@ def find_last_run(conn: Connection) -> SyncRun | None:
     return row(conn, SyncRun, """
         SELECT *
           FROM sync_run_reports
-         WHERE status <> 'running'
+         WHERE status NOT IN ('waiting', 'running')
       ORDER BY id DESC
          LIMIT 1
         """)

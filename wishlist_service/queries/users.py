@@ -1,5 +1,6 @@
 """People and their encrypted tokens: plex_users. The view plex_user_reports has the columns of PlexUser."""
 
+from datetime import timedelta
 from typing import Final
 
 from psycopg import Connection
@@ -7,7 +8,7 @@ from psycopg.errors import UniqueViolation
 
 from wishlist_service.db import row, rows, value
 from wishlist_service.errors import Conflict, NotFound
-from wishlist_service.models import PlexUser, SealedToken
+from wishlist_service.models import Freshness, PlexUser, SealedToken
 
 NAME_TAKEN: Final = "Another person has this name (upper and lower case count as the same). Choose another one."
 
@@ -37,25 +38,73 @@ def add_user(conn: Connection, *, user_id: int, name: str, token: SealedToken) -
         raise _conflict(error) from error
 
 
-def list_users(conn: Connection, *, active: bool | None, limit: int, offset: int) -> list[PlexUser]:
-    """Return people in the order they were added; `active` None returns all."""
+def list_users(
+    conn: Connection,
+    *,
+    active: bool | None = None,
+    source: str | None = None,
+    via_id: int | None = None,
+    limit: int,
+    offset: int,
+    by_name: bool = False,
+) -> list[PlexUser]:
+    """Return people in the order they were added, or by name. A filter that is None filters nothing."""
     return rows(conn, PlexUser, """
         SELECT *
           FROM plex_user_reports
-         WHERE %(active)s::boolean IS NULL OR active = %(active)s
-      ORDER BY id
+         WHERE (%(active)s::boolean IS NULL OR active = %(active)s)
+           AND (%(source)s::text IS NULL OR source = %(source)s)
+           AND (%(via_id)s::integer IS NULL OR (via ->> 'id')::integer = %(via_id)s)
+      ORDER BY CASE WHEN %(by_name)s THEN lower(name) END, id
          LIMIT %(limit)s
         OFFSET %(offset)s
-        """, {"active": active, "limit": limit, "offset": offset})
+        """, {
+        "active": active,
+        "source": source,
+        "via_id": via_id,
+        "limit": limit,
+        "offset": offset,
+        "by_name": by_name,
+    })
 
 
-def count_users(conn: Connection, *, active: bool | None) -> int:
-    """Return how many people there are; `active` None counts all."""
+def list_names(conn: Connection) -> list[tuple[int, str]]:
+    """Return id and name of the first thousand people, in the order they were added."""
+    return conn.execute("SELECT id, name FROM plex_user_reports ORDER BY id LIMIT 1000").fetchall()
+
+
+def get_freshness(conn: Connection, *, outdated_after: timedelta) -> Freshness:
+    """Return how fresh the lists of the active people are.
+
+    outdated_after: how old the last success of a list may be. People without a watchlist have no list to read.
+    """
+    found = row(conn, Freshness, """
+        SELECT coalesce(array_agg(id ORDER BY id) FILTER (
+                            WHERE sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')
+                              AND coalesce(last_success_at, created_at) < now() - %(outdated_after)s), '{}')
+                   AS outdated,
+               min(last_success_at)
+                   FILTER (WHERE sync_state NOT IN ('no_watchlist', 'hidden', 'via_unavailable')) AS last_success_at,
+               min(next_sync_at) AS next_sync_at,
+               EXISTS (SELECT FROM sync_run_reports WHERE status = 'running') AS syncing
+          FROM plex_users
+         WHERE active
+        """, {"outdated_after": outdated_after})
+    assert found
+    return found
+
+
+def count_users(
+    conn: Connection, *, active: bool | None = None, source: str | None = None, via_id: int | None = None
+) -> int:
+    """Return how many people there are. A filter that is None filters nothing."""
     return value(conn, """
         SELECT count(*)
           FROM plex_users
-         WHERE %(active)s::boolean IS NULL OR active = %(active)s
-        """, {"active": active})
+         WHERE (%(active)s::boolean IS NULL OR active = %(active)s)
+           AND (%(source)s::text IS NULL OR source = %(source)s)
+           AND (%(via_id)s::integer IS NULL OR via_id = %(via_id)s)
+        """, {"active": active, "source": source, "via_id": via_id})
 
 
 def list_missing_user_ids(conn: Connection, *, user_ids: list[int]) -> list[int]:
@@ -85,9 +134,13 @@ def find_token_owner(conn: Connection, *, fingerprints: list[str]) -> tuple[int,
         """, {"fingerprints": fingerprints}).fetchone()
 
 
-def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str] | None:
-    """Return id and name of the person with this Plex account."""
-    return conn.execute("SELECT id, name FROM plex_users WHERE plex_uuid = %(uuid)s", {"uuid": uuid}).fetchone()
+def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str, str] | None:
+    """Return id, name and source of the person with this Plex account."""
+    return conn.execute("""
+        SELECT id, name, source
+          FROM plex_users
+         WHERE plex_uuid = %(uuid)s
+        """, {"uuid": uuid}).fetchone()
 
 
 def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | None]:
@@ -142,6 +195,8 @@ def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
                    odd_rows_since = NULL,
                    missed = '{}',
                    token_refused_at = NULL,
+                   failures = 0,
+                   wait_until = NULL,
                    next_sync_at = now(),
                    updated_at = now()
              WHERE id = %(user_id)s
@@ -150,6 +205,38 @@ def update_token(conn: Connection, *, user_id: int, token: SealedToken) -> None:
         raise _conflict(error) from error
     if not cur.rowcount:
         raise NotFound(f"No user has id {user_id}.")
+
+
+def drop_token(conn: Connection, *, user_id: int) -> None:
+    """Make a person be read as before they had a token of their own.
+
+    Raises NotFound, and Conflict if they have none, or were never read through somebody else.
+    """
+    cur = conn.execute("""
+        UPDATE plex_users
+           SET plex_token = NULL,
+               token_fingerprint = NULL,
+               token_masked = NULL,
+               account_checked = true,
+               sync_state = 'never',
+               sync_detail = NULL,
+               list_etag = NULL,
+               held_removals = NULL,
+               miscount = NULL,
+               odd_rows_since = NULL,
+               missed = '{}',
+               token_refused_at = NULL,
+               next_sync_at = now(),
+               updated_at = now()
+         WHERE id = %(user_id)s
+           AND source = 'own'
+           AND via_source IS NOT NULL
+        """, {"user_id": user_id})
+    if not cur.rowcount:
+        user = get_user(conn, user_id=user_id)
+        if user.source == "own":
+            raise Conflict(f"{user.name} was never read through somebody else, so the token is needed.")
+        raise Conflict(f"{user.name} has no token of their own.")
 
 
 def remove_user(conn: Connection, *, user_id: int) -> None:
@@ -163,25 +250,32 @@ def _conflict(error: UniqueViolation) -> Conflict:
 
 
 def list_tokens(conn: Connection, *, active: bool | None = None) -> list[tuple[int, str, str]]:
-    """Return id, name and encrypted token of people; `active` None returns all."""
+    """Return id, name and encrypted token of the people who have one; `active` None returns all."""
     return conn.execute("""
         SELECT id, name, plex_token
           FROM plex_users
-         WHERE %(active)s::boolean IS NULL OR active = %(active)s
+         WHERE plex_token IS NOT NULL
+           AND (%(active)s::boolean IS NULL OR active = %(active)s)
       ORDER BY id
         """, {"active": active}).fetchall()
 
 
 def lock_tokens(conn: Connection) -> list[tuple[int, str, str]]:
     """Return what list_tokens() returns, and lock it until this transaction ends."""
-    return conn.execute("SELECT id, name, plex_token FROM plex_users ORDER BY id FOR NO KEY UPDATE").fetchall()
+    return conn.execute("""
+        SELECT id, name, plex_token
+          FROM plex_users
+         WHERE plex_token IS NOT NULL
+      ORDER BY id
+           FOR NO KEY UPDATE
+        """).fetchall()
 
 
 def replace_ciphertext(conn: Connection, *, user_id: int, plex_token: str, token_fingerprint: str) -> None:
-    """Store the same token encrypted with another key."""
+    """Store the same token encrypted with another key. Only a person's own token has a fingerprint."""
     conn.execute("""
         UPDATE plex_users
            SET plex_token = %(plex_token)s,
-               token_fingerprint = %(token_fingerprint)s
+               token_fingerprint = CASE WHEN source = 'own' THEN %(token_fingerprint)s END
          WHERE id = %(user_id)s
         """, {"user_id": user_id, "plex_token": plex_token, "token_fingerprint": token_fingerprint})

@@ -69,8 +69,10 @@ def list_keepers(conn: Connection, *, uids: list[str]) -> list[int]:
 def claim_to_keep(conn: Connection, *, except_ids: list[int]) -> Wisher | None:
     """Return a wish that is on its person's watchlist, and keep it from now on, whatever the watchlist says.
 
-    Skips people in `except_ids`, and people who are due: changing a watchlist voids a sync that reads it. Returns
-    None while Plex must be asked when new wishes were made, since it knows that only of titles on a watchlist.
+    Also one that is kept, and whose title could not be taken off, once it is due again. Until confirm_keeping() it is
+    tried again, even if the process is killed. Skips people in `except_ids`, and people who are due: changing a
+    watchlist voids a sync that reads it. Returns None while Plex must be asked when new wishes were made, since it
+    knows that only of titles on a watchlist.
     """
     return row(conn, Wisher, """
         WITH chosen AS (
@@ -78,16 +80,19 @@ def claim_to_keep(conn: Connection, *, except_ids: list[int]) -> Wisher | None:
               FROM plex_users AS person
               JOIN wishlist_item_sources AS source ON source.user_id = person.id
              WHERE person.active
+               AND person.plex_token IS NOT NULL
                AND person.sync_state = 'ok'
                AND person.next_sync_at > now()
                AND person.id <> ALL (%(except_ids)s::integer[])
                AND source.removed_at IS NULL
-               AND source.kept_at IS NULL
+               AND (source.kept_at IS NULL OR source.keep_due_at <= now())
                AND NOT EXISTS (SELECT FROM sync_runs WHERE times_due)
           ORDER BY source.user_id, source.first_added_at, source.item_id
              LIMIT 1)
         UPDATE wishlist_item_sources AS source
-           SET kept_at = now()
+           SET kept_at = now(),
+               keep_due_at = now() + interval '1 minute',
+               keep_failures = CASE WHEN source.kept_at IS NULL THEN 0 ELSE source.keep_failures + 1 END
           FROM chosen
           JOIN plex_users AS person ON person.id = chosen.user_id
           JOIN wishlist_items AS item ON item.id = chosen.item_id
@@ -98,16 +103,55 @@ def claim_to_keep(conn: Connection, *, except_ids: list[int]) -> Wisher | None:
         """, {"except_ids": except_ids})
 
 
-def give_up_keeping(conn: Connection, *, user_id: int, uid: str) -> None:
-    """Undo claim_to_keep(): the title is still on the person's watchlist."""
+def confirm_keeping(conn: Connection, *, user_id: int, uid: str) -> None:
+    """Record that the title is off the watchlist, or never will be, so that nothing is left to try."""
     conn.execute("""
         UPDATE wishlist_item_sources AS source
-           SET kept_at = NULL
+           SET keep_due_at = NULL,
+               keep_failures = 0
           FROM wishlist_records AS record
          WHERE record.item_id = source.item_id
            AND record.uid = %(uid)s
            AND source.user_id = %(user_id)s
         """, {"uid": uid, "user_id": user_id})
+
+
+def put_off_keeping(conn: Connection, *, user_id: int, uid: str, jitter: float) -> None:
+    """Record that the title could not be taken off the watchlist: it is tried again after 1, 2, 4 ... minutes."""
+    conn.execute("""
+        UPDATE wishlist_item_sources AS source
+           SET keep_due_at = now() + least(interval '1 minute' * 2 ^ least(keep_failures, 6), interval '1 hour')
+                                   * %(jitter)s
+          FROM wishlist_records AS record
+         WHERE record.item_id = source.item_id
+           AND record.uid = %(uid)s
+           AND source.user_id = %(user_id)s
+        """, {"uid": uid, "user_id": user_id, "jitter": jitter})
+
+
+def give_up_keeping(conn: Connection, *, user_id: int, uid: str) -> None:
+    """Undo claim_to_keep() if it was the first try: the title is still on the person's watchlist."""
+    conn.execute("""
+        UPDATE wishlist_item_sources AS source
+           SET kept_at = NULL,
+               keep_due_at = NULL
+          FROM wishlist_records AS record
+         WHERE record.item_id = source.item_id
+           AND record.uid = %(uid)s
+           AND source.user_id = %(user_id)s
+           AND source.keep_failures = 0
+        """, {"uid": uid, "user_id": user_id})
+
+
+def retry_keeping_at_once(conn: Connection) -> None:
+    """Make all titles due that could not be taken off their watchlists."""
+    conn.execute("""
+        UPDATE wishlist_item_sources
+           SET keep_due_at = now()
+         WHERE keep_due_at > now()
+           AND kept_at IS NOT NULL
+           AND removed_at IS NULL
+        """)
 
 
 def keep_all(conn: Connection) -> None:

@@ -155,7 +155,8 @@ def get_summary(conn: Connection) -> str:
                        SELECT count(*)
                          FROM plex_users
                         WHERE active
-                          AND sync_state NOT IN ('never', 'ok', 'held', 'no_watchlist')),
+                          AND sync_state NOT IN (
+                                  'never', 'ok', 'held', 'no_watchlist', 'hidden', 'via_unavailable')),
                    'last_sync', (
                        SELECT rfc3339(finished_at)
                          FROM sync_runs
@@ -185,7 +186,7 @@ MOST_COUNTED: Final = 1000
 
 _MATCHING: Final[LiteralString] = """
          wishlist_matching(
-             %(title_pattern)s, %(year)s, %(media_type)s, %(user_ids)s, %(every_user)s, %(min_wanted)s, %(status)s,
+             %(search)s, %(year)s, %(media_type)s, %(user_ids)s, %(every_user)s, %(min_wanted)s, %(status)s,
              %(genre)s, %(available)s, %(missing)s)
     """
 
@@ -245,12 +246,17 @@ _SHOWN: Final[LiteralString] = """,
       FROM total, place
     """
 
-# What a sort compares. Unknown values come last in either direction. Each of these expressions has an index.
+# What a sort compares. Unknown values come last in either direction. Each of these expressions has an index, except
+# the random one, which must go through all matches. Its numbers are not negative, as those of every cursor.
 _KEYS: Final[dict[tuple[str, str], tuple[LiteralString, LiteralString]]] = {
     ("added_at", "desc"): ("item.added_at", "timestamptz"),
     ("added_at", "asc"): ("item.added_at", "timestamptz"),
-    ("title", "desc"): ("lower(item.title)", "text"),
-    ("title", "asc"): ("lower(item.title)", "text"),
+    ("last_wish_at", "desc"): ("item.last_wish_at", "timestamptz"),
+    ("last_wish_at", "asc"): ("item.last_wish_at", "timestamptz"),
+    ("random", "desc"): ("(hashint8extended(item.id, %(seed)s::bigint) & 9223372036854775807)", "bigint"),
+    ("random", "asc"): ("(hashint8extended(item.id, %(seed)s::bigint) & 9223372036854775807)", "bigint"),
+    ("title", "desc"): ("sort_title(item.title)", "text"),
+    ("title", "asc"): ("sort_title(item.title)", "text"),
     ("year", "desc"): ("coalesce(item.year, 0)", "integer"),
     ("year", "asc"): ("coalesce(item.year, 9999)", "integer"),
     ("wanted_count", "desc"): ("item.wanted_count", "integer"),
@@ -293,6 +299,7 @@ def list_items(
     filters: WishlistFilter,
     sort: str = "added_at",
     order: str = "desc",
+    seed: int | None = None,
     limit: int,
     offset: int = 0,
     after: Place | None = None,
@@ -304,6 +311,7 @@ def list_items(
     tallied = filters == replace(filters, search=None, user_ids=None, genre=None, available=None, missing=None)
     most_counted = None if tallied or filters.user_ids else MOST_COUNTED
     parameters = filters.parameters() | {
+        "seed": seed,
         "limit": limit,
         "offset": offset,
         "after_key": after and after.key,

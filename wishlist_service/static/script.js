@@ -2,27 +2,56 @@
 "use strict";
 
 const wait = 200; // milliseconds after the last key
+const undoSeconds = 8;
 const form = document.getElementById("filters");
+const onWall = document.getElementById("results") !== null;
 let asking = null; // the running request for other titles
 
 // ---- posters and times -----------------------------------------------------------------------------------------
 
-// Behind each poster is a drawn tile. It shows when a poster that does not load is removed.
+// A poster that does not load is asked for in its original size, which the address of the small one names. If that
+// does not load either, it is removed: behind each poster is a drawn tile.
+function replaceBroken(image) {
+  const original = originalOf(image.currentSrc || image.src);
+  image.removeAttribute("srcset");
+  if (original && image.dataset.original === undefined) image.src = image.dataset.original = original;
+  else image.remove();
+}
+
+function originalOf(address) {
+  const url = new URL(address);
+  if (url.pathname.startsWith("/t/p/")) return address.replace(/\/t\/p\/w\d+\//, "/t/p/original/");
+  return url.searchParams.get("url");
+}
+
 addEventListener("error", (event) => {
-  if (event.target instanceof HTMLImageElement) event.target.remove();
+  if (event.target instanceof HTMLImageElement && event.target.closest(".poster, .backdrop")) replaceBroken(event.target);
 }, true);
 
-// Shows moments in the viewer's time zone. A day alone has no zone.
-const shapes = { moment: { dateStyle: "medium", timeStyle: "short" }, clock: { timeStyle: "short" } };
+// Shows moments in the viewer's time zone, in the form that the page came with, so that nothing moves. A day alone has
+// no zone. A moment counts on while the page is open.
+const dayForm = { day: "numeric", month: "short", year: "numeric" };
+const clockForm = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+
+function relative(moment) {
+  const seconds = Math.round((Date.now() - moment) / 1000);
+  const size = Math.abs(seconds);
+  if (size >= 7 * 86400) return moment.toLocaleDateString("en-GB", dayForm).replace("Sept", "Sep");
+  if (size < 60) return seconds < 0 ? "in a moment" : "just now";
+  const [unit, length] = size < 3600 ? ["min", 60] : size < 86400 ? ["h", 3600] : ["d", 86400];
+  const count = Math.floor(size / length);
+  return seconds < 0 ? `in ${count}\u00a0${unit}` : `${count}\u00a0${unit} ago`;
+}
 
 function localise(root) {
   regroup(root);
   for (const time of root.querySelectorAll("time[datetime]")) {
     const isDay = time.dateTime.length === 10;
     const moment = new Date(time.dateTime);
-    const shape = shapes[time.dataset.show] ?? { dateStyle: "long", timeZone: isDay ? "UTC" : undefined };
-    time.textContent = moment.toLocaleString(undefined, shape);
-    if (!isDay) time.title = moment.toLocaleString();
+    if (time.dataset.show === "moment") time.textContent = relative(moment);
+    else if (time.dataset.show === "clock") time.textContent = moment.toLocaleTimeString("en-GB", clockForm);
+    else time.textContent = moment.toLocaleDateString("en-GB", { ...dayForm, timeZone: isDay ? "UTC" : undefined }).replace("Sept", "Sep");
+    if (!isDay) time.title = moment.toLocaleString(undefined, { dateStyle: "long", timeStyle: "long" });
   }
 }
 
@@ -44,21 +73,15 @@ function regroup(root) {
   list?.replaceChildren(...days.values());
 }
 
-function removeBroken(root) {
-  for (const image of root.querySelectorAll(".poster img")) {
-    if (image.complete && !image.naturalWidth && image.loading !== "lazy") image.remove();
-  }
-}
-
 localise(document);
-removeBroken(document);
+setInterval(() => {
+  for (const time of document.querySelectorAll("time[data-show=moment]")) time.textContent = relative(new Date(time.dateTime));
+}, 30_000);
 
-// Leads back to the wall with its filters, loaded pages and scroll position.
-document.querySelector(".back a")?.addEventListener("click", (event) => {
-  if (document.referrer.split("?")[0] !== event.currentTarget.href) return;
-  event.preventDefault();
-  history.back();
-});
+// Those that failed before this script ran.
+for (const image of document.querySelectorAll(".poster img, .backdrop img")) {
+  if (image.complete && !image.naturalWidth && image.loading !== "lazy") replaceBroken(image);
+}
 
 // ---- the wall --------------------------------------------------------------------------------------------------
 
@@ -76,67 +99,100 @@ async function fetchWall(address, signal) {
 }
 
 function addressOfFilters() {
-  const chosen = [...new FormData(form)].filter(([, value]) => value.trim() !== "");
+  const chosen = [...new FormData(form)].filter(([name, value]) => value.trim() !== "" && (name !== "seed" || form.elements.sort.value === "random"));
   const query = new URLSearchParams(chosen).toString();
   return form.action + (query ? `?${query}` : "");
 }
+
+const withoutHash = (address) => address.split("#")[0];
+let shown = withoutHash(location.href);
 
 // Replaces the titles. Text and focus in the filters stay.
 async function show(address) {
   asking?.abort();
   asking = new AbortController();
   const { signal } = asking;
+  shown = withoutHash(address);
+  const results = document.getElementById("results");
+  results.setAttribute("aria-busy", "true");
   try {
     const page = await fetchWall(address, signal);
-    if (page === null || signal.aborted) return false;
+    if (page === null || signal.aborted) return;
     for (const id of ["results", "clear"]) {
       document.getElementById(id).replaceWith(document.adoptNode(page.getElementById(id)));
     }
-    document.getElementById("count").textContent = page.getElementById("count").textContent;
+    for (const each of ["#count", ".found", ".to-sheet"]) {
+      document.querySelector(each).textContent = page.querySelector(each).textContent;
+    }
+    document.title = page.title;
     watchEnd();
-    return true;
   } catch (error) {
-    if (error.name !== "AbortError") document.getElementById("count").textContent = "The service does not answer. Try again in a moment.";
-    return false;
+    if (error.name === "AbortError") return;
+    results.removeAttribute("aria-busy");
+    tellFailure(results, address);
   }
 }
 
+// Says at the top of the titles that they could not be changed.
+function tellFailure(results, address) {
+  results.querySelector(".failure")?.remove();
+  const told = document.createElement("p");
+  told.className = "failure error line";
+  told.setAttribute("role", "alert");
+  const again = document.createElement("button");
+  again.type = "button";
+  again.className = "second";
+  again.textContent = "Try again";
+  again.addEventListener("click", () => show(address));
+  told.append("The service does not answer. ", again);
+  results.prepend(told);
+  told.scrollIntoView({ block: "nearest" });
+}
+
 // Adds the next page when its link is near.
-const nearEnd = new IntersectionObserver(async (entries) => {
+const nearEnd = new IntersectionObserver((entries) => {
   const link = entries.find((entry) => entry.isIntersecting)?.target;
-  if (!link) return;
+  if (link) addNext(link);
+}, { rootMargin: "1200px" });
+
+// Returns whether there is another page after the one that was added.
+async function addNext(link) {
   nearEnd.unobserve(link);
   link.setAttribute("aria-busy", "true");
   const list = document.getElementById("titles");
   const page = await fetchWall(link.href).catch(() => null);
-  if (!link.isConnected) return; // other titles were shown meanwhile
+  if (!link.isConnected) return false; // other titles were shown meanwhile
   link.removeAttribute("aria-busy");
-  if (page === null) return; // the link stays
+  if (page === null) return false; // the link stays
+  page.getElementById("first")?.removeAttribute("id");
   list.append(...page.querySelectorAll("#titles > li"));
   const following = page.getElementById("more");
   if (following) link.replaceWith(document.adoptNode(following));
   else link.parentElement.remove();
   watchEnd();
-}, { rootMargin: "1200px" });
+  return following !== null;
+}
 
 function watchEnd() {
   const link = document.getElementById("more");
   if (link) nearEnd.observe(link);
 }
 
-if (form) {
+if (form && onWall) {
   let timer = 0;
+  const sheetIsOpen = () => location.hash === "#sheet";
   const typed = () => {
     // A typed letter is not a step of the browser's history.
     const address = addressOfFilters();
-    if (address === location.href) return;
-    history.replaceState(null, "", address);
+    if (address === shown) return;
+    history.replaceState(null, "", address + (sheetIsOpen() ? "#sheet" : ""));
     show(address);
   };
   const chosen = () => {
     clearTimeout(timer);
     const address = addressOfFilters();
-    if (address === location.href) return;
+    if (address === shown) return;
+    if (sheetIsOpen()) return typed(); // one step back closes the sheet
     history.pushState(null, "", address);
     show(address);
   };
@@ -151,9 +207,173 @@ if (form) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     chosen();
+    if (sheetIsOpen()) location.replace("#filters");
   });
-  addEventListener("popstate", () => location.reload());
+  // The skip link and the sheet change the address, too, but not the titles.
+  addEventListener("popstate", () => { if (withoutHash(location.href) !== shown) location.reload(); });
   watchEnd();
+}
+
+// ---- the place on the wall -------------------------------------------------------------------------------------
+
+// Address, loaded titles and scroll position of the wall outlive a reload, and a change on a title's page.
+const placeOfWall = () => JSON.parse(sessionStorage.getItem("wall") ?? "null");
+
+if (onWall) {
+  addEventListener("pagehide", () => {
+    const count = document.querySelectorAll("#titles > li").length;
+    sessionStorage.setItem("wall", JSON.stringify({ address: shown, count, y: scrollY }));
+  });
+  restorePlace();
+}
+
+async function restorePlace() {
+  const place = placeOfWall();
+  const came = performance.getEntriesByType("navigation")[0]?.type;
+  const returns = sessionStorage.getItem("returns") !== null || came === "reload" || came === "back_forward";
+  sessionStorage.removeItem("returns");
+  if (!returns || place?.address !== shown) return;
+  history.scrollRestoration = "manual";
+  let link = document.getElementById("more");
+  while (link && document.querySelectorAll("#titles > li").length < place.count && (await addNext(link))) {
+    link = document.getElementById("more");
+  }
+  scrollTo(0, place.y);
+  history.scrollRestoration = "auto";
+}
+
+document.querySelector(".to-wall a")?.addEventListener("click", (event) => {
+  const place = placeOfWall();
+  if (event.ctrlKey || event.metaKey || event.shiftKey || place === null) return;
+  event.preventDefault();
+  if (withoutHash(document.referrer) === place.address) return history.back(); // the browser may have kept the page
+  sessionStorage.setItem("returns", "1");
+  location.assign(place.address);
+});
+
+// ---- undo ------------------------------------------------------------------------------------------------------
+
+// Shows what is done, with a button that undoes it. `over` is called when its time is over or the page is left.
+function offerUndo(text, undo, over) {
+  const bar = document.createElement("div");
+  bar.className = "undo";
+  bar.setAttribute("role", "status");
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Undo";
+  bar.append(text, button);
+  document.body.append(bar);
+  let left = undoSeconds;
+  let done = false;
+  const end = (act) => {
+    if (done) return;
+    done = true;
+    clearInterval(counting);
+    bar.remove();
+    act();
+  };
+  const counting = setInterval(() => {
+    if (bar.matches(":hover, :focus-within")) return;
+    left -= 0.25;
+    if (left <= 0) end(() => over(false));
+  }, 250);
+  button.addEventListener("click", () => end(undo));
+  addEventListener("pagehide", () => end(() => over(true)));
+}
+
+for (const each of document.querySelectorAll("form[data-undo]")) {
+  // Already done: the page says so, and its button does the opposite.
+  const told = sessionStorage.getItem("done");
+  if (told !== new URL(each.action).pathname) continue;
+  sessionStorage.removeItem("done");
+  offerUndo(each.dataset.undo, () => each.requestSubmit(), () => {});
+}
+
+document.querySelector("form[data-dismisses]")?.addEventListener("submit", (event) => {
+  sessionStorage.setItem("done", new URL(event.target.action).pathname.replace(/dismiss$/, "restore"));
+});
+
+document.querySelector("form[data-later]")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const asked = event.target;
+  const button = asked.querySelector("button");
+  button.disabled = true;
+  offerUndo(asked.dataset.later, () => { button.disabled = false; button.focus(); }, (leaves) => {
+    if (leaves) navigator.sendBeacon(asked.action, new URLSearchParams());
+    else asked.submit();
+  });
+});
+
+// ---- keys ------------------------------------------------------------------------------------------------------
+
+const singleKeys = () => localStorage.getItem("keys") !== "off";
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const { target, key } = event;
+  if (key === "Escape") return leave(target);
+  if (target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog")) return;
+  if (key.startsWith("Arrow")) return move(event);
+  const search = document.querySelector("input[type=search]");
+  if (key === "/" && search && singleKeys()) {
+    event.preventDefault();
+    search.focus();
+  } else if (key === "?" && (singleKeys() || event.target === document.body)) {
+    event.preventDefault();
+    tellKeys();
+  }
+});
+
+// Clears the search, or closes the sheet or the names that are open.
+function leave(target) {
+  if (target.type === "search" && target.value !== "") {
+    target.value = "";
+    target.dispatchEvent(new Event("input", { bubbles: true }));
+  } else if (location.hash === "#sheet") location.replace("#filters");
+  document.querySelectorAll("details.who[open]").forEach((each) => { each.open = false; });
+}
+
+// Moves from poster to poster: to the nearest one in the row above or below.
+function move(event) {
+  const here = document.activeElement?.closest(".wall > li > a");
+  if (!here) return; // the page scrolls
+  const all = [...document.querySelectorAll(".wall > li > a")];
+  const place = here.getBoundingClientRect();
+  const at = all.indexOf(here);
+  let next;
+  if (event.key === "ArrowLeft") next = all[at - 1];
+  else if (event.key === "ArrowRight") next = all[at + 1];
+  else {
+    const down = event.key === "ArrowDown";
+    const others = down ? all.slice(at + 1) : all.slice(0, at).reverse();
+    const first = others.map((link) => [link, link.getBoundingClientRect()]).find(([, box]) => (down ? box.top >= place.bottom - 4 : box.bottom <= place.top + 4));
+    const row = first && others.filter((link) => Math.abs(link.getBoundingClientRect().top - first[1].top) < 4);
+    const distance = (link) => Math.abs(link.getBoundingClientRect().left - place.left);
+    next = row?.sort((one, other) => distance(one) - distance(other))[0];
+  }
+  if (!next) return;
+  event.preventDefault();
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+// The list of keys, with the switch that turns the single ones off.
+function tellKeys() {
+  let told = document.getElementById("keys");
+  if (told === null) {
+    told = document.createElement("dialog");
+    told.id = "keys";
+    told.setAttribute("aria-labelledby", "keys-heading");
+    told.innerHTML = `<h2 id="keys-heading">Keys</h2>
+      <dl><dt>Arrows</dt><dd>from poster to poster</dd><dt>/</dt><dd>search</dd><dt>Esc</dt><dd>clear the search, or close</dd><dt>?</dt><dd>this list</dd></dl>
+      <label><input type="checkbox"> Use the keys / and ?</label>
+      <form method="dialog"><button class="second">Close</button></form>`;
+    document.body.append(told);
+    const all = told.querySelector("input");
+    all.checked = singleKeys();
+    all.addEventListener("change", () => localStorage.setItem("keys", all.checked ? "on" : "off"));
+  }
+  told.showModal();
 }
 
 // ---- waiting for the first sync, or for a sign-in --------------------------------------------------------------
@@ -194,6 +414,10 @@ async function follow(id) {
 }
 
 follow("sync");
+
+// ---- forms that need no button ---------------------------------------------------------------------------------
+
+document.querySelector(".watching")?.addEventListener("change", (event) => event.currentTarget.requestSubmit());
 
 // ---- addresses to copy -----------------------------------------------------------------------------------------
 

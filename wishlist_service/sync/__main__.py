@@ -7,7 +7,7 @@ import threading
 from wishlist_service import db
 from wishlist_service.config import load_config
 from wishlist_service.errors import SyncRunning
-from wishlist_service.models import UserResult
+from wishlist_service.models import NOT_SHOWN, UserResult
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.process.stopping import stop_on_signals
@@ -41,6 +41,8 @@ def main() -> None:
             claimed = claims.claim(config, trigger="command")
         except SyncRunning as running:
             sys.exit(f"{running} Wait for it to end, then try again.")
+        if claimed.waits and terminal:
+            print("Another sync is running. This one begins when it has ended.", flush=True)
         finished = run_sync(claimed, plex, cipher, stop=stop, on_result=show_result, on_page=show_page)
     print(
         f"Run {finished.id} {finished.status}: {finished.total_items} titles on the wishlist, "
@@ -50,7 +52,7 @@ def main() -> None:
 
 
 def _line(result: UserResult) -> str:
-    if result.failed or result.outcome == "no_watchlist":
+    if result.failed or result.outcome in NOT_SHOWN:
         return f"{result.name}: {result.outcome}. {result.detail}"
     if result.outcome == "skipped":
         return f"{result.name}: skipped, changed while the watchlist was read"

@@ -69,7 +69,7 @@ def _takes_too_much(present: int, missing: int, *, nothing_read: bool) -> bool:
 def _held_sentence(present: int, missing: int) -> str:
     return (
         f"{missing} of {present} titles are missing from the watchlist at once. They are kept for now; "
-        "if the next read shows the same, they are removed."
+        "if the next full read shows the same, they are removed."
     )
 
 

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from psycopg import Connection
@@ -18,6 +18,7 @@ from wishlist_service.config import Config
 from wishlist_service.errors import RateLimited, SyncError
 from wishlist_service.models import TitleDetails, TitleQuestion
 from wishlist_service.plex.titles import PlexTitles
+from wishlist_service.process.retries import draw_jitter, retry_in
 from wishlist_service.queries import details, locks, records, sync_users
 from wishlist_service.sync import titles
 from wishlist_service.sync.identity import media_type_of
@@ -28,7 +29,6 @@ logger = logging.getLogger(__name__)
 TIMES_A_RUN: Final = 20
 TITLES_A_LOOK: Final = 50
 ASKING_SECONDS: Final = 50  # then the scheduler runs its other jobs
-FAILED_AGAIN_IN: Final = timedelta(days=1)
 
 
 class Details:
@@ -50,6 +50,8 @@ class Details:
         self._stop = stop
         self._on_asked = on_asked
         self._until = 0.0
+        self._failed: dict[int, tuple[int, float]] = {}
+        """Of items whose question failed: how often in a row, and when to ask again by the monotonic clock."""
 
     def look(self) -> None:
         """Ask for some of what is due. End early if a sync is due, the program stops, or Plex asks to slow down.
@@ -88,9 +90,14 @@ class Details:
         return not (slow_down or left)
 
     def _ask_details(self, conn: Connection) -> None:
-        """Ask about titles until an error. The title with the error is due in a day, the rest at the next look."""
-        told: list[tuple[str, TitleDetails | None, timedelta | None]] = []
-        for question in details.list_titles_due(conn, limit=TITLES_A_LOOK):
+        """Ask about titles until an error. The title with the error is asked about again after 1, 2, 4 ... minutes.
+
+        The rest waits for the next look. Nothing of a failure is stored: a new scheduler asks at once.
+        """
+        now = time.monotonic()
+        waiting = [item_id for item_id, (_failures, again_at) in self._failed.items() if again_at > now]
+        told: list[tuple[str, TitleDetails | None]] = []
+        for question in details.list_titles_due(conn, except_ids=waiting, limit=TITLES_A_LOOK):
             if not self._may_ask(conn):
                 break
             try:
@@ -98,14 +105,20 @@ class Details:
             except SyncError as error:
                 logger.info("details of a title not read item=%s reason=%r", question.item_id, str(error))
                 if not isinstance(error, RateLimited):
-                    told.append((question.uid, None, FAILED_AGAIN_IN))
+                    self._put_off(question.item_id)
                 break
-            told.append((question.uid, found, None))
+            self._failed.pop(question.item_id, None)
+            told.append((question.uid, found))
         if told:
             # in one write, since each write voids all cached replies
             with conn.transaction():
                 locks.lock_wishlist(conn)
                 details.store_details(conn, told=_store_records(conn, told))
+
+    def _put_off(self, item_id: int) -> None:
+        failures = self._failed.get(item_id, (0, 0.0))[0] + 1
+        again_in = retry_in(failures, jitter=draw_jitter())
+        self._failed[item_id] = (failures, time.monotonic() + again_in.total_seconds())
 
     def _may_ask(self, conn: Connection) -> bool:
         """Pause, then return whether there is time for another request."""
@@ -118,24 +131,24 @@ class Details:
 
 
 def _store_records(
-    conn: Connection, told: Sequence[tuple[str, TitleDetails | None, timedelta | None]]
-) -> list[tuple[str, TitleDetails | None, timedelta | None]]:
+    conn: Connection, told: Sequence[tuple[str, TitleDetails | None]]
+) -> list[tuple[str, TitleDetails | None]]:
     """Store the external ids of the pages, and return what is told of the titles that were asked about.
 
     The page of another record tells of the same title, unless an id differs: then it tells nothing.
     """
     ids: dict[str, frozenset[str]] = {}
     renewed: dict[str, str] = {}
-    for uid, page, _ in told:
+    for uid, page in told:
         if page and page.uid and media_type_of(page.uid) == media_type_of(uid):
             ids[page.uid] = page.external_ids
             if page.uid != uid:
                 ids.setdefault(uid, frozenset())
                 renewed[uid] = page.uid
     titles.store_records(conn, ids, renewed=renewed)
-    item_ids = records.find_item_ids(conn, uids=[*ids, *(uid for uid, _, _ in told)])
+    item_ids = records.find_item_ids(conn, uids=[*ids, *(uid for uid, _ in told)])
     return [
-        (uid, page if page and page.uid and item_ids.get(page.uid) == item_ids.get(uid) else None, again_in)
-        for uid, page, again_in in told
+        (uid, page if page and page.uid and item_ids.get(page.uid) == item_ids.get(uid) else None)
+        for uid, page in told
         if uid in item_ids
     ]

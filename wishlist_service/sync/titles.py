@@ -8,7 +8,7 @@ from typing import Final
 from psycopg import Connection
 
 from wishlist_service.models import WatchlistEntry
-from wishlist_service.queries import merging, records
+from wishlist_service.queries import records
 from wishlist_service.queries.records import Record
 from wishlist_service.sync import identity
 from wishlist_service.sync.identity import Known
@@ -42,11 +42,17 @@ def find_titles(conn: Connection, entries: Sequence[WatchlistEntry]) -> tuple[di
 
 
 def store_rows(
-    conn: Connection, user_id: int, entries: Sequence[WatchlistEntry], *, still_listed: Collection[str] | None
+    conn: Connection,
+    user_id: int,
+    entries: Sequence[WatchlistEntry],
+    *,
+    still_listed: Collection[str] | None,
+    with_facts: bool,
 ) -> set[int]:
     """Store what the watchlist of the person shows, and its facts; return the ids of titles that changed.
 
     still_listed: the uids of all its rows; None while it is not certain that the others are gone.
+    with_facts: False for a friend's list. It tells little, so it changes nothing of a title that is known.
     """
     changed: set[int] = set()
     affected: set[int] = set()
@@ -56,8 +62,8 @@ def store_rows(
         affected.update(records.add_rows(conn, user_id=user_id, entries=some))
     if affected:
         changed |= records.show_newest(conn, item_ids=affected)
-    for some in _portions(entries):
-        changed |= merging.update_facts(conn, user_id=user_id, entries=some)
+    for some in _portions(entries) if with_facts else ():
+        changed |= records.update_facts(conn, user_id=user_id, entries=some)
         records.update_rows(conn, user_id=user_id, entries=some)
     return changed
 

@@ -20,6 +20,7 @@ from wishlist_service.queries import locks
 from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.queries.wishlist import get_generation
 from wishlist_service.tokens import TokenCipher
+from wishlist_service.web.compression import SUFFIX, gzip_accepted
 from wishlist_service.web.recent import Recent
 from wishlist_service.web.response_cache import ResponseCache
 
@@ -82,22 +83,34 @@ def read_for(
     return db.read(pool, read_without_names)
 
 
-def reply(make_body: Callable[[], str | Feed], *, content_type: str = "application/json") -> Response:
+def reply(
+    make_body: Callable[[], str | Feed], *, content_type: str = "application/json", also: object = ""
+) -> Response:
     """Return the reply to a request about the wishlist: 304, the cached body, or what `make_body` returns.
+
+    also: what else the body depends on, like the time.
 
     Call it after the request was found valid, because an error must not get an ETag or a cached body.
     """
-    shared, key = context(), _hash(_question())
+    shared, key = context(), _hash(f"{also}{_question()}")
     # Read for each request, so that the next reply of every process shows a change.
     generation = db.read(shared.pool, get_generation)
     etag = f"{generation:x}-{key.hex()[:16]}"
     response = Response(content_type=content_type)
     response.set_etag(etag, weak=True)
-    if request.if_none_match.contains_weak(etag) and not request.if_none_match.star_tag:
-        response.status_code = 304
-        return response
-    cached = shared.cache.get(generation, key if _worth_caching() else None, make_body)
+    compressed = gzip_accepted()
+    # whether the body is long enough to be compressed is not known before it is made, so the client may have either
+    for known in (f"{etag}{SUFFIX}", etag) if compressed else (etag,):
+        if request.if_none_match.contains_weak(known) and not request.if_none_match.star_tag:
+            response.set_etag(known, weak=True)
+            response.status_code = 304
+            return response
+    cached_as = key + b"gzip" * compressed if _worth_caching() else None
+    cached = shared.cache.get(generation, cached_as, make_body, compressed=compressed)
     response.data = cached.body
+    if cached.compressed:
+        response.headers["Content-Encoding"] = "gzip"
+        response.set_etag(f"{etag}{SUFFIX}", weak=True)
     if cached.skipped is not None:
         response.headers[SKIPPED] = cached.skipped
     return response
@@ -114,7 +127,6 @@ def reply_with(body: bytes) -> Response:
     """Return the same for a body that more than the wishlist changes. It is not cached; its ETag is of the body."""
     response = Response(body, content_type="application/json")
     response.add_etag(weak=True)
-    response.make_conditional(request)
     return response
 
 
@@ -136,4 +148,4 @@ def _question() -> str:
         query = "&".join(part for part in query.split("&") if not part.startswith("apikey="))
     # With the address, because feeds hold links: links with a forged host must not reach others.
     address = f"{environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ.get('SCRIPT_NAME')}"
-    return f"{__version__} {g.names_shown} {g.role} {address} {environ['PATH_INFO']}?{query}"
+    return f"{__version__} {g.names_shown} {g.role} {g.get('me')} {address} {environ['PATH_INFO']}?{query}"

@@ -10,7 +10,7 @@ from typing import Final, TypeVar, overload
 from flask import Request
 from werkzeug.exceptions import BadRequest, LengthRequired, UnsupportedMediaType
 
-from wishlist_service.config import parse_choice, parse_flag, parse_integer, parse_number
+from wishlist_service.config.parsers import parse_choice, parse_flag, parse_integer, parse_number
 from wishlist_service.errors import FieldError, Invalid
 
 LARGEST_ID: Final = 2**31 - 1
@@ -110,6 +110,15 @@ class Fields:
     def optional_token(self, name: str) -> str | None:
         """Return a token, as token() reads it; None if absent."""
         return self.token(name) if self._has(name) else None
+
+    def id(self, name: str) -> int:
+        """Return a required id, a whole number in JSON."""
+        self._has(name)
+        value = self._values.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_ID:
+            self.error(name, "must be the id of a person, a whole number from 1.")
+            return 0
+        return value
 
     def choice(self, name: str, options: tuple[str, ...], *, default: str | None) -> str | None:
         """Return one of the options; the default if absent."""

@@ -1,19 +1,22 @@
-"""What happens to every reply before it is sent: headers for browsers are added, and it is counted for /metrics."""
+"""What happens to every reply before it is sent: it is compressed, gets headers for browsers, and is counted."""
 
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from flask import Response, request
 
 from wishlist_service.web import request_counts
+from wishlist_service.web.compression import encode
+from wishlist_service.web.context import context
 from wishlist_service.web.cors import allow_origin
 
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
 # Posters come from other hosts.
 _PAGE_POLICY: Final = (
-    f"{NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; img-src 'self' https: data:"
-    "; connect-src 'self'"
+    f"{NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; manifest-src 'self'"
+    "; img-src 'self' https: data:"
 )
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
 
@@ -27,10 +30,11 @@ def _has_own_host() -> bool:
 
 
 def finish(response: Response) -> Response:
-    """Add the headers and count the reply. Runs after every view, which may have set its own policy."""
+    """Compress the reply, add the headers and count it. Runs after every view, which may have set its own policy."""
+    encode(response)
     # With "no-referrer", browsers would send our own forms with "Origin: null".
     if response.mimetype == "text/html" and "Content-Security-Policy" not in response.headers:
-        policy, referrer = _PAGE_POLICY, "same-origin"
+        policy, referrer = f"{_PAGE_POLICY} {_origin(context().config.plex_images_url)}", "same-origin"
     else:
         policy, referrer = _API_POLICY, "no-referrer"
     response.headers.setdefault("Content-Security-Policy", policy)
@@ -46,3 +50,8 @@ def finish(response: Response) -> Response:
     method = request.method if request.method in _METHODS else "other"
     request_counts.counts.add(request_counts.Counted(method, route, str(response.status_code)))
     return response
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -36,27 +36,38 @@ class Listing:
     filters: WishlistFilter
     sort: str
     order: str
+    seed: int | None
     after: Place | None
     limit: int
     offset: int
 
 
-def read_listing(*, user_id: int | None = None) -> Listing:
+def read_listing(*, user_id: int | None = None, default_sort: str = "added_at") -> Listing:
     """Return what this request's query string asks for: of all titles, or of those of this person. Raises Invalid."""
     query = Fields.from_query(request, repeatable=REPEATABLE)
     filters = replace(
         read_filters(query, user_id=user_id),
         status=query.choice("status", ("current", "removed", "all", "dismissed"), default=None) or "current",
     )
-    sort = query.choice("sort", tuple(_KEYS), default=None) or "added_at"
-    order = query.choice("order", ("asc", "desc"), default=None) or ("asc" if sort == "title" else "desc")
-    after = _read_cursor(query, sort, order, partial(_item_place, sort))
+    sort = query.choice("sort", tuple(_KEYS), default=None) or default_sort
+    order = query.choice("order", ("asc", "desc"), default=None) or default_order(sort)
+    seed = query.integer("seed", minimum=0, maximum=LARGEST_ID)
+    if sort == "random" and "seed" not in query:
+        query.error("seed", "is missing. Give a whole number: the same one gives the same order.")
+    elif sort != "random" and seed is not None:
+        query.error("seed", "can only be given together with sort=random.")
+    after = _read_cursor(query, _cursor_sort(sort, seed), order, partial(_item_place, sort))
     limit = query.integer("limit", minimum=1, maximum=500, default=50)
     offset = query.integer("offset", minimum=0, maximum=LARGEST_ID, default=0)
     if after and offset:
         query.error("offset", "cannot be given together with after.")
     query.done()
-    return Listing(filters=filters, sort=sort, order=order, after=after, limit=limit, offset=offset)
+    return Listing(filters=filters, sort=sort, order=order, seed=seed, after=after, limit=limit, offset=offset)
+
+
+def default_order(sort: str) -> str:
+    """Return the order that applies if none is given."""
+    return "asc" if sort in ("title", "random") else "desc"
 
 
 def read_filters(
@@ -115,7 +126,8 @@ def read_user_ids(query: Fields) -> list[int] | None:
 def get_page(listing: Listing) -> tuple[ItemPage, str | None]:
     """Return the page, and the cursor of the next page; None at the end."""
     page = read(wishlist.list_items, **vars(listing))
-    return page, make_cursor(listing.sort, listing.order, page.next) if page.next else None
+    sort = _cursor_sort(listing.sort, listing.seed)
+    return page, make_cursor(sort, listing.order, page.next) if page.next else None
 
 
 def list_page(listing: Listing) -> str:
@@ -165,6 +177,11 @@ def _read_cursor(query: Fields, sort: str, order: str, make_place: Callable[...,
     return None
 
 
+def _cursor_sort(sort: str, seed: int | None) -> str:
+    # each seed is an order of its own
+    return sort if seed is None else f"{sort}-{seed}"
+
+
 def _item_place(sort: str, key: Any, added_at: Any, item_id: Any) -> Place:
     return Place(key=_KEYS[sort](key), added_at=datetime.fromisoformat(added_at), id=_integer(item_id, _LARGEST))
 
@@ -188,8 +205,10 @@ def _text(value: object) -> str:
 
 _KEYS: Final[dict[str, Callable[[Any], datetime | date | str | int]]] = {
     "added_at": datetime.fromisoformat,
+    "last_wish_at": datetime.fromisoformat,
     "title": _text,
     "year": _integer,
     "wanted_count": _integer,
     "released_on": date.fromisoformat,
+    "random": lambda key: _integer(key, _LARGEST),
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wishlist_service.models import Feed
+from wishlist_service.web.compression import SMALLEST, compress
 
 MAXIMUM_BYTES: Final = 1_000_000
 # What an entry takes besides its body: the hash, the object and its place in the dictionary.
@@ -18,6 +19,7 @@ class CachedResponse:
 
     body: bytes
     skipped: int | None = None
+    compressed: bool = False
 
 
 class ResponseCache:
@@ -32,10 +34,13 @@ class ResponseCache:
         self._responses: dict[bytes, CachedResponse] = {}
         self._bytes = 0
 
-    def get(self, generation: int, key: bytes | None, make_body: Callable[[], str | Feed]) -> CachedResponse:
+    def get(
+        self, generation: int, key: bytes | None, make_body: Callable[[], str | Feed], *, compressed: bool = False
+    ) -> CachedResponse:
         """Return what is cached for this key, or make it. `generation` must have been read for this request.
 
         key: None if the body must not be cached.
+        compressed: whether a body that is long enough is compressed. The key must differ, then.
         """
         with self._lock:
             if generation != self._generation:
@@ -45,7 +50,9 @@ class ResponseCache:
             return cached
         made = make_body()
         body, skipped = (made.body, made.skipped) if isinstance(made, Feed) else (made, None)
-        response = CachedResponse(body.encode(), skipped)
+        data = body.encode()
+        compressed = compressed and len(data) > SMALLEST
+        response = CachedResponse(compress(data) if compressed else data, skipped, compressed)
         with self._lock:
             # If another request has seen a newer generation meanwhile, this body is not cached.
             if key and generation == self._generation and key not in self._responses:

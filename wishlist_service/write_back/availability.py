@@ -6,7 +6,7 @@ from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from wishlist_service import db
-from wishlist_service.plex.media_server import MediaServer, Section
+from wishlist_service.plex.media_server import MediaServer, Section, play_url
 from wishlist_service.queries import locks, media_server
 from wishlist_service.queries.media_server import Wanted
 
@@ -16,7 +16,8 @@ logger = logging.getLogger(__name__)
 class Found(NamedTuple):
     """What the media server has of the wanted titles."""
 
-    item_ids: set[int]
+    keys: dict[int, str]
+    """The key that each of them has there, by its id."""
     sure: set[int]
     """Those of which it is certain that they are the wanted titles."""
     shown: dict[Section, set[str]]
@@ -31,14 +32,18 @@ def check(database_url: str, server: MediaServer) -> Found:
     wanted = db.ask(database_url, media_server.list_wanted)
     found = _find(server, wanted)
     item_ids = [item[0] for item in wanted]
-    available = [item_id in found.item_ids for item_id in item_ids]
+    available = [item_id in found.keys for item_id in item_ids]
     sure = [item_id in found.sure for item_id in item_ids]
+    machine = server.machine_identifier() if found.keys else ""
+    play_urls = [play_url(machine, found.keys[item_id]) if item_id in found.keys else None for item_id in item_ids]
     with db.connect(database_url, role="library") as conn, conn.transaction():
         locks.lock_wishlist(conn)
-        changed = media_server.store_available(conn, item_ids=item_ids, available=available, sure=sure)
+        changed = media_server.store_available(
+            conn, item_ids=item_ids, available=available, sure=sure, play_urls=play_urls
+        )
     logger.info(
         "media server read libraries=%s wanted=%s available=%s changed=%s",
-        len(found.shown), len(item_ids), len(found.item_ids), changed,
+        len(found.shown), len(item_ids), len(found.keys), changed,
     )  # fmt: skip
     return found
 
@@ -54,7 +59,7 @@ def _find(server: MediaServer, wanted: Iterable[Wanted]) -> Found:
         for name in names:
             known[media_type][name].append(title)
 
-    found = Found(set(), set(), {})
+    found = Found({}, set(), {})
     for section in server.sections():
         keys = found.shown[section] = set()
         of_this_type = known[section.media_type]
@@ -62,9 +67,10 @@ def _find(server: MediaServer, wanted: Iterable[Wanted]) -> Found:
             for item_id, names, dismissed in {title for name in there for title in of_this_type.get(name, ())}:
                 if _contradicts(names, there):
                     continue
-                found.item_ids.add(item_id)
-                if _is_sure(names, there):
+                found.keys.setdefault(item_id, key)
+                if _is_sure(names, there) and item_id not in found.sure:
                     found.sure.add(item_id)
+                    found.keys[item_id] = key
                 if not dismissed:
                     keys.add(key)
     return found

@@ -8,16 +8,22 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Final
 
 from psycopg import Connection
 
 from wishlist_service.errors import RateLimited, SyncError, TitleUnknown, Unreachable
 from wishlist_service.models import Wisher
 from wishlist_service.plex.client import PlexClient
+from wishlist_service.process.retries import draw_jitter
 from wishlist_service.queries import locks, merging, records, sync_users, wishes
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
+
+_ONLY_THEY: Final = (
+    "Only {name} can change this watchlist: it is read through somebody else. Send {name} a sign-in link."
+)
 
 Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -31,7 +37,7 @@ class Outcome:
     outcome: str
     """removed, would_be_removed, not_on_list or failed."""
     state: str | None = None
-    """If it failed: the error as a sync_state."""
+    """If it failed at Plex: the error as a sync_state."""
     detail: str | None = None
 
 
@@ -46,6 +52,9 @@ def take_off(
     outcomes: list[Outcome] = []
     away: SyncError | None = None
     for wisher in wishers:
+        if wisher.wants and wisher.plex_token is None:
+            outcomes.append(Outcome(wisher.id, wisher.name, "failed", detail=_ONLY_THEY.format(name=wisher.name)))
+            continue
         if not wisher.wants or dry_run:
             outcomes.append(Outcome(wisher.id, wisher.name, "would_be_removed" if wisher.wants else "not_on_list"))
             continue
@@ -79,9 +88,9 @@ def take_off(
 def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_ids: set[int]) -> bool:
     """Take one title off its person's watchlist and keep the wish. Return False if none is left to take off.
 
-    The wish is marked as kept before Plex is asked, so no sync takes its absence for a removal. If the title stays
-    on the watchlist, a later read finds it and this is tried again. Only after a 429 is the title certainly still
-    there, so the mark is removed. People in `except_ids` are skipped; a person whose token fails is added to it.
+    The wish is marked as kept before Plex is asked, so no sync takes its absence for a removal. It also stays due until
+    Plex confirms that the title is off. Only after a 429 to the first try is the title certainly still there, so the
+    mark is removed. People in `except_ids` are skipped; a person whose token fails is added to it.
     Raises RateLimited and Unreachable.
     """
     with conn.transaction():
@@ -90,28 +99,35 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_
         if wisher is None:
             return False
         sync_users.record_list_change(conn, user_id=wisher.id)  # if killed from here on, the next read is a full one
+    failed = None
     try:
         # one try: after a try without an answer, a 429 would not prove that the title is still there
         _remove_records(plex, cipher, wisher)
         records.forget_rows(conn, user_id=wisher.id, uids=wisher.uids)
         logger.info("wish kept and taken off its watchlist user=%s uid=%s", wisher.id, wisher.uid)
-    except RateLimited:
-        with conn.transaction():
-            locks.lock_wishlist(conn)
-            wishes.give_up_keeping(conn, user_id=wisher.id, uid=wisher.uid)
-        raise
-    except Unreachable:
+    except (RateLimited, Unreachable) as error:
+        failed = error
         raise
     except SyncError as error:
         if not isinstance(error, TitleUnknown):
+            failed = error
             except_ids.add(wisher.id)
         logger.warning(
             "wish kept but still on its watchlist user=%s uid=%s reason=%r", wisher.id, wisher.uid, str(error)
         )
         if error.state in ("token_rejected", "token_unreadable"):
             sync_users.make_due(conn, user_id=wisher.id)  # the sync shows the error to everyone
-    finally:  # what a sync read of the watchlist meanwhile is out of date
-        sync_users.record_list_change(conn, user_id=wisher.id)
+    finally:
+        with conn.transaction():
+            locks.lock_wishlist(conn)
+            if failed is None:
+                wishes.confirm_keeping(conn, user_id=wisher.id, uid=wisher.uid)
+            else:
+                wishes.put_off_keeping(conn, user_id=wisher.id, uid=wisher.uid, jitter=draw_jitter())
+            if isinstance(failed, RateLimited):
+                wishes.give_up_keeping(conn, user_id=wisher.id, uid=wisher.uid)
+            # what a sync read of the watchlist meanwhile is out of date
+            sync_users.record_list_change(conn, user_id=wisher.id)
     return True
 
 
@@ -120,7 +136,7 @@ def _remove_records(plex: PlexClient, cipher: TokenCipher, wisher: Wisher) -> No
 
     TitleUnknown is raised after the others were taken off.
     """
-    token = cipher.decrypt(wisher.plex_token, owner=wisher.id)
+    token = cipher.decrypt(wisher.plex_token or "", owner=wisher.id)
     unknown: TitleUnknown | None = None
     for uid in wisher.uids:
         try:

@@ -16,13 +16,14 @@ from wishlist_service.config import Config
 from wishlist_service.errors import MediaServerError, RateLimited, Unreachable
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.media_server import MediaServer
-from wishlist_service.queries import media_server, sync_runs, sync_users
+from wishlist_service.process.retries import draw_jitter, retry_in
+from wishlist_service.queries import media_server, sync_runs, sync_users, wishes
 from wishlist_service.tokens import TokenCipher
 from wishlist_service.write_back import availability, watchlists
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 60
+TURN_SECONDS: Final = 60
 KEEPING_SECONDS: Final = 3600  # then the media server has its turn
 LIBRARY_EVERY: Final = timedelta(hours=1)
 GRACE: Final = timedelta(days=1)  # an available title is taken off once it and the wish are this old
@@ -37,6 +38,11 @@ class WriteBack:
         self._cipher = cipher
         self._stop = stop
         self._retry_seconds = retry_seconds
+        self._begun = False
+        self._failures = 0
+        self._again_at = 0.0
+        """When titles are next taken off watchlists after a failure, by the monotonic clock."""
+        self._in_trouble: set[str] = set()
 
     def start(self) -> None:
         """Take a turn every minute in the background, if a setting asks for changes."""
@@ -45,9 +51,11 @@ class WriteBack:
             threading.Thread(target=self._loop, daemon=True, name="write-back").start()
 
     def turn(self) -> None:
-        """Do what is due."""
-        self._attempt(self._keep)
-        self._attempt(self._read_media_server)
+        """Do what is due. The first turn also tries again what failed before."""
+        if not self._begun:
+            self._begun = self._attempt("the beginning", self._begin)
+        self._attempt("taking titles off watchlists", self._keep)
+        self._attempt("reading the media server", self._read_media_server)
 
     @cached_property
     def _options(self) -> dict[str, Any]:
@@ -62,27 +70,41 @@ class WriteBack:
     def _server(self) -> MediaServer:
         return MediaServer(self._config, **self._options)
 
-    def _attempt(self, job: Callable[[], None]) -> None:
-        """Run one job. Its error must not stop the others."""
+    def _attempt(self, what: str, job: Callable[[], None]) -> bool:
+        """Run one job; return whether it succeeded. Its error must not stop the others, and is a warning once."""
         try:
             job()
+            self._in_trouble.discard(what)
+            return True
         except MediaServerError as error:
-            logger.error("media server failed, next try in an hour reason=%r", str(error))
+            self._log(what, logging.ERROR, "media server failed reason=%r", str(error))
         except (RateLimited, Unreachable) as error:
-            logger.warning("taking titles off watchlists put off reason=%r", str(error))
+            self._log(what, logging.WARNING, "taking titles off watchlists put off reason=%r", str(error))
         except db.EXPECTED as error:
-            logger.error("changes at plex put off, the database is away reason=%r", str(error).strip())
+            reason = str(error).strip()
+            self._log(what, logging.ERROR, "changes at plex put off, the database is away reason=%r", reason)
         except Exception:
             logger.exception("changes at plex put off, unexpected error")
+        return False
+
+    def _log(self, what: str, level: int, text: str, reason: object) -> None:
+        logger.log(logging.INFO if what in self._in_trouble else level, text, reason)
+        self._in_trouble.add(what)
 
     def _loop(self) -> None:
         while not self._stop.is_set():
             self.turn()
-            self._stop.wait(LOOK_SECONDS)
+            left = self._again_at - time.monotonic()
+            self._stop.wait(min(TURN_SECONDS, left) if left > 0 else TURN_SECONDS)
+
+    def _begin(self) -> None:
+        with db.connect(self._url, role="write-back") as conn:
+            wishes.retry_keeping_at_once(conn)
+            media_server.retry_at_once(conn)
 
     def _keep(self) -> None:
         """Take stored wishes off their watchlists, one after the other."""
-        if not self._config.remove_after_sync:
+        if not self._config.remove_after_sync or time.monotonic() < self._again_at:
             return
         until = time.monotonic() + KEEPING_SECONDS
         failed: set[int] = set()
@@ -91,16 +113,30 @@ class WriteBack:
                 running = sync_runs.find_running_run(conn)
                 if running and running.trigger != "scheduled":  # it also reads people who are not due
                     return
-                if not watchlists.keep_one(conn, self._plex, self._cipher, except_ids=failed):
-                    return
+                try:
+                    if not watchlists.keep_one(conn, self._plex, self._cipher, except_ids=failed):
+                        return
+                except (RateLimited, Unreachable):
+                    self._failures += 1
+                    self._again_at = time.monotonic() + retry_in(self._failures, jitter=draw_jitter()).total_seconds()
+                    raise
+                self._failures = 0
                 self._stop.wait(self._config.page_pause_seconds)
 
     def _read_media_server(self) -> None:
+        """Read it if it is due. If that fails, or what follows from it, the next try is due soon."""
         if not (self._config.plex_server_url and db.ask(self._url, media_server.claim_look, interval=LIBRARY_EVERY)):
             return
-        found = availability.check(self._url, self._server)
-        self._attempt(partial(self._collect, found))
-        self._attempt(self._remove_available)
+        found: list[availability.Found] = []
+        done = self._attempt("the media server", lambda: found.append(availability.check(self._url, self._server)))
+        if found:
+            done = self._attempt("the collections", partial(self._collect, found[0]))
+            done = self._attempt("taking available titles off", self._remove_available) and done
+        if done:
+            db.ask(self._url, media_server.record_success)
+        else:
+            seconds = db.ask(self._url, media_server.put_off, jitter=draw_jitter())
+            logger.info("the media server is read again in_seconds=%.0f", seconds)
 
     def _collect(self, found: availability.Found) -> None:
         """Put the wanted titles of each library into its collection, and take all others out."""
@@ -123,5 +159,7 @@ class WriteBack:
             outcomes = watchlists.take_off(connect, self._plex, self._cipher, able)
             states = {outcome.state for outcome in outcomes}
             refused |= {outcome.id for outcome in outcomes if outcome.state in ("token_rejected", "token_unreadable")}
-            if states & {"rate_limited", "unreachable"} or self._stop.wait(self._config.page_pause_seconds):
+            if states & {"rate_limited", "unreachable"}:
+                raise Unreachable("Plex does not answer, or asks to slow down.")
+            if self._stop.wait(self._config.page_pause_seconds):
                 return

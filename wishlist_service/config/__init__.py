@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,126 +13,11 @@ from dotenv.main import with_warn_for_invalid_lines
 from dotenv.parser import parse_stream
 from dotenv.variables import parse_variables
 
-from wishlist_service.process import setting_addresses
-from wishlist_service.process.guessing import why_guessable
+from wishlist_service.config import parsers
 
 DATABASE_SETTINGS: Final = ("DATABASE_URL", "DATABASE_PASSWORD")
 
-_MAKE_ONE: Final = "Make one with: openssl rand -hex 32"
 _MADE: Final = "At least 16 characters. Required, but `make run` and `docker compose` make one."
-
-
-def parse_number(text: str, *, minimum: float, maximum: float) -> float:
-    """Return the number in plain decimals. Like the other parsers, raises ValueError that says what it must be."""
-    # float() would also accept underscores, spaces, digits of other scripts, nan and inf
-    if re.fullmatch(r"[0-9]{0,9}\.?[0-9]{1,9}", text) and minimum <= float(text) <= maximum:
-        return float(text)
-    raise ValueError(f"must be a number from {minimum:g} to {maximum:g}")
-
-
-def parse_integer(text: str, *, minimum: int, maximum: int) -> int:
-    """Return the whole number in plain digits."""
-    if re.fullmatch(r"[0-9]{1,19}", text) and minimum <= int(text) <= maximum:
-        return int(text)
-    raise ValueError(f"must be a whole number from {minimum} to {maximum}")
-
-
-def parse_choice(text: str, options: tuple[str, ...]) -> str:
-    """Return the text if it is one of the options."""
-    if text in options:
-        return text
-    raise ValueError(f"must be one of {', '.join(options)}")
-
-
-def parse_flag(text: str) -> bool:
-    """Return whether the text is true or false."""
-    if text in ("true", "false"):
-        return text == "true"
-    raise ValueError("must be true or false")
-
-
-def _number(minimum: float, maximum: float) -> Callable[[str], float]:
-    return partial(parse_number, minimum=minimum, maximum=maximum)
-
-
-def _integer(minimum: int, maximum: int) -> Callable[[str], int]:
-    return partial(parse_integer, minimum=minimum, maximum=maximum)
-
-
-def _choice(*options: str) -> Callable[[str], str]:
-    spelled = {option.lower(): option for option in options}
-    return lambda text: parse_choice(spelled.get(text.lower(), text), options)
-
-
-def _flag(text: str) -> bool:
-    return parse_flag(text.lower())
-
-
-def _database_url(text: str) -> str:
-    if not text.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must begin with postgresql://")
-    return text
-
-
-def _with_password(url: str, password: str) -> str:
-    # imported here because gunicorn's first process needs no driver, which takes 8 MB
-    from psycopg import ProgrammingError
-    from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-    try:
-        parts = conninfo_to_dict(url)
-    except ProgrammingError:  # its text may quote the password
-        raise ValueError(
-            "is invalid: it has an unknown parameter, or special characters that are not percent-encoded"
-        ) from None
-    # such a character moves a part of the password into its neighbours, which errors quote
-    place = f"{parts.get('host')}{parts.get('dbname')}"
-    if "@" in place or not re.fullmatch("[0-9,]*", str(parts.get("port") or "")):
-        raise ValueError("has special characters that must be percent-encoded: @ as %40, / as %2F")
-    return make_conninfo(url, password=password) if password else url
-
-
-def _header_secret(text: str) -> str:
-    if not text.isascii() or not text.isprintable():
-        raise ValueError(f"must have ASCII characters only. {_MAKE_ONE}")
-    [key] = _secrets(text, split=False)
-    if why := why_guessable(key):
-        raise ValueError(f"is easy to guess: it {why}. {_MAKE_ONE}")
-    return key
-
-
-def _secrets(text: str, *, split: bool = True) -> tuple[str, ...]:
-    values = tuple(part.strip() for part in text.split(",") if part.strip()) if split else (text,)
-    if not values:
-        raise ValueError(f"is missing. {_MAKE_ONE}")
-    if short := [str(number) for number, value in enumerate(values, start=1) if len(value) < 16]:
-        which = f" (key {', '.join(short)})" if len(values) > 1 else ""
-        raise ValueError(f"is too short{which}: use 16 characters or more. {_MAKE_ONE}")
-    return values
-
-
-def _foreign_secret(text: str) -> str:
-    if not (text.isascii() and text.isprintable() and " " not in text):
-        raise ValueError("must have visible ASCII characters only")
-    return text
-
-
-def _language(text: str) -> str:
-    if not re.fullmatch("[a-z]{2}(-[A-Z]{2})?", text):
-        raise ValueError("must be a language like de or pt-BR")
-    return text
-
-
-def _line(text: str) -> str:
-    if not text.isprintable() or len(text) > 100:
-        raise ValueError("must be one line of at most 100 characters")
-    return text
-
-
-def _path(text: str) -> Path:
-    if "\0" in text:
-        raise ValueError("must be the path of a directory")
-    return Path(text)
 
 
 class Setting(NamedTuple):
@@ -162,11 +46,13 @@ class Setting(NamedTuple):
         """Return the value; an empty text counts as unset. Raises ValueError with a text that begins with the name."""
         text = self._read_text(env)
         if not text and self.required:
-            raise ValueError(f"{self.name} is missing. {f'Example: {self.example}' if self.example else _MAKE_ONE}")
+            raise ValueError(
+                f"{self.name} is missing. {f'Example: {self.example}' if self.example else parsers.MAKE_ONE}"
+            )
         try:
             return self.parse(text) if text else self.default
         except ValueError as error:
-            complete = self.secret or isinstance(error, setting_addresses.CompleteError)
+            complete = self.secret or isinstance(error, parsers.CompleteError)
             raise ValueError(f"{self.name} {error}{'' if complete else f', not {text!r}'}") from None
 
     def _read_text(self, env: Mapping[str, str]) -> str:
@@ -218,7 +104,7 @@ class Config:
     database_url: str = _setting(
         "DATABASE_URL",
         "The address of a PostgreSQL 15 or newer. Required, except with `make run` and `docker compose`.",
-        _database_url,
+        parsers.database_url,
         example="postgresql://wishlist@localhost/wishlist",
         secret=True,
         required=True,
@@ -226,7 +112,7 @@ class Config:
     api_key: str = _setting(
         "API_KEY",
         f"The key for requests that change something. {_MADE} Keys that are easy to guess are refused.",
-        _header_secret,
+        parsers.header_secret,
         secret=True,
         required=True,
     )
@@ -234,7 +120,7 @@ class Config:
         "TOKEN_ENCRYPTION_KEY",
         f"The passphrase that encrypts the Plex tokens. {_MADE} Keep a copy: without it the stored tokens "
         "cannot be read. To change it, put the new one before the old one, with a comma between them.",
-        _secrets,
+        parsers.secrets,
         (),
         secret=True,
         required=True,
@@ -242,49 +128,63 @@ class Config:
     read_api_key: str = _setting(
         "READ_API_KEY",
         "A second key that may only read. Without it, everyone who reaches the port may read.",
-        _header_secret,
+        parsers.header_secret,
         secret=True,
     )
     names: str = _setting(
         "NAMES",
         "`hidden`: anyone who does not send the API_KEY sees `Person 1` instead of names. `all`: names are shown.",
-        _choice("all", "hidden"),
+        parsers.choice("all", "hidden"),
         "all",
+    )
+    look_minutes: float = _setting(
+        "PLEX_LOOK_MINUTES",
+        "Minutes between two looks at a watchlist, decimals allowed, from 0.05 to 1440. A look is one small request; "
+        "a changed list is read at once. `0`: no looks.",
+        parsers.number_or_zero(0.05, 1440),
+        3,
     )
     sync_interval_hours: float = _setting(
         "PLEX_SYNC_INTERVAL_HOURS",
-        "Hours between two syncs of a person, decimals allowed, from 0.01 to 8760.",
-        _number(0.01, 8760),
+        "Hours between two full reads of a watchlist, decimals allowed, from 0.01 to 8760.",
+        parsers.number(0.01, 8760),
         6,
     )
     keep_runs_days: int = _setting(
         "KEEP_RUNS_DAYS",
         "After how many days a sync run is deleted, from 1 to 3650. The last one of each kind stays.",
-        _integer(1, 3650),
+        parsers.integer(1, 3650),
         90,
     )
     log_level: str = _setting(
         "LOG_LEVEL",
         "`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`.",
-        _choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        parsers.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         "INFO",
     )
     url_base: str = _setting(
         "URL_BASE",
         "The path under which a reverse proxy serves this. Requests without it are answered, too.",
-        setting_addresses.url_base,
+        parsers.url_base,
         example="/plex-wishlist",
     )
     trusted_proxies: int = _setting(
         "TRUSTED_PROXIES",
         "How many reverse proxies stand in front. Their X-Forwarded-For and -Proto are believed.",
-        _integer(0, 10),
+        parsers.integer(0, 10),
         0,
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS",
+        "Other sites whose pages may read the API in a browser, with spaces or commas between them; `*` for all.",
+        parsers.origins,
+        (),
+        example="https://dash.example.org",
     )
     public_url: str = _setting(
         "PUBLIC_URL",
         "The address at which people open this service.",
-        setting_addresses.web_url("https://wishes.example.org"),
+        parsers.web_url("https://wishes.example.org"),
         example="https://wishes.example.org",
     )
     allowed_hosts: tuple[str, ...] = _setting(
@@ -293,94 +193,99 @@ class Config:
         "all names below it, `*` for every host. IP addresses, names without a dot, names of home networks like "
         "`nas.local` and the host of PUBLIC_URL are always answered. Behind a proxy (TRUSTED_PROXIES) every host is, "
         "unless this is set.",
-        setting_addresses.hosts,
+        parsers.hosts,
         (),
         example="nas.example.org",
-    )
-    cors_origins: tuple[str, ...] = _setting(
-        "CORS_ORIGINS",
-        "Other sites whose pages may read the API in a browser, with spaces or commas between them; `*` for all.",
-        setting_addresses.origins,
-        (),
-        example="https://dash.example.org",
     )
     plex_discover_url: str = _setting(
         "PLEX_DISCOVER_URL",
         "Where the watchlists are.",
-        setting_addresses.web_url("https://discover.provider.plex.tv"),
+        parsers.web_url("https://discover.provider.plex.tv"),
         "https://discover.provider.plex.tv",
     )
     plex_tv_url: str = _setting(
-        "PLEX_TV_URL", "Where the Plex accounts are.", setting_addresses.web_url("https://plex.tv"), "https://plex.tv"
+        "PLEX_TV_URL", "Where the Plex accounts are.", parsers.web_url("https://plex.tv"), "https://plex.tv"
+    )
+    plex_images_url: str = _setting(
+        "PLEX_IMAGES_URL",
+        "Where Plex makes posters smaller. Browsers load the posters of the pages from there.",
+        parsers.web_url("https://images.plex.tv"),
+        "https://images.plex.tv",
+    )
+    plex_community_url: str = _setting(
+        "PLEX_COMMUNITY_URL",
+        "Where the watchlists of friends are.",
+        parsers.web_url("https://community.plex.tv/api"),
+        "https://community.plex.tv/api",
     )
     page_pause_seconds: float = _setting(
-        "PLEX_PAGE_PAUSE_SECONDS", "Seconds between two pages of a watchlist.", _number(0, 60), 1
+        "PLEX_PAGE_PAUSE_SECONDS", "Seconds between two pages of a watchlist.", parsers.number(0, 60), 1
     )
     plex_timeout_seconds: float = _setting(
-        "PLEX_TIMEOUT_SECONDS", "How many seconds Plex may take to answer.", _number(1, 300), 20
+        "PLEX_TIMEOUT_SECONDS", "How many seconds Plex may take to answer.", parsers.number(1, 300), 20
     )
     plex_language: str = _setting(
         "PLEX_LANGUAGE",
         "The language of titles and summaries, like `de` or `pt-BR`. After a change all of them are read again.",
-        _language,
+        parsers.language,
         "en",
     )
     plex_server_url: str = _setting(
         "PLEX_SERVER_URL",
         "The address of your Plex media server. The wishlist then shows which titles it has.",
-        setting_addresses.web_url("http://192.168.1.10:32400"),
+        parsers.web_url("http://192.168.1.10:32400"),
         example="http://192.168.1.10:32400",
     )
     plex_server_token: str = _setting(
-        "PLEX_SERVER_TOKEN", "The token of the server's owner.", _foreign_secret, secret=True
+        "PLEX_SERVER_TOKEN", "The token of the server's owner.", parsers.foreign_secret, secret=True
     )
     plex_collection: str = _setting(
         "PLEX_COLLECTION",
         "A collection to keep in each library, with the wanted titles that are there. Choose a name that you "
         "do not use: other titles in it are taken out. See [write-back](write-back.md).",
-        _line,
+        parsers.line,
         example="Household wishlist",
     )
     remove_when_available: bool = _setting(
         "REMOVE_WHEN_AVAILABLE",
         "`true`: takes titles off the watchlists a day after they came into a library. "
         "Read [write-back](write-back.md) first.",
-        _flag,
+        parsers.flag,
         False,
     )
     remove_after_sync: bool = _setting(
         "REMOVE_AFTER_SYNC",
         "`true`: takes each title off its person's watchlist once it is stored here. It stays on the "
         "wishlist. Read [write-back](write-back.md) first.",
-        _flag,
+        parsers.flag,
         False,
     )
     notify_urls: tuple[str, ...] = _setting(
         "NOTIFY_URLS",
         "Where to send messages about new wishes, as [Apprise](https://github.com/caronc/apprise/wiki) "
         "addresses with spaces or commas between them. See [notifications](notifications.md).",
-        setting_addresses.addresses,
+        parsers.addresses,
         (),
         secret=True,
     )
     port: int = _setting(
         "PORT",
         "The port of the pages and the API. With compose also an address, like 127.0.0.1:8000.",
-        _integer(1, 65535),
+        parsers.integer(1, 65535),
         8000,
     )
     web_threads: int = _setting(
         "WEB_THREADS",
         "How many requests each process answers at a time, and its maximum of database connections.",
-        _integer(1, 64),
+        parsers.integer(1, 64),
         4,
     )
-    web_workers: int = _setting("WEB_WORKERS", "How many web processes run.", _integer(1, 16), 1)
+    web_workers: int = _setting("WEB_WORKERS", "How many web processes run.", parsers.integer(1, 16), 1)
     backup_dir: Path = _setting(  # noqa: RUF009 - it gives a field
         "BACKUP_DIR",
         "Where backups go; made if it does not exist. A relative path starts at the working directory. "
         "With compose a volume, or a folder of the host, like /volume1/docker/plex-wishlist/backup.",
-        _path,
+        parsers.path,
         Path("backup"),
     )
 
@@ -406,7 +311,7 @@ class Config:
         password = values.pop("database_password")
         if with_driver and "database_url" not in errors:
             try:
-                values["database_url"] = _with_password(values["database_url"], password)
+                values["database_url"] = parsers.with_password(values["database_url"], password)
             except ValueError as error:
                 errors["database_url"] = f"DATABASE_URL {error}"
         if told := [text for attribute, text in errors.items() if not uses or SETTINGS[attribute].name in uses]:
@@ -423,9 +328,9 @@ def _find_equal_keys(values: Mapping[str, Any]) -> dict[str, str]:
     for attribute in ("api_key", "read_api_key"):
         if values[attribute] in passphrases:
             name = SETTINGS[attribute].name
-            errors[attribute] = f"{name} must differ from TOKEN_ENCRYPTION_KEY. Change {name}. {_MAKE_ONE}"
+            errors[attribute] = f"{name} must differ from TOKEN_ENCRYPTION_KEY. Change {name}. {parsers.MAKE_ONE}"
     if values["read_api_key"] and values["read_api_key"] == values["api_key"]:
-        errors["read_api_key"] = f"READ_API_KEY must differ from API_KEY. {_MAKE_ONE}"
+        errors["read_api_key"] = f"READ_API_KEY must differ from API_KEY. {parsers.MAKE_ONE}"
     return errors
 
 

@@ -1,0 +1,297 @@
+"""A household at its phones and keyboards, in a real browser: layout, bytes, shifts, places that are kept."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.fake_actions import Actions
+from tests.support.fake_plex import row
+from tests.support.household import API_KEY, Household
+from tests.support.processes import gunicorn, settings_for
+
+pytestmark = pytest.mark.browser
+
+PEOPLE = ("Ann", "Ben", "Cleo", "Dora", "Emil", "Farah", "Gus", "Hanna", "Ines", "Jon", "Kim", "Lea")
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
+TMDB = "https://image.tmdb.org/t/p/original/{:04}.jpg"
+KILOBYTES = {"w185": 12, "w342": 34, "w500": 65, "w780": 140, "original": 1000}
+SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+OUR_BYTES = """
+() => ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind))
+  .filter((entry) => entry.name.startsWith(location.origin))
+  .reduce((sum, entry) => sum + entry.transferSize, 0)
+"""
+SMALL_TARGETS = """
+() => [...document.querySelectorAll("button, select, input, summary, nav a, footer a, .second, .go")]
+  .filter((each) => each.checkVisibility())
+  .map((each) => [each.outerHTML.slice(0, 90), (each.closest("label") ?? each).getBoundingClientRect()])
+  .filter(([, box]) => box.height > 2 && box.height < 43.5)
+  .map(([html, box]) => `${box.height} ${html}`)
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def crowd(household: Household) -> Household:
+    """Twelve people; Ann wants 600 titles with posters at TMDB, the others some of them."""
+    Actions(household.plex)
+    rows = [row(f"{n:x}", f"Title {n:03}", thumb=TMDB.format(n)) for n in range(1, 601)]
+    for number, name in enumerate(PEOPLE):
+        household.add(name, rows if name == "Ann" else rows[number * 3 : number * 3 + 6])
+    household.sync()
+    household.conn.execute("UPDATE wishlist_items SET genres = '{Drama}', summary = 'Letters arrive.'")
+    return household
+
+
+@pytest.fixture
+def home(crowd: Household) -> Iterator[str]:
+    with gunicorn(settings_for(crowd)) as (_, address):
+        yield address
+
+
+def choose_ann(page: Page, home: str) -> None:
+    page.goto(home)
+    page.locator(".who-are-you").get_by_role("button", name="Ann", exact=True).click()
+    expect(page.locator(".who-are-you")).to_have_count(0)
+
+
+def weigh(page: Page, loaded: dict[str, int]) -> None:
+    """Answer for TMDB with files as large as its own, and note how large each is."""
+
+    def answer(route: Route) -> None:
+        size = route.request.url.split("/")[5]
+        loaded[route.request.url] = KILOBYTES[size] * 1000
+        drawing = b'<svg xmlns="http://www.w3.org/2000/svg" width="200" height="300"><rect width="9" height="9"/></svg>'
+        route.fulfill(body=drawing, content_type="image/svg+xml")
+
+    page.context.route("https://image.tmdb.org/**", answer)
+
+
+def bytes_of(page: Page, loaded: dict[str, int]) -> int:
+    """What our files took to transfer, and the posters that are in the window."""
+    page.wait_for_load_state("networkidle")
+    ours = page.evaluate(OUR_BYTES)
+    seen = page.evaluate("""() => [...document.querySelectorAll("#titles img")].filter((image) => {
+        const box = image.getBoundingClientRect(); return box.top < innerHeight && box.bottom > 0;
+    }).map((image) => image.currentSrc)""")
+    assert len(seen) >= 9
+    return ours + sum(loaded[address] for address in seen)
+
+
+def test_first_screen_is_light_and_high_up(browser: Browser, home: str) -> None:
+    loaded: dict[str, int] = {}
+    with visit(browser, **PHONE) as page:
+        weigh(page, loaded)
+        choose_ann(page, home)
+        assert bytes_of(page, loaded) <= 400_000
+        assert {address.split("/")[5] for address in loaded} == {"w342"}
+        tops = page.evaluate(
+            "[...document.querySelectorAll('#titles .poster')].slice(0, 4).map(e => e.getBoundingClientRect().top)"
+        )
+        assert tops[0] == tops[1] == tops[2] < 200
+        assert tops[3] > tops[2]
+        first = page.locator("#titles img").first
+        assert (first.get_attribute("fetchpriority"), first.get_attribute("loading")) == ("high", None)
+    loaded.clear()
+    with visit(browser, viewport={"width": 1440, "height": 900}) as page:
+        weigh(page, loaded)
+        choose_ann(page, home)
+        assert bytes_of(page, loaded) <= 1_000_000
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_filters_are_in_a_sheet_on_a_phone(browser: Browser, home: str, scripts: bool) -> None:
+    with visit(browser, **PHONE, java_script_enabled=scripts) as page:
+        choose_ann(page, home)
+        bar = page.get_by_role("navigation", name="Pages")
+        assert bar.get_by_role("link").all_inner_texts() == ["Wall", "New", "Tonight", "People"]
+        assert page.locator(".one").first.inner_text().split()[-1] == "Mine"
+        expect(page.get_by_label("Sort by")).to_be_hidden()
+
+        page.get_by_role("link", name="Filters").click()
+        page.get_by_role("radio", name="Shows").check(force=True)
+        page.get_by_text("More filters").click()
+        page.get_by_label("Genre").select_option("Drama")
+        page.locator("select[name=status]").select_option("all")
+        button = page.get_by_role("button", name=re.compile("^Show"))
+        if scripts:
+            expect(button).to_have_text("Show 0 titles")
+        button.click()
+
+        expect(page.get_by_label("Sort by")).to_be_hidden()
+        expect(page.get_by_role("link", name="Filters (3)")).to_be_visible()
+        expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+        footer = page.get_by_role("contentinfo").bounding_box()
+        assert footer
+        page.evaluate("scrollTo(0, document.body.scrollHeight)") if scripts else page.keyboard.press("End")
+        for name in ("Feeds", "API"):
+            expect(page.get_by_role("contentinfo").get_by_role("link", name=name)).to_be_visible()
+
+
+def test_names_are_shown_by_a_tap_on_the_chips(browser: Browser, home: str) -> None:
+    with visit(browser, **PHONE) as page:
+        page.goto(f"{home}/?sort=wanted_count")
+        chips = page.locator(".who summary").first
+        box = chips.bounding_box()
+        assert box
+        assert min(box["width"], box["height"]) >= 44
+        chips.tap()
+        expect(page.locator(".who p").first).to_be_visible()
+        expect(page.locator(".who p").first).to_contain_text("Ann, ")
+        assert page.url == f"{home}/?sort=wanted_count"
+
+
+@pytest.mark.parametrize("path", ["/", "/people", "/new", "/tonight", "/activity", f"/title/{1:024x}", "/feeds"])
+@pytest.mark.slow
+def test_nothing_shifts_when_the_script_comes_late(browser: Browser, home: str, path: str) -> None:
+    for width in (390, 820, 1440):
+        with visit(browser, viewport={"width": width, "height": 844}) as page:
+            page.add_init_script(SHIFTS)
+
+            def send_late(route: Route, page: Page = page) -> None:
+                page.wait_for_timeout(400)
+                route.continue_()
+
+            page.route("**/static/script.js*", send_late)
+            page.goto(home + path, wait_until="networkidle")
+            assert page.evaluate("window.shift") == 0, width
+
+
+def test_skip_link_and_arrows_lead_from_poster_to_poster(browser: Browser, home: str) -> None:
+    with visit(browser, viewport={"width": 1440, "height": 900}) as page:
+        page.goto(home)
+        page.evaluate("window.stayed = true")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        links = page.locator("#titles > li > a")
+        expect(links.first).to_be_focused()
+        page.keyboard.press("ArrowRight")
+        expect(links.nth(1)).to_be_focused()
+        page.keyboard.press("ArrowDown")
+        columns = page.evaluate(
+            "getComputedStyle(document.getElementById('titles')).gridTemplateColumns.split(' ').length"
+        )
+        expect(links.nth(1 + columns)).to_be_focused()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowLeft")
+        expect(links.first).to_be_focused()
+
+        page.keyboard.press("/")
+        expect(page.get_by_role("searchbox")).to_be_focused()
+        page.keyboard.type("600")
+        expect(page.locator("#count")).to_have_text("1 title")
+        page.keyboard.press("Escape")
+        expect(page.locator("#count")).to_have_text("600 titles")
+        page.locator("#titles > li > a").first.focus()
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        page.get_by_role("checkbox", name="Use the keys").uncheck()
+        page.keyboard.press("Escape")
+        page.locator("#titles > li > a").first.focus()
+        page.keyboard.press("/")
+        expect(page.get_by_role("searchbox")).not_to_be_focused()
+        assert page.evaluate("window.stayed")
+
+
+def test_place_is_kept_after_a_dismissal_that_can_be_undone(browser: Browser, home: str) -> None:
+    with visit(browser) as page:
+        page.goto(f"{home}/sign-in?next=/?sort=title")
+        page.get_by_label("Key").fill(API_KEY)
+        page.get_by_role("button", name="Sign in").click()
+        for count in (50, 100, 150):
+            expect(page.locator("#titles li")).to_have_count(count)
+            page.locator("#titles li").last.scroll_into_view_if_needed()
+        page.get_by_role("link", name="Title 140").scroll_into_view_if_needed()
+        before = page.evaluate("scrollY")
+        page.get_by_role("link", name="Title 140").click()
+
+        page.get_by_role("button", name="Dismiss it").click()
+        expect(page.get_by_text("Dismissed since")).to_be_visible()
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("button", name="Dismiss it")).to_be_visible()
+        page.get_by_role("button", name="Dismiss it").click()
+        expect(page.get_by_role("button", name="Undo")).to_be_visible()
+        page.get_by_role("link", name="All titles").click()
+
+        expect(page.get_by_role("link", name="Title 141")).to_be_in_viewport()
+        expect(page.get_by_role("link", name="Title 140")).to_have_count(0)
+        assert abs(page.evaluate("scrollY") - before) < 400
+        page.reload()
+        expect(page.get_by_role("link", name="Title 141")).to_be_in_viewport()
+
+
+@pytest.mark.slow
+def test_take_off_asks_plex_when_the_time_is_over_or_the_page_is_left(
+    browser: Browser, home: str, crowd: Household
+) -> None:
+    with visit(browser) as page:
+        page.goto(f"{home}/sign-in?next=/title/{2:024x}/watchlists?user=1")
+        page.get_by_label("Key").fill(API_KEY)
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Take it off for Ann").click()
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("button", name="Take it off for Ann")).to_be_enabled()
+        assert len(crowd.plex.people["token-of-ann-0123456789"].rows) == 600
+
+        page.get_by_role("button", name="Take it off for Ann").click()
+        expect(page.get_by_role("button", name="Undo")).to_be_visible()
+        page.goto(home)
+        page.goto(f"{home}/title/{2:024x}")
+        expect(page.get_by_text("Ann wanted it until")).to_be_visible()
+        assert len(crowd.plex.people["token-of-ann-0123456789"].rows) == 599
+
+
+def test_list_that_is_read_turns_into_posters_by_itself(browser: Browser, home: str, crowd: Household) -> None:
+    crowd.add("Zoe", [row("fff", "Zoe's Own", thumb=TMDB.format(1))])
+    with visit(browser) as page:
+        page.goto(f"{home}/?user={crowd.user('Zoe')['id']}")
+        expect(page.get_by_role("heading", name="Reading Zoe’s list…")).to_be_visible()
+        crowd.sync()
+        expect(page.get_by_role("link", name="Zoe's Own")).to_be_visible()
+
+
+def test_forced_colours_show_what_is_chosen(browser: Browser, home: str) -> None:
+    with visit(browser, forced_colors="active") as page:
+        page.goto(f"{home}/?user=1&media_type=movie")
+        colour = "element => getComputedStyle(element).backgroundColor"
+        chosen = page.locator(".people input:checked + span").evaluate(colour)
+        other = page.locator(".people input:not(:checked) + span").first.evaluate(colour)
+        section = page.get_by_role("link", name="Wall", exact=True).evaluate(colour)
+        assert chosen == section != other
+
+
+def test_paper_has_no_menu_forms_or_buttons(browser: Browser, home: str) -> None:
+    with visit(browser, color_scheme="dark") as page:
+        page.goto(home)
+        page.emulate_media(media="print")
+        for gone in (".top", "footer", ".filters", "button"):
+            expect(page.locator(gone).first).to_be_hidden()
+        expect(page.locator("#titles .name").first).to_be_visible()
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_a_phone(browser: Browser, home: str, scheme: str) -> None:
+    with visit(browser, **PHONE, color_scheme=scheme) as page:
+        for path in ("/", "/#sheet", "/new", "/tonight", "/people", "/feeds", f"/title/{1:024x}"):
+            page.goto(home + path)
+            assert faults_of_access(page) == [], path
+            assert page.evaluate("document.documentElement.scrollWidth") == 390, path
+            assert page.evaluate(SMALL_TARGETS) == [], path
