@@ -20,7 +20,7 @@ from wishlist_service.tokens import TokenCipher
 from wishlist_service.web.addresses import Request, with_plain_clients
 from wishlist_service.web.auth import check_key
 from wishlist_service.web.context import Context
-from wishlist_service.web.cors import answer_preflight
+from wishlist_service.web.cors import allow_origin, answer_preflight
 from wishlist_service.web.finish import finish
 from wishlist_service.web.paths import IdConverter, UidConverter, UrlBase
 from wishlist_service.web.problems import register_problems
@@ -94,7 +94,9 @@ def create_app(config: Config, *, recent: Recent | None = None) -> Flask:
         app.register_blueprint(module.bp)
     register_pages(app)
     register_problems(app, show_problem)
-    app.before_request(answer_preflight)
+    if config.cors_origins:
+        app.before_request(answer_preflight)
+        app.after_request(allow_origin)
     app.before_request(partial(check_key, shared))
     app.after_request(finish)
 

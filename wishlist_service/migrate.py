@@ -96,7 +96,8 @@ def main() -> None:
                 logger.info("waiting for the database reason=%r", str(error).strip())
                 time.sleep(1)
     except db.EXPECTED as error:
-        sys.exit(f"Nothing was migrated. {db.explain(error)}")
+        text = db.explain(error)
+        sys.exit(f"Nothing was migrated. {text}" + ("\nCheck DATABASE_URL." if "is away" in text else ""))
     except Error as error:
         sys.exit(
             f"Nothing was migrated: {str(error).strip().splitlines()[0]}. "

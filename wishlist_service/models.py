@@ -159,19 +159,6 @@ class PlexUser:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Freshness:
-    """How fresh the wishlist is: what of it is not up to date, when it was last read, and when a list is due.
-
-    outdated: the ids of the people whose list is not up to date.
-    """
-
-    outdated: list[int]
-    last_success_at: datetime | None
-    next_sync_at: datetime | None
-    syncing: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class SyncUser:
     """A person for the sync: the columns of sync_people. Tokens and PIN are encrypted."""
 
@@ -280,15 +267,6 @@ class SyncRun:
     errors: list[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Contents:
-    """How much a database holds, removed titles included."""
-
-    people: int
-    titles: int
-    sync_runs: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class WishlistFilter:
     """The filters of the wishlist. None does not filter."""
@@ -327,15 +305,6 @@ class EventPlace:
 
 
 @dataclass(frozen=True)
-class EventPage:
-    """A page of events as JSON text, time and id of the last one, and whether there are more."""
-
-    items_json: str
-    last: list[Any] | None
-    more: bool
-
-
-@dataclass(frozen=True)
 class ItemPage:
     """A page of items as JSON text made by PostgreSQL, and how many match in all.
 
@@ -357,20 +326,6 @@ class Feed:
     skipped: int
 
 
-@dataclass(frozen=True)
-class FeedReadiness:
-    """Whether any watchlist and the media server were ever read, and which people are paused or were never read.
-
-    unasked: whether there are titles, but none with an id, and Plex was asked about none of them.
-    """
-
-    of_lists: bool
-    of_library: bool
-    paused: list[int]
-    unread: list[int]
-    unasked: bool
-
-
 @dataclass(frozen=True, kw_only=True)
 class TitleDetails:
     """What the page of a title says. Unknown facts are None.
@@ -390,51 +345,11 @@ class TitleDetails:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TitleQuestion:
-    """A title to ask Plex about, and the person with whose encrypted token to ask."""
-
-    item_id: int
-    uid: str
-    user_id: int
-    plex_token: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewWish:
-    """A person newly wants a title."""
-
-    name: str
-    title: str
-    year: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListError:
-    """A person's watchlist is held, or their token is refused: the state change with this id."""
-
-    change_id: int
-    user_id: int
-    name: str
-    plex_username: str | None
-    account_known: bool
-    sync_state: str
-    sync_detail: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class SignIn:
     """A sign-in link that renews a token."""
 
     url: str = field(repr=False)
     expires_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """Up to which event and change of state there is news, or an address was told."""
-
-    event_id: int
-    change_id: int
 
 
 @dataclass(frozen=True, kw_only=True)

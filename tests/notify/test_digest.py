@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
-from wishlist_service.models import ListError, NewWish, SignIn
+from wishlist_service.models import SignIn
 from wishlist_service.notify.digest import compose
+from wishlist_service.queries.notifications import ListError, NewWish
 
 
 def wishes(name: str, *titles: str, year: int | None = None) -> list[NewWish]:

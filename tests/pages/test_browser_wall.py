@@ -188,6 +188,7 @@ def test_person_without_scripts_does_the_same_by_links(browser: Browser, home: s
         seen = titles(page)
         while page.get_by_role("link", name="More titles").count():
             page.get_by_role("link", name="More titles").click()
+            page.wait_for_load_state()
             seen += titles(page)
         assert len(seen) == len(set(seen)) == 501
         page.locator("#titles a").last.click()

@@ -120,3 +120,60 @@ def test_who_may_look_sees_the_page_and_who_has_no_key_does_not(filled: Househol
         assert len(addresses(client)) == 16
     with visitor(filled, read_api_key=READ_KEY) as client:
         assert client.get("/feeds").status_code == 303
+
+
+def test_picker_changes_every_address(client: FlaskClient, filled: Household) -> None:
+    page = browse(client, "/feeds?user=1&user=2&media_type=movie&min_wanted=2")
+    shown = [code.text for code in page.all("code") if code.text.startswith("http")]
+
+    assert page.fields("user", "min_wanted") == {"user": ["1", "2"], "min_wanted": ["2"]}
+    for address in shown:
+        parts = urlsplit(address)
+        if parts.path.startswith(("/arr/", "/api/")):
+            assert parts.query == ""
+            continue
+        assert "user=1&user=2" in parts.query
+        assert "min_wanted=2" in parts.query
+    assert {answer(client, address) for address in shown} == {200}
+    alpha = next(address for address in shown if "radarr.json" in address)
+    assert [movie["title"] for movie in client.get(alpha.partition("localhost")[2]).json] == ["Alpha"]
+
+
+@pytest.mark.parametrize("query", ["media_type=show", "user=3", "min_wanted=99"])
+def test_addresses_of_any_choice_answer(client: FlaskClient, filled: Household, query: str) -> None:
+    assert {answer(client, address) for address in addresses(client, f"/feeds?{query}")} == {200}
+
+
+def test_fields_left_empty_by_the_picker_are_dropped(client: FlaskClient, filled: Household) -> None:
+    reply = client.get("/feeds?user=1&media_type=&min_wanted=")
+
+    assert (reply.status_code, reply.location) == (302, "/feeds?user=1")
+
+
+@pytest.mark.parametrize("settings", [{}, {"read_api_key": READ_KEY}], ids=["open", "with a key"])
+def test_feed_is_tested_and_downloads_are_links(filled: Household, settings: dict[str, str]) -> None:
+    with keeping(filled, **settings) as client:
+        page = browse(client, "/feeds?user=2")
+        tests = [link["href"] for link in page.all("a", class_="second test")]
+        told = browse(client, f"/feeds{next(link for link in tests if 'new.json' in link)}")
+        files = [link["href"] for link in page.all("a") if "download" in link.attributes]
+        downloads = [client.get(urlsplit(link).path + "?" + urlsplit(link).query, buffered=True) for link in files]
+
+    assert len(tests) == 16
+    assert "It works." in told.one("div", id="answer").text
+    assert "Delta" in told.one("pre").text
+    assert "beta" not in told.one("pre").text
+    assert [reply.status_code for reply in downloads] == [200] * 5
+    assert all("attachment" in reply.headers["Content-Disposition"] for reply in downloads)
+
+
+def test_feed_that_fails_is_told_as_it_is(client: FlaskClient, household: Household) -> None:
+    told = browse(client, "/feeds?test=feeds/radarr.json").one("div", id="answer").text
+
+    assert "It answers with an error: 503" in told
+
+
+@pytest.mark.parametrize("path", ["api/users", "../etc/passwd", "feeds/other", "sign-in"])
+def test_nothing_else_is_tested_or_downloaded(client: FlaskClient, filled: Household, path: str) -> None:
+    assert client.get(f"/feeds?test={path}").status_code == 404
+    assert client.get(f"/feeds/download/{path}").status_code == 404

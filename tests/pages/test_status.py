@@ -2,10 +2,13 @@
 
 import pytest
 from flask.testing import FlaskClient
+from psycopg import connect
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
+from tests.support.processes import wait_until
 from tests.support.seen import Seen, browse
+from tests.support.visitors import visitor
 
 
 def checked(client: FlaskClient) -> str:
@@ -22,7 +25,27 @@ def test_wall_says_when_the_lists_were_last_read(client: FlaskClient, filled: Ho
     assert moment["datetime"].endswith("Z")
 
 
-def test_list_that_was_not_read_for_two_intervals_is_not_up_to_date(client: FlaskClient, filled: Household) -> None:
+@pytest.mark.parametrize(("look_minutes", "fresh", "old"), [(2, "115 minutes", "125 minutes"), (0, "11 h", "13 h")])
+def test_age_at_which_a_list_is_not_up_to_date(filled: Household, look_minutes: float, fresh: str, old: str) -> None:
+    with visitor(filled, look_minutes=look_minutes) as client:
+        filled.conn.execute(f"UPDATE plex_users SET last_success_at = now() - interval '{fresh}'")
+        assert checked(client).startswith("Checked 1")
+        filled.conn.execute(f"UPDATE plex_users SET last_success_at = now() - interval '{old}' WHERE id = 1")
+        assert checked(client) == "1 list is not up to date"
+
+
+def test_last_round_of_looks_counts(filled: Household) -> None:
+    filled.conn.execute("UPDATE plex_users SET last_success_at = now() - interval '90 minutes'")
+    moment = filled.conn.execute("SELECT rfc3339(now() - interval '4 minutes') AS at").fetchone()
+    assert moment
+
+    with visitor(filled, look_minutes=2) as client:
+        with connect(filled.config.database_url, application_name=f"plex-wishlist-looks {moment['at']}"):
+            assert checked(client) == "Checked 4 min ago"
+        wait_until(lambda: checked(client) == "Checked 1 h ago")
+
+
+def test_lists_that_were_not_read_for_long_are_not_up_to_date(client: FlaskClient, filled: Household) -> None:
     filled.conn.execute("UPDATE plex_users SET last_success_at = now() - interval '13 hours' WHERE id IN (1, 2)")
 
     assert checked(client) == "2 lists are not up to date"
@@ -46,6 +69,12 @@ def test_scheduler_that_stopped_is_told_with_how_to_start_it(client: FlaskClient
 
     filled.conn.execute("UPDATE plex_users SET next_sync_at = now() - interval '4 minutes'")
     assert checked(client).startswith("Checked")
+
+    filled.conn.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name ~ 'scheduler'"
+    )
+    wait_until(lambda: checked(client) == "The scheduler has stopped")
 
 
 def test_page_whose_status_has_changed_is_neither_kept_nor_confirmed(client: FlaskClient, filled: Household) -> None:

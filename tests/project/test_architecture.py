@@ -40,8 +40,8 @@ ALLOWED = {
     "flask": {"app", "web.", "api.", "pages.", "feeds."},
     "werkzeug": {"app", "web.", "api.", "pages.", "feeds."},
     "flask_swagger_ui": {"api.docs"},
-    "certifi": {"plex.http"},
-    "requests": {"plex.http", "doctor.plex"},
+    "certifi": {"plex.sessions"},
+    "requests": {"plex.http", "plex.sessions", "doctor.plex"},
     "urllib3": {"plex.http"},
     "psycopg": {
         "db",

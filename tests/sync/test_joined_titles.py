@@ -13,8 +13,8 @@ from tests.support.followers import follow, play, present_wishes
 from tests.support.household import Household
 from tests.support.questions import look
 from tests.support.records import film, items, kinds, only_item, read_again, records_of, shown_ids, uid
-from wishlist_service.models import Told
 from wishlist_service.queries import notifications
+from wishlist_service.queries.notifications import Told
 
 OLD, NEW = "b1", "a2"
 

@@ -317,7 +317,7 @@ def test_list_read_before_and_stored_after_changes_nothing(household: Household,
     claimed = claims.claim(household.config, trigger="scheduled")
     [ann] = claimed.people
     ann = replace(ann, list_etag=None)
-    read = read_user(ann, household.plex_client, household.cipher, on_page=lambda *_: None)
+    read = read_user(ann, household.plex_client, household.cipher, database_url="", on_page=lambda *_: None)
 
     turn(household)
     two_hours_pass(household)

@@ -80,7 +80,7 @@ def test_list_read_before_and_stored_after_brings_nothing_back(
     filled.conn.execute("UPDATE plex_users SET list_etag = NULL")
     claimed = claims.claim(filled.config, trigger="command")
     [ann] = [person for person in claimed.people if person.name == "Ann"]
-    read = read_user(ann, filled.plex_client, filled.cipher, on_page=lambda *_: None)
+    read = read_user(ann, filled.plex_client, filled.cipher, database_url="", on_page=lambda *_: None)
     assert read.watchlist is not None
     assert ALPHA in {entry.uid[-24:] for entry in read.watchlist.entries}
 
@@ -101,7 +101,9 @@ def test_list_that_plex_calls_unchanged_before_counts_as_nothing_after(
 ) -> None:
     claimed = claims.claim(filled.config, trigger="command")
     [ann] = [person for person in claimed.people if person.name == "Ann"]
-    read = read_user(ann, filled.plex_client, filled.cipher, on_page=lambda *_: None, etag=ann.list_etag)
+    read = read_user(
+        ann, filled.plex_client, filled.cipher, database_url="", on_page=lambda *_: None, etag=ann.list_etag
+    )
     assert read.watchlist is None
 
     take_off(api)

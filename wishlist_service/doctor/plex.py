@@ -20,8 +20,8 @@ from wishlist_service.doctor.errors import Error, Result
 from wishlist_service.errors import MediaServerError, RateLimited, SyncError, Unreachable
 from wishlist_service.models import SyncUser
 from wishlist_service.plex.client import PlexClient
-from wishlist_service.plex.http import open_session
 from wishlist_service.plex.media_server import MediaServer
+from wishlist_service.plex.sessions import open_session
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import sync_users, users
 from wishlist_service.sync.person import refuse_other_account

@@ -5,7 +5,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from wishlist_service.models import ListError, Message, NewWish, SignIn
+from wishlist_service.models import Message, SignIn
+from wishlist_service.queries.notifications import ListError, NewWish
 
 MAXIMUM_TITLES: Final = 20  # shared by all people; with more people than that, one title for each of the first 20
 MAXIMUM_LENGTH: Final = 80  # of a title

@@ -17,12 +17,13 @@ from psycopg import Connection
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import NotFound, PlexAway
-from wishlist_service.models import ListError, SignIn
+from wishlist_service.models import SignIn
 from wishlist_service.notify import digest
 from wishlist_service.notify.targets import Notifier, open_notifiers
 from wishlist_service.people.sign_ins import Links
 from wishlist_service.queries import locks, sign_ins
 from wishlist_service.queries import notifications as queries
+from wishlist_service.queries.notifications import ListError
 from wishlist_service.queries.wishlist import count_current_items
 from wishlist_service.tokens import TokenCipher
 

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import Conflict, Invalid, PlexAway, WishlistError
 from wishlist_service.pages.status import STOPPED, read_status, state_now
-from wishlist_service.people import accounts
+from wishlist_service.people import accounts, imports
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import context, read
@@ -45,15 +45,23 @@ def show_one(user_id: int) -> ResponseReturnValue:
 
 @bp.post("/<id:user_id>")
 def change(user_id: int) -> ResponseReturnValue:
-    """Rename, pause or resume a person. Fields that are absent stay as they are."""
+    """Rename, pause or resume a person, or give them another PIN. Fields that are absent stay as they are."""
     shared = context()
     try:
         fields = Fields(request.form.to_dict(), texts=True)
         name = fields.optional_text("name", maximum=100)
         active = fields.flag("active")
+        pin = fields.optional_token("pin")
         fields.done()
-        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, active=active)
-    except (Conflict, Invalid) as error:
+        moved = None
+        if pin is not None:
+            moved = imports.prepare_move(
+                shared.config, shared.pool, shared.plex, shared.cipher, user_id=user_id, via_id=None, pin=pin
+            )
+        accounts.change_user(
+            shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, active=active, moved=moved
+        )
+    except (Conflict, Invalid, PlexAway) as error:
         return _page(error, of=user_id)
     return redirect(url_for(".show", offset=request.args.get("offset"), _anchor=f"person-{user_id}"), 303)
 

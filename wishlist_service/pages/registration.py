@@ -6,7 +6,20 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import Forbidden
 
 from wishlist_service import __version__
-from wishlist_service.pages import activity, assets, feeds, new, people, sign_in, syncs, title, tonight, wall, who
+from wishlist_service.pages import (
+    activity,
+    assets,
+    contacts,
+    feeds,
+    new,
+    people,
+    sign_in,
+    syncs,
+    title,
+    tonight,
+    wall,
+    who,
+)
 from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import (
     colour,
@@ -14,6 +27,7 @@ from wishlist_service.pages.wording import (
     initials,
     join_names,
     length_of_time,
+    origin,
     poster,
     relative,
     rfc3339,
@@ -30,7 +44,7 @@ from wishlist_service.web.listing import default_order
 def register_pages(app: Flask) -> None:
     """Make the app show pages."""
     pages = Blueprint("pages", __name__)
-    for module in (wall, title, new, tonight, people, activity, syncs, feeds, sign_in, who, assets):
+    for module in (wall, title, new, tonight, people, contacts, activity, syncs, feeds, sign_in, who, assets):
         pages.register_blueprint(module.bp)
     pages.url_value_preprocessor(mark_page)  # runs before check_key, which any before_request would follow
     pages.url_value_preprocessor(who.read_me)
@@ -39,7 +53,7 @@ def register_pages(app: Flask) -> None:
     app.register_blueprint(pages)
 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    filters = (amount, colour, default_order, initials, join_names, length_of_time, poster, rfc3339, srcset)
+    filters = (amount, colour, default_order, initials, join_names, length_of_time, origin, poster, rfc3339, srcset)
     for each in (*filters, date_in_words, relative, title_address, web_url):
         app.add_template_filter(each)
     app.add_template_filter(state_of, "state")
@@ -57,7 +71,8 @@ def _refuse_other_sites() -> None:
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
     sender = urlsplit(origin).netloc
-    ours = site == "same-origin" if site else sender and sender in (request.host, urlsplit(_public_url()).netloc)
+    known = (request.host, urlsplit(context().config.public_url).netloc)
+    ours = site == "same-origin" if site else bool(sender) and sender in known
     if not ours:
         text = "This form was not sent from a page of this service. Open the page here and try again."
         if sender and site is None:
@@ -66,10 +81,6 @@ def _refuse_other_sites() -> None:
                 f"If both are this service, let the proxy pass on the Host header, or set PUBLIC_URL={origin}."
             )
         raise Forbidden(text)
-
-
-def _public_url() -> str:
-    return context().config.public_url
 
 
 def _vary_by_cookie(response: Response) -> Response:

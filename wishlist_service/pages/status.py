@@ -5,13 +5,15 @@ from typing import Final, NamedTuple
 
 from flask import g
 
-from wishlist_service.models import Freshness, PlexUser
+from wishlist_service.models import PlexUser
 from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import State, relative, rfc3339, state_of
-from wishlist_service.queries import users
+from wishlist_service.queries import looks, users
+from wishlist_service.queries.users import Freshness
 from wishlist_service.web.context import context, read
 
 _LATE: Final = timedelta(minutes=5)
+_LOOKED_AT: Final = timedelta(hours=2)
 STOPPED: Final = (
     "The scheduler has stopped, so no list is read. Start it: docker compose up -d, or make run. "
     "Its log says why it stopped."
@@ -22,7 +24,8 @@ class Status(NamedTuple):
     """What is said beside the count, and whether it needs somebody."""
 
     checked_at: str
-    """When the oldest list was last read, as the API writes it; empty if none was."""
+    """The newer of the last round of looks and the oldest list's last read, as the API writes it; empty if no list
+    was read."""
     ago: str
     warning: str
     """Empty if all is well."""
@@ -35,8 +38,11 @@ class Status(NamedTuple):
 def read_status() -> Status:
     """Return how fresh the wishlist is now."""
     freshness = read(users.get_freshness, outdated_after=outdated_after())
-    stopped = is_stopped(freshness)
-    checked_at = rfc3339(freshness.last_success_at) if freshness.last_success_at else ""
+    scheduler = read(looks.get_scheduler)
+    stopped = bool(freshness.next_sync_at) and (scheduler.scheduler == "stopped" or _is_late(freshness))
+    looked_at = scheduler.looked_at if context().config.look_minutes else None
+    moments = [moment for moment in (freshness.last_success_at, looked_at) if moment]
+    checked_at = rfc3339(max(moments)) if freshness.last_success_at else ""
     late = len(freshness.outdated)
     warning = ""
     if late:
@@ -54,12 +60,13 @@ def read_status() -> Status:
 
 
 def outdated_after() -> timedelta:
-    """Return how old the last success of a list may be: two full intervals."""
-    return timedelta(hours=2 * context().config.sync_interval_hours)
+    """Return how old the last success of a list may be: two hours with looks, two full intervals without."""
+    config = context().config
+    return _LOOKED_AT if config.look_minutes else timedelta(hours=2 * config.sync_interval_hours)
 
 
-def is_stopped(freshness: Freshness) -> bool:
-    """Return whether no scheduler runs: a list was due long ago, and no sync runs."""
+def _is_late(freshness: Freshness) -> bool:
+    """Return whether a list was due long ago, although no sync runs."""
     due = freshness.next_sync_at
     return bool(due and due < datetime.now(UTC) - _LATE and not freshness.syncing)
 
@@ -74,6 +81,4 @@ def state_now(person: PlexUser, status: Status) -> State:
     return state._replace(level="action")
 
 
-_BEHIND: Final = (
-    "Their list was not read for two intervals. The next sync reads it. See the log if this does not change."
-)
+_BEHIND: Final = "Their list was not read for too long. The next sync reads it. See the log if this does not change."

@@ -49,6 +49,24 @@ STATES: Final = {
         "the list is read within a day.",
         "waiting",
     ),
+    "hidden": State(
+        "Not visible",
+        "Plex shows no title of this list. It is empty, or they do not share it. They can change that in Plex under "
+        "Account, Privacy, Watchlist. Or send a sign-in link. Titles that were seen before are kept.",
+        "waiting",
+        needs_sign_in=True,
+    ),
+    "via_unavailable": State(
+        "Waits for another sign-in",
+        "The sign-in through which this list is read cannot be used: the person is paused, erased, or must sign in "
+        "again. Or send this person a sign-in link of their own. Every wish is kept.",
+        "waiting",
+        needs_sign_in=True,
+    ),
+    "pin_rejected": State(
+        "Needs another PIN",
+        "Plex no longer accepts the PIN of this member of a Plex Home. Enter the new one below. Every wish is kept.",
+    ),
     "rate_limited": State(
         "Plex asked to slow down",
         "You need not do anything. The next sync continues where this one stopped.",
@@ -95,6 +113,16 @@ _PAUSED: Final = State("Paused", "Their wishes are kept but not shown, and their
 def state_of(person: PlexUser) -> State:
     """Return the state of the person's list."""
     return STATES[person.sync_state] if person.active else _PAUSED
+
+
+def origin(person: PlexUser) -> str:
+    """Return where the list of a person without a token of their own comes from, and what would improve it."""
+    via = person.via["name"] if person.via else None
+    if person.source == "home":
+        whence = f"Read through {via}’s Plex Home." if via else "Read through a Plex Home, whose admin was erased."
+        return f"{whence} Send a sign-in link: then the list needs nobody else."
+    whence = f"Read as {via}’s friend." if via else "Read as a friend of somebody who was erased."
+    return f"{whence} Send a sign-in link: private titles, faster updates."
 
 
 def colour(number: int) -> str:

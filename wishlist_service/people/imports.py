@@ -45,6 +45,25 @@ def list_contacts(pool: db.Pool, plex: PlexClient, cipher: TokenCipher, *, user_
     return [replace(contact, user_id=owners.get(contact.plex_uuid)) for contact in contacts]
 
 
+def find_erased(pool: db.Pool, cipher: TokenCipher, contacts: list[Contact]) -> set[str]:
+    """Return the uuids of the contacts who are not here and were erased."""
+    return {
+        contact.plex_uuid
+        for contact in contacts
+        if contact.user_id is None and db.read(pool, erased.is_remembered, cipher, uuid=contact.plex_uuid)
+    }
+
+
+def find_reader(pool: db.Pool, user_id: int) -> Reader:
+    """Return the person through whom others are to be added. Raises Invalid, at the field `via`."""
+    reader = db.read(pool, imports.find_reader, user_id=user_id)
+    if reader is None:
+        _fail("via", f"is unknown: no user has id {user_id}.")
+    if reason := _why_no_reader(reader):
+        _fail("via", f"cannot be used: {reason}")
+    return reader
+
+
 def add_user(
     config: Config,
     pool: db.Pool,
@@ -63,7 +82,7 @@ def add_user(
     again: whether to add somebody who was erased.
     Raises Invalid, Conflict if the name or account is here or was erased, and PlexAway; then nothing is stored.
     """
-    reader = _find_reader(pool, via_id)
+    reader = find_reader(pool, via_id)
     _refuse_known(pool, cipher, plex_uuid, again=again)
     contact = _find_contact(_ask_contacts(plex, cipher, reader), reader, plex_uuid, field="plex_uuid")
     return add_contact(config, pool, plex, cipher, reader, contact, name=name, pin=pin, again=again)
@@ -118,7 +137,7 @@ def prepare_move(
         if reason := _why_no_reader(reader):
             raise Conflict(f"{reason} So Plex cannot be asked whether it accepts the PIN.")
     else:
-        reader = _find_reader(pool, via_id)
+        reader = find_reader(pool, via_id)
         if via_id == user_id:
             _fail("via", "must be another person.")
     if person.plex_uuid is None:
@@ -135,15 +154,6 @@ def _known_pin(cipher: TokenCipher, person: SyncUser) -> str | None:
         return person.plex_pin and cipher.decrypt(person.plex_pin, owner=person.id, column=PIN)
     except TokenUnreadable:
         return None
-
-
-def _find_reader(pool: db.Pool, via_id: int) -> Reader:
-    reader = db.read(pool, imports.find_reader, user_id=via_id)
-    if reader is None:
-        _fail("via", f"is unknown: no user has id {via_id}.")
-    if reason := _why_no_reader(reader):
-        _fail("via", f"cannot be used: {reason}")
-    return reader
 
 
 def _why_no_reader(reader: Reader) -> str | None:

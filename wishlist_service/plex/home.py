@@ -1,5 +1,6 @@
 """Plex: the people around an account at plex.tv, and tokens that act as a member of its Plex Home."""
 
+import logging
 import threading
 from collections import Counter
 from typing import Final
@@ -13,6 +14,16 @@ from wishlist_service.plex.http import PlexHttp
 from wishlist_service.plex.pins import valid_token
 
 _PIN_REQUIRED: Final = "1041"
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
+    return True
+
+
+# At DEBUG urllib3 logs each address, and one of them has the PIN of a person in its query.
+logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
 
 
 class PlexHome:

@@ -4,22 +4,16 @@ import email.utils
 import logging
 import random
 import re
-import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property, lru_cache
-from http.cookiejar import DefaultCookiePolicy
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import certifi
 import requests
-from requests.adapters import HTTPAdapter
 
 # requests converts these to its own errors only if it reads the body itself
 from urllib3 import exceptions as body_errors
@@ -28,29 +22,17 @@ from wishlist_service import __version__
 from wishlist_service.config import Config
 from wishlist_service.errors import RateLimited, Unreachable
 from wishlist_service.plex import bodies
+from wishlist_service.plex.sessions import KeptSessions, ThreadSessions
 
 logger = logging.getLogger(__name__)
-
-
-def _without_query(record: logging.LogRecord) -> bool:
-    if isinstance(record.args, tuple):
-        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
-    return True
-
-
-# At DEBUG urllib3 logs each address, and one of them has the PIN of a person in its query.
-logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
 
 PRODUCT: Final = "Plex Wishlist Service"  # people see it among the devices of their Plex account
 TRIES: Final = 3
 _CONNECT_SECONDS: Final = 5
 _PIECE_BYTES: Final = 65_536
-_SESSIONS_OF_A_THREAD: Final = 4
-_SESSIONS_KEPT: Final = 50
 _LONGEST_COOLDOWN_SECONDS: Final = 3600.0
 _COOLDOWN_WITHOUT_HEADER_SECONDS: Final = 60.0
-_WAITED_OUT_SECONDS: Final = 10.0
-_PATIENTLY_WAITED_OUT_SECONDS: Final = 600.0
+_WAITED_OUT_SECONDS: Final = {False: 10.0, True: 600.0}  # by whether the client is patient
 _PATIENCE_SECONDS: Final = 3600.0
 _CUT_SHORT: Final = "cut short"
 
@@ -80,60 +62,6 @@ class Reply:
 
 class _CutShort(requests.ConnectionError):
     """The body ended before it was complete."""
-
-
-class _Session(requests.Session):
-    """Follows no redirect and does not read its body."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return no target. requests calls this for every reply, and with a target it would read the whole body."""
-
-
-class _Adapter(HTTPAdapter):
-    """Trusts the certificates of the system or of SSL_CERT_FILE, beside those that requests trusts.
-
-    REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE replaces them all; `verify` is then its value instead of True.
-    """
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: bool | str, cert: Any = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Called for each request."""
-        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
-        if verify is True:
-            options["ssl_context"] = _trust()
-        return host, options
-
-    def cert_verify(self, conn: Any, url: str, verify: bool | str, cert: Any) -> None:
-        """Called for each request. Does not let requests read all certificates for each connection, which is slow."""
-        if verify is not True:
-            super().cert_verify(conn, url, verify, cert)
-
-
-@cache
-def _trust() -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.load_default_certs()
-    return context
-
-
-def open_session() -> requests.Session:
-    """Return a session for one thread and one person, with the proxies and certificates of the environment.
-
-    It keeps only connections: no redirect may take a token elsewhere, and no cookie may reach another person.
-    """
-    session = _Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.auth = lambda request: request  # without it, requests would read ~/.netrc
-    session.mount("https://", _Adapter())
-    return session
-
-
-class _Sessions(threading.local):
-    """The sessions of one thread, for the people of its last requests."""
-
-    def __init__(self) -> None:
-        self.of = lru_cache(_SESSIONS_OF_A_THREAD)(lambda *_person: open_session())
 
 
 class PlexHttp:
@@ -168,10 +96,9 @@ class PlexHttp:
         self._patient = patient
         self._cooldown_until = 0.0
         self._cooldown_told = False
-        self._kept: dict[tuple[str | None, ...], requests.Session] = {}
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._sessions = _Sessions()
+        self._sessions = KeptSessions() if patient else ThreadSessions()
 
     def get(
         self,
@@ -270,7 +197,7 @@ class PlexHttp:
         # the timeout applies between two bytes, so a slow body needs its own deadline
         deadline = time.monotonic() + 3 * self._timeout_seconds
         with (
-            self._session(headers.get("X-Plex-Token"), headers["X-Plex-Client-Identifier"]) as session,
+            self._sessions.lend(headers.get("X-Plex-Token"), headers["X-Plex-Client-Identifier"]) as session,
             session.request(
                 method,
                 url,
@@ -307,23 +234,6 @@ class PlexHttp:
                 raise _CutShort
             return reply
 
-    @contextmanager
-    def _session(self, *person: str | None) -> Generator[requests.Session]:
-        """Lend the person's session. No other thread has it meanwhile."""
-        if not self._patient:
-            yield self._sessions.of(*person)
-            return
-        with self._lock:
-            session = self._kept.pop(person, None)
-        session = session or open_session()
-        try:
-            yield session
-        finally:
-            with self._lock:
-                self._kept[person] = session
-                if len(self._kept) > _SESSIONS_KEPT:
-                    del self._kept[next(iter(self._kept))]
-
     def _cool_down(self, told_seconds: float | None) -> None:
         seconds = _COOLDOWN_WITHOUT_HEADER_SECONDS if told_seconds is None else told_seconds
         logger.info("plex asks to slow down cooldown_seconds=%.0f", seconds)
@@ -333,9 +243,10 @@ class PlexHttp:
             self._cooldown_until, self._cooldown_told = until, told_seconds is not None
 
     def _wait_out_cooldown(self, *, patient: bool, given_up_at: float, asked: bool) -> None:
-        longest = _PATIENTLY_WAITED_OUT_SECONDS if patient else _WAITED_OUT_SECONDS
-        while left := self.cooldown_seconds():  # another request may prolong it
-            if left > longest or time.monotonic() + left > given_up_at or self._stop.wait(left):
+        waited_until = 0.0
+        while (left := self.cooldown_seconds()) and self._cooldown_until > waited_until:  # another may prolong it
+            waited_until = self._cooldown_until
+            if left > _WAITED_OUT_SECONDS[patient] or time.monotonic() + left > given_up_at or self._stop.wait(left):
                 raise self._rate_limited(asked=asked)
 
     def _rate_limited(self, *, asked: bool) -> RateLimited:

@@ -1,6 +1,7 @@
 """Single titles: what to ask Plex about them, and what it answered."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +9,17 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from wishlist_service.db import row, rows, value
-from wishlist_service.models import TitleDetails, TitleQuestion
+from wishlist_service.models import TitleDetails
+
+
+@dataclass(frozen=True, kw_only=True)
+class TitleQuestion:
+    """A title to ask Plex about, and the person with whose encrypted token to ask."""
+
+    item_id: int
+    uid: str
+    user_id: int
+    plex_token: str = field(repr=False)
 
 
 def is_anything_due(conn: Connection) -> bool:

@@ -1,13 +1,24 @@
 """Added, removed and returned titles: wishlist_events, shown by the view wishlist_event_documents."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
 from wishlist_service.errors import Gone
-from wishlist_service.models import EventPage, EventPlace
+from wishlist_service.models import EventPlace
+
+
+@dataclass(frozen=True)
+class EventPage:
+    """A page of events as JSON text, time and id of the last one, and whether there are more."""
+
+    items_json: str
+    last: list[Any] | None
+    more: bool
 
 
 def list_history(

@@ -4,10 +4,26 @@ A title without the required id is skipped, and unknown values are left out: if 
 expect a number, they refuse the whole list.
 """
 
+from dataclasses import dataclass
+
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
-from wishlist_service.models import Feed, FeedReadiness, WishlistFilter
+from wishlist_service.models import Feed, WishlistFilter
+
+
+@dataclass(frozen=True)
+class FeedReadiness:
+    """Whether any watchlist and the media server were ever read, and which people are paused or were never read.
+
+    unasked: whether there are titles, but none with an id, and Plex was asked about none of them.
+    """
+
+    of_lists: bool
+    of_library: bool
+    paused: list[int]
+    unread: list[int]
+    unasked: bool
 
 
 def get_readiness(conn: Connection, *, user_ids: list[int], media_type: str | None = None) -> FeedReadiness:

@@ -1,11 +1,41 @@
 """Notifications: the addresses, what each was told, and what is new since."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 
 from wishlist_service.db import row, rows
-from wishlist_service.models import ListError, NewWish, Told
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewWish:
+    """A person newly wants a title."""
+
+    name: str
+    title: str
+    year: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListError:
+    """A person's watchlist is held, or their token is refused: the state change with this id."""
+
+    change_id: int
+    user_id: int
+    name: str
+    plex_username: str | None
+    account_known: bool
+    sync_state: str
+    sync_detail: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Up to which event and change of state there is news, or an address was told."""
+
+    event_id: int
+    change_id: int
 
 
 def rename_address(conn: Connection, *, fingerprints: list[str]) -> None:

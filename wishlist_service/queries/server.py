@@ -1,9 +1,19 @@
 """What the database holds, and in which schema."""
 
+from dataclasses import dataclass
+
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
-from wishlist_service.models import Contents
+
+
+@dataclass(frozen=True)
+class Contents:
+    """How much a database holds, removed titles included."""
+
+    people: int
+    titles: int
+    sync_runs: int
 
 
 def get_dump_options(conn: Connection) -> list[str]:

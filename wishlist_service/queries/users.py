@@ -1,6 +1,7 @@
 """People and their encrypted tokens: plex_users. The view plex_user_reports has the columns of PlexUser."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from psycopg import Connection
@@ -8,7 +9,7 @@ from psycopg.errors import UniqueViolation
 
 from wishlist_service.db import row, rows, value
 from wishlist_service.errors import Conflict, NotFound
-from wishlist_service.models import Freshness, PlexUser, SealedToken
+from wishlist_service.models import PlexUser, SealedToken
 
 NAME_TAKEN: Final = "Another person has this name (upper and lower case count as the same). Choose another one."
 
@@ -17,6 +18,19 @@ _CONFLICTS = {
     "plex_users_token_key": "Another person has this token.",
     "plex_users_account_key": "Another person has this Plex account.",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """How fresh the wishlist is: what of it is not up to date, when it was last read, and when a list is due.
+
+    outdated: the ids of the people whose list is not up to date.
+    """
+
+    outdated: list[int]
+    last_success_at: datetime | None
+    next_sync_at: datetime | None
+    syncing: bool
 
 
 def next_user_id(conn: Connection) -> int:
@@ -76,7 +90,7 @@ def list_names(conn: Connection) -> list[tuple[int, str]]:
 def get_freshness(conn: Connection, *, outdated_after: timedelta) -> Freshness:
     """Return how fresh the lists of the active people are.
 
-    outdated_after: how old the last success of a list may be. People without a watchlist have no list to read.
+    outdated_after: how old the last success of a list may be. A watchlist that is hidden or missing is not counted.
     """
     found = row(conn, Freshness, """
         SELECT coalesce(array_agg(id ORDER BY id) FILTER (

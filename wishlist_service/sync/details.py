@@ -16,10 +16,11 @@ from psycopg import Connection
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.errors import RateLimited, SyncError
-from wishlist_service.models import TitleDetails, TitleQuestion
+from wishlist_service.models import TitleDetails
 from wishlist_service.plex.titles import PlexTitles
 from wishlist_service.process.retries import draw_jitter, retry_in
 from wishlist_service.queries import details, locks, records, sync_users
+from wishlist_service.queries.details import TitleQuestion
 from wishlist_service.sync import titles
 from wishlist_service.sync.identity import media_type_of
 from wishlist_service.tokens import TokenCipher

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 import flask
 from werkzeug.urls import iri_to_uri
 from werkzeug.utils import cached_property
+
+from wishlist_service.web.context import context
 
 # Werkzeug takes such a name for none. Compose and home networks have names with an underscore.
 _HOST = re.compile(r"(?P<name>[\w.-]{1,253})(:(?P<port>[0-9]{1,5}))?")
@@ -39,13 +42,19 @@ class Request(flask.Request):
 
     @cached_property
     def root_url(self) -> str:
-        """Return the address of the service."""
-        return iri_to_uri(super().root_url)
+        """Return the address of the service, which PUBLIC_URL may set."""
+        return f"{self._public}/" if self._public else iri_to_uri(super().root_url)
 
     @cached_property
     def base_url(self) -> str:
         """Return the address of the request, without its query."""
-        return iri_to_uri(super().base_url)
+        return self._public + quote(self.path) if self._public else iri_to_uri(super().base_url)
+
+    @cached_property
+    def _public(self) -> str:
+        base = self.root_path.rstrip("/")
+        public = context().config.public_url
+        return public.removesuffix(base) + base if public else ""
 
 
 def with_plain_clients(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

@@ -43,7 +43,8 @@ def encode(response: Response) -> None:
         _pack(response)
 
 
-def _is_text(mimetype: str) -> bool:
+def _is_text(mimetype: str | None) -> bool:
+    mimetype = mimetype or ""
     return mimetype.startswith("text/") or mimetype in _TEXTS or mimetype.endswith(("+json", "+xml"))
 
 

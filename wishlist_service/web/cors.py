@@ -20,15 +20,16 @@ def answer_preflight() -> Response | None:
     return response
 
 
-def allow_origin(response: Response) -> None:
-    """Let pages of the allowed sites read this reply, also if it is an error."""
-    if not context().config.cors_origins or is_page():
-        return
+def allow_origin(response: Response) -> Response:
+    """Let pages of the allowed sites read this reply, also if it is an error. Runs after every view."""
+    if is_page():
+        return response
     response.vary.add("Origin")
     origin = _allowed_origin()
     if origin and request.method in ("GET", "HEAD", "OPTIONS"):
         response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = _READ_BY_PAGES
+    return response
 
 
 def _allowed_origin() -> str:

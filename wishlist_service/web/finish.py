@@ -9,7 +9,6 @@ from flask import Response, request
 from wishlist_service.web import request_counts
 from wishlist_service.web.compression import encode
 from wishlist_service.web.context import context
-from wishlist_service.web.cors import allow_origin
 
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
@@ -47,7 +46,6 @@ def finish(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "private, no-cache")
     if _has_own_host():
         response.headers["Strict-Transport-Security"] = "max-age=2592000"  # 30 days
-    allow_origin(response)
 
     # By route and not by path, because each path ever tried would take memory.
     route = request.url_rule.rule if request.url_rule else "unknown"
