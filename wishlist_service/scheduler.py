@@ -118,7 +118,7 @@ class Sidecar:
         except UndefinedTable:
             logger.error("sync put off, the database has no tables yet, run: python -m wishlist_service.migrate")
         except db.EXPECTED as error:
-            logger.error("sync put off reason=%s", db.explain(error))
+            logger.error("sync put off reason=%r", db.explain(error))
         except Exception:
             logger.exception("sync put off, unexpected error")
         self._put_off_since = self._put_off_since or time.monotonic()

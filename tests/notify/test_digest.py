@@ -12,7 +12,15 @@ def wishes(name: str, *titles: str, year: int | None = None) -> list[NewWish]:
 
 
 def list_error(state: str, *, name: str = "Ann", detail: str | None = None) -> ListError:
-    return ListError(change_id=7, user_id=3, name=name, plex_username="ann.plex", sync_state=state, sync_detail=detail)
+    return ListError(
+        change_id=7,
+        user_id=3,
+        name=name,
+        plex_username="ann.plex",
+        account_known=True,
+        sync_state=state,
+        sync_detail=detail,
+    )
 
 
 def test_one_wish() -> None:

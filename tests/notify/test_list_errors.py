@@ -110,6 +110,22 @@ def test_refused_token_is_told_without_a_link_if_plex_makes_none(
     assert webhook.bodies[0].endswith(f"POST /api/users/{user_id}/link (docs/api.md, 'Renew a token by link').")
 
 
+def test_no_link_is_sent_for_a_person_whose_account_was_never_known(
+    household: Household, webhook: Receiver, teller: Teller
+) -> None:
+    pins = Pins(household.plex)
+    household.add("Ann")
+    household.sync()
+    refuse(household, "Ann")
+    household.conn.execute("UPDATE plex_users SET plex_uuid = NULL, plex_username = NULL")
+
+    teller.look()
+
+    assert webhook.bodies[0].endswith("no sign-in link is sent here. Open the People page.")
+    assert "app.plex.tv" not in webhook.bodies[0]
+    assert not pins.made
+
+
 def test_refused_again_is_told_again_and_mended_meanwhile_is_not(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:

@@ -58,9 +58,9 @@ def test_key_that_is_in_the_address_of_the_page_is_not_in_the_page(filled: House
 
 def test_addresses_begin_as_the_one_that_was_asked_for(filled: Household) -> None:
     with visitor(filled, url_base="/plex-wishlist") as client:
-        shown = addresses(client, "http://nas.example:8443/plex-wishlist/feeds")
+        shown = addresses(client, "http://nas.lan:8443/plex-wishlist/feeds")
 
-    assert {address.partition("plex-wishlist/")[0] for address in shown} == {"http://nas.example:8443/"}
+    assert {address.partition("plex-wishlist/")[0] for address in shown} == {"http://nas.lan:8443/"}
 
 
 def test_behind_tls_they_begin_with_https(filled: Household) -> None:

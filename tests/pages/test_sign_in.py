@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
-from wishlist_service.web.wrong_keys import MAXIMUM_WRONG_KEYS
 
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.seen import Seen
 from wishlist_service.app import close_app, create_app, open_app
+from wishlist_service.web.recent import MAXIMUM_WRONG_KEYS
 
 READ_KEY = "test-read-key-0123456789"
 OURS = {"Origin": "http://localhost"}

@@ -126,6 +126,44 @@ def test_renewal_with_another_account_is_a_conflict_that_names_both(
 
 
 @pytest.mark.parametrize("renewed", [False, True])
+@pytest.mark.parametrize("away", [500, 404])
+def test_sign_in_waits_until_plex_names_the_account(
+    api: FlaskClient, pins: Pins, household: Household, renewed: bool, away: int
+) -> None:
+    new = household.add("Ann", FILMS) if renewed else household.plex.people[DORA]
+    household.plex.people["new-token-0123456789abcd"] = new
+    new.account_status = away
+    link = start(api, "/api/users/1/link") if renewed else start(api, name="Dora")
+    pins.agree(link["code"], "new-token-0123456789abcd")
+    asked = pins.asked[link["code"]]
+    wait_until(lambda: pins.asked[link["code"]] > asked + 2)
+
+    meanwhile = api.get(link["path"]).json["status"]
+    new.account_status = 200
+
+    assert meanwhile == "pending"
+    ended = wait_for_end(api, link).json
+    assert (ended["status"], ended["user"]["token_masked"]) == ("linked", "****abcd")
+
+
+def test_renewal_never_takes_another_accounts_token_also_while_plex_is_away(
+    api: FlaskClient, pins: Pins, household: Household
+) -> None:
+    household.add("Ann", FILMS)
+    dora = household.plex.people[DORA]
+    dora.account_status = 503
+    link = start(api, "/api/users/1/link")
+    pins.agree(link["code"], DORA)
+    asked = pins.asked[link["code"]]
+    wait_until(lambda: pins.asked[link["code"]] > asked + 2)
+
+    assert household.user("Ann")["token_masked"] == "****6789"
+    dora.account_status = 200
+    assert wait_for_end(api, link).status_code == 409
+    assert household.user("Ann")["token_masked"] == "****6789"
+
+
+@pytest.mark.parametrize("renewed", [False, True])
 def test_account_that_is_somebody_elses_is_a_conflict_that_names_them(
     api: FlaskClient, pins: Pins, household: Household, renewed: bool
 ) -> None:
@@ -153,7 +191,7 @@ def test_name_taken_meanwhile_is_told(api: FlaskClient, pins: Pins, household: H
     link = start(api, name="Dora")
     household.add("dora", [], token="token-of-another-dora-01")
     pins.agree(link["code"], DORA)
-    household.plex.people[DORA].uuid = "another"
+    household.plex.people[DORA].uuid = "0123456789abcdef"
 
     reply = wait_for_end(api, link)
 
@@ -183,14 +221,6 @@ def test_token_that_plex_refuses_at_once_ends_the_sign_in(api: FlaskClient, pins
 
     assert (reply.status_code, api.get("/api/users").json["total"]) == (409, 0)
     assert "Start a new" in reply.json["detail"]
-
-
-def test_account_that_cannot_be_asked_for_is_left_to_the_sync(api: FlaskClient, pins: Pins, plex: FakePlex) -> None:
-    plex.people[DORA].account_faults.append(status(503))
-    link = start(api, name="Dora")
-    pins.agree(link["code"], DORA)
-
-    assert wait_for_end(api, link).json["user"]["plex_username"] is None
 
 
 def test_being_too_fast_is_waited_out(api: FlaskClient, pins: Pins) -> None:

@@ -23,8 +23,8 @@ MODULES = {
 
 # from the bottom up: a package or loose module imports only what stands on a floor below its own
 FLOORS = (
-    {"models", "errors"},
-    {"config", "db", "process"},
+    {"models", "errors", "process"},
+    {"config", "db"},
     {"plex", "queries", "postgres"},
     {"tokens", "migrate"},
     {"sync"},

@@ -335,3 +335,14 @@ def test_recipes_warn_of_what_deletes_files() -> None:
     radarr = section("docs/recipes.md", "## Radarr")
 
     assert re.search(r"Clean Library Level.*Disabled", radarr)
+
+
+def test_readme_says_beside_the_first_curl_that_reading_is_open_and_how_to_close_it() -> None:
+    first = README.index("\ncurl ")
+    beside = README[first : first + 1000]
+
+    assert "Reading needs no key" in beside
+    assert "`READ_API_KEY`" in beside
+    policy = (ROOT / "SECURITY.md").read_text()
+    for part in ("## Report a vulnerability", "## Supported versions", "Reading is open by default", "`READ_API_KEY`"):
+        assert part in policy

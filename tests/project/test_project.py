@@ -1,8 +1,13 @@
 """pyproject.toml describes the project with what the code and the Makefile say."""
 
+import os
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.support.processes import CHECKOUT
 
@@ -29,3 +34,28 @@ def test_oldest_python_is_the_same_everywhere() -> None:
     assert PYPROJECT["tool"]["basedpyright"]["pythonVersion"] == oldest
     assert f"sys.version_info < ({oldest.replace('.', ', ')})" in makefile
     assert f'python: ["{oldest}", "{image[0]}"]' in workflow
+
+
+def test_release_builds_from_base_images_by_digest_and_prints_them(tmp_path: Path) -> None:
+    workflow = yaml.safe_load((CHECKOUT / ".github/workflows/release.yml").read_text())
+    steps = workflow["jobs"]["image"]["steps"]
+    [fix] = [step for step in steps if step.get("name") == "Fix the base images to what they are now"]
+    (tmp_path / "Dockerfile").write_text((CHECKOUT / "Dockerfile").read_text())
+    (tmp_path / "docker").write_text("#!/bin/sh\necho sha256:0123abcd\n")
+    (tmp_path / "docker").chmod(0o755)
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", fix["run"]],
+        cwd=tmp_path, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    bases = [line.split()[1] for line in (tmp_path / "Dockerfile").read_text().splitlines() if line.startswith("FROM")]
+    assert done.returncode == 0, done.stderr
+    assert bases == ["postgres:18@sha256:0123abcd", "python:3.13-slim@sha256:0123abcd"]
+    assert "postgres:18 is sha256:0123abcd" in done.stdout
+
+
+def test_every_change_is_audited() -> None:
+    workflow = yaml.safe_load((CHECKOUT / ".github/workflows/ci.yml").read_text())
+
+    assert {"run": "make audit"} in workflow["jobs"]["audit"]["steps"]

@@ -24,8 +24,8 @@ HOSTS = {
     "plex_wishlist:8000": "plex_wishlist:8000",
     "my_nas": "my_nas",
     "my_nas:80": "my_nas",
-    "xn--mnchen-3ya.example:8000": "xn--mnchen-3ya.example:8000",
-    "münchen.example": "xn--mnchen-3ya.example",
+    "xn--mnchen-3ya.lan:8000": "xn--mnchen-3ya.lan:8000",
+    "münchen.lan": "xn--mnchen-3ya.lan",
     "[::1]:8000": "[::1]:8000",
     "192.168.1.20:8000": "192.168.1.20:8000",
 }

@@ -90,6 +90,24 @@ def test_every_reply_says_how_a_browser_shall_treat_it(client: FlaskClient, path
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
 
 
+def test_pages_load_images_from_hosts_of_plex_and_from_here_alone(household: Household) -> None:
+    app = create_app(replace(household.config, plex_images_url="http://127.0.0.1:6789/x"))
+    open_app(app)
+
+    policy = app.test_client().get("/sign-in").headers["Content-Security-Policy"]
+    close_app(app)
+
+    [images] = [part.split() for part in policy.split("; ") if part.startswith("img-src ")]
+    hosts = (
+        "image.tmdb.org",
+        "metadata-static.plex.tv",
+        "assets.fanart.tv",
+        "artworks.thetvdb.com",
+        "vod-static.plex.tv",
+    )
+    assert images == ["img-src", "'self'", "data:", *(f"https://{host}" for host in hosts), "http://127.0.0.1:6789"]
+
+
 def strict_transport(client: FlaskClient, host: str, *, scheme: str = "https") -> str | None:
     reply = client.get("/health", base_url=f"{scheme}://nas", headers={"Host": host})
     return reply.headers.get("Strict-Transport-Security")

@@ -287,8 +287,8 @@ def test_everything_that_is_kept_counts_also_of_empty_bodies() -> None:
         ("", "nas", 1),
         ("x" * 1000, "nas", 1),
         ("x" * 1100, "nas", 0),
-        ("", f"{'name.' * 50}nas.x", 1),
-        ("", f"{'name.' * 50}nas.xy", 0),
+        ("", f"{'name.' * 50}x.lan", 1),
+        ("", f"{'name.' * 50}xy.lan", 0),
     ],
 )
 def test_request_that_nobody_sends_again_is_not_kept(

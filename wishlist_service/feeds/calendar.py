@@ -33,9 +33,9 @@ def calendar(titles: Iterable[Mapping[str, Any]]) -> Feed:
 
 def _event(title: Mapping[str, Any], stamp: str) -> str:
     day = date.fromisoformat(title["released_on"])
-    show = "show-" if title["media_type"] == "show" else ""  # a movie and a show may have one key
     # The standard says the day after. With the same day or none, some calendars show nothing or fail.
     end = day + timedelta(days=1) if day < date.max else day
+    show = "show-" if title["media_type"] == "show" else ""  # a movie and a show may have one key
     lines = (
         "BEGIN:VEVENT",
         f"UID:{show}{title['first_uid'].rpartition('/')[2]}-release@plex-wishlist",

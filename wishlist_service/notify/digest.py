@@ -76,6 +76,8 @@ def _error(error: ListError, sign_in: SignIn | None) -> str:
     if error.sync_state == "read_again":
         return f"{error.name}'s watchlist is read again."
     refused = f"Plex no longer accepts {error.name}'s token, so their watchlist is not read. Their wishes stay."
+    if not error.account_known:
+        return f"{refused} Their Plex account was never known, so no sign-in link is sent here. Open the People page."
     new_link = f"POST /api/users/{error.user_id}/link (docs/api.md, 'Renew a token by link')."
     if sign_in is None:
         return f"{refused} A sign-in link could not be made now. To make one: {new_link}"

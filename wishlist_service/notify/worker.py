@@ -111,7 +111,8 @@ class Notifications:
         enough = datetime.now(UTC) + MINIMUM_LEFT
         self._sign_ins = {change: sign_in for change, sign_in in self._sign_ins.items() if sign_in.expires_at > enough}
         for error in errors:
-            if error.sync_state == "token_rejected" and error.change_id not in self._sign_ins:
+            # Without a known account, anyone who reads the message could sign in as this person.
+            if error.sync_state == "token_rejected" and error.account_known and error.change_id not in self._sign_ins:
                 try:
                     link_id = self._links.renew(user_id=error.user_id)
                     link = db.read(self._pool, sign_ins.get_link, link_id=link_id)

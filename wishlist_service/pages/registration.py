@@ -75,7 +75,7 @@ def _refuse_other_sites() -> None:
     ours = site == "same-origin" if site else bool(sender) and sender in known
     if not ours:
         text = "This form was not sent from a page of this service. Open the page here and try again."
-        if urlsplit(origin).netloc and site is None:
+        if sender and site is None:
             text += (
                 f" It came from {origin}, and the reverse proxy names this service {request.host or 'nothing'}. "
                 f"If both are this service, let the proxy pass on the Host header, or set PUBLIC_URL={origin}."

@@ -29,7 +29,7 @@ def sign_in() -> ResponseReturnValue:
     """Sign in with the key that was sent."""
     shared = context()
     key, wanted = request.form.get("key", "").strip(), local_path(request.form.get("next", ""))
-    if role := auth.find_role(shared, [(auth.HEADER, key)] if key else []):
+    if role := auth.find_role(shared, [auth.Key(auth.HEADER, key)] if key else []):
         return auth.sign_in(redirect(request.script_root + wanted, 303), shared.config, role)
     return _form(wanted, error="The key is wrong." if key else "Enter a key."), 403
 

@@ -20,10 +20,11 @@ def add_user(
     """Add a person. Return their id, and whether they are new. If Plex cannot check the token now, the next sync does.
 
     Somebody who is here and was read through another person gets this token, and keeps their name.
-    link_id: the sign-in that gave the token; it ends in the same transaction.
+    link_id: the sign-in that gave the token; it ends in the same transaction. Then nothing is stored until Plex names
+    the account: raises PlexError if it cannot be asked now.
     Raises Invalid if Plex refuses the token, Conflict if name, token or account is taken or the sign-in had ended.
     """
-    account = _check_token(pool, plex, cipher, token)
+    account = _check_token(pool, plex, cipher, token, must_know=link_id is not None)
     owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
     if account and owner and owner[2] == "own":
         raise Conflict(f"The Plex account {account.username} already belongs to {owner[1]}.")
@@ -60,7 +61,8 @@ def change_user(
     would replace this person's.
     """
     known_uuid, known_username = db.read(pool, users.get_account, user_id=user_id)
-    account = _check_token(pool, plex, cipher, token, except_id=user_id) if token else None
+    must_know = link_id is not None
+    account = _check_token(pool, plex, cipher, token, except_id=user_id, must_know=must_know) if token else None
     owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
     if account and owner and owner[0] != user_id:
         raise Conflict(f"The Plex account {account.username} already belongs to {owner[1]}.")
@@ -118,9 +120,15 @@ def erase_user(pool: db.Pool, cipher: TokenCipher, *, user_id: int) -> None:
 
 
 def _check_token(
-    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, except_id: int | None = None
+    pool: db.Pool,
+    plex: PlexClient,
+    cipher: TokenCipher,
+    token: str,
+    *,
+    except_id: int | None = None,
+    must_know: bool = False,
 ) -> PlexAccount | None:
-    """Return the account of the token, None if Plex cannot be asked now.
+    """Return the account of the token. If Plex cannot be asked now: None, or with `must_know` PlexError is raised.
 
     Raises Conflict if a person other than `except_id` has the token, Invalid if Plex refuses it.
     """
@@ -132,5 +140,7 @@ def _check_token(
     except TokenRejected as error:
         raise Invalid([FieldError("token", "Plex does not accept this token. Get a new one.")]) from error
     except PlexError as error:
+        if must_know:
+            raise
         logger.warning("token could not be checked now reason=%r", str(error))
         return None

@@ -21,6 +21,7 @@ from wishlist_service.errors import (
     Unreachable,
 )
 from wishlist_service.models import Contact, PlexAccount, Watchlist
+from wishlist_service.plex.bodies import TooLarge
 from wishlist_service.plex.community import PlexCommunity
 from wishlist_service.plex.contacts import join
 from wishlist_service.plex.home import PlexHome
@@ -30,7 +31,7 @@ from wishlist_service.plex.watchlist_pages import ListChanged, Page, PageReader
 
 logger = logging.getLogger(__name__)
 
-PAGE_SIZE: Final = 100  # for more Plex answers 400
+PAGE_SIZES: Final = (100, 50, 25, 10)  # for more than 100 Plex answers 400; a smaller one after a page too large
 LIST_PATH: Final = "/library/sections/watchlist/all"
 REMOVE_PATH: Final = "/actions/removeFromWatchlist"
 USER_PATH: Final = "/api/v2/user"
@@ -173,11 +174,19 @@ class PlexClient:
         known_twice: frozenset[str],
         miscounting: bool = False,
     ) -> Watchlist | None:
-        reader = PageReader(miscounting=miscounting)
+        reader, sizes = PageReader(miscounting=miscounting), PAGE_SIZES
         while not reader.complete:
             if reader.received:
                 self._stop.wait(self._page_pause_seconds)
-            reply = self._get_page(token, start=reader.received, etag=None if reader.received else etag)
+            try:
+                reply = self._get_page(
+                    token, start=reader.received, etag=None if reader.received else etag, size=sizes[0]
+                )
+            except TooLarge:
+                if len(sizes) == 1:
+                    raise
+                sizes = sizes[1:]
+                continue
             if reply.status == 304 and etag and not reader.received:
                 return None
             reader.add(Page.from_reply(_expect_ok(reply, "sending the watchlist").decoded()), etag=reply.etag)
@@ -185,12 +194,12 @@ class PlexClient:
                 progress(reader.received, reader.total)
         return reader.watchlist(known_twice=known_twice)
 
-    def _get_page(self, token: str, *, start: int, etag: str | None) -> Reply:
+    def _get_page(self, token: str, *, start: int, etag: str | None, size: int) -> Reply:
         query = {
             "includeGuids": "1",
             "sort": "watchlistedAt:desc",
             "X-Plex-Container-Start": str(start),
-            "X-Plex-Container-Size": str(PAGE_SIZE),
+            "X-Plex-Container-Size": str(size),
         }
         reply = self._http.get(self._list_url, token, query=query, etag=etag)
         if reply.status in _REFUSALS:

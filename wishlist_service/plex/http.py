@@ -1,7 +1,6 @@
 """HTTP to Plex: limited in time and size, repeated after errors, with one cooldown for each PlexHttp."""
 
 import email.utils
-import json
 import logging
 import random
 import re
@@ -13,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
-from xml.etree import ElementTree
 
 import requests
 
@@ -22,7 +20,8 @@ from urllib3 import exceptions as body_errors
 
 from wishlist_service import __version__
 from wishlist_service.config import Config
-from wishlist_service.errors import PlexChanged, RateLimited, Unreachable
+from wishlist_service.errors import RateLimited, Unreachable
+from wishlist_service.plex import bodies
 from wishlist_service.plex.sessions import KeptSessions, ThreadSessions
 
 logger = logging.getLogger(__name__)
@@ -30,16 +29,12 @@ logger = logging.getLogger(__name__)
 PRODUCT: Final = "Plex Wishlist Service"  # people see it among the devices of their Plex account
 TRIES: Final = 3
 _CONNECT_SECONDS: Final = 5
-_MOST_BYTES: Final = 20_000_000
 _PIECE_BYTES: Final = 65_536
 _LONGEST_COOLDOWN_SECONDS: Final = 3600.0
 _COOLDOWN_WITHOUT_HEADER_SECONDS: Final = 60.0
 _WAITED_OUT_SECONDS: Final = {False: 10.0, True: 600.0}  # by whether the client is patient
 _PATIENCE_SECONDS: Final = 3600.0
 _CUT_SHORT: Final = "cut short"
-_JSON_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*\\?"?', re.DOTALL)  # or what there is of it
-# expat's codes for: no element found, unclosed token, partial character, unclosed CDATA section
-_XML_ENDED_EARLY: Final = (3, 5, 6, 20)
 
 
 @dataclass(frozen=True)
@@ -58,32 +53,11 @@ class Reply:
 
     def ends_early(self) -> bool:
         """Return whether the body is only the beginning of JSON or XML."""
-        if "html" in self.content_type:
-            return False
-        try:
-            self.decoded()
-        except PlexChanged as error:
-            if isinstance(error.__cause__, ElementTree.ParseError):
-                return error.__cause__.code in _XML_ENDED_EARLY
-            text = _JSON_STRING.sub(b"", self.body.strip())
-            unclosed = text.count(b"{") + text.count(b"[") - text.count(b"}") - text.count(b"]")
-            return not text or (text[:1] in b"{[" and unclosed > 0)
-        return False
+        return bodies.ends_early(self.body, self.content_type, self.decoded)
 
     @cached_property
     def _decoded(self) -> Any:
-        try:
-            if "html" in self.content_type:
-                raise ValueError("an HTML page")
-            if "xml" in self.content_type:
-                return _from_xml(self.body)
-            return json.loads(self.body)
-        except (ValueError, RecursionError, ElementTree.ParseError) as error:
-            what = ascii(self.content_type)[:60] if self.content_type else "no content type"
-            raise PlexChanged(
-                f"Plex sent a reply that is not JSON ({what}, {len(self.body)} bytes). Nothing was changed. "
-                "Look for a login page of this network, or for a newer version of this service."
-            ) from error
+        return bodies.decode(self.body, self.content_type)
 
 
 class _CutShort(requests.ConnectionError):
@@ -156,7 +130,8 @@ class PlexHttp:
         headers: added to those of every request, or replacing them.
         body: sent as JSON.
         may_wait: False makes this request as impatient as those of any other program.
-        Raises RateLimited (429, and the cooldown is too long to wait) or Unreachable (no answer or 5xx at each try).
+        Raises RateLimited (429, and the cooldown is too long to wait), Unreachable (no answer or 5xx at each try) or
+        TooLarge.
         """
         patient = self._patient and may_wait
         given_up_at = time.monotonic() + _PATIENCE_SECONDS
@@ -239,8 +214,10 @@ class PlexHttp:
                 # iter_content() would wait until a piece is full, however slowly it comes
                 while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
                     body += piece
-                    if time.monotonic() > deadline or len(body) > _MOST_BYTES:
-                        raise requests.Timeout("The body is too slow or too long.")
+                    if len(body) > bodies.MOST_BYTES:
+                        raise bodies.TooLarge
+                    if time.monotonic() > deadline:
+                        raise requests.Timeout("The body is too slow.")
             except body_errors.ProtocolError as error:
                 raise _CutShort from error
             reply = Reply(
@@ -300,22 +277,6 @@ def _retry_after_seconds(header: str | None) -> float | None:
         return None
     seconds = (when.astimezone(UTC) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), _LONGEST_COOLDOWN_SECONDS)
-
-
-def _from_xml(body: bytes) -> dict[str, Any]:
-    if b"<!DOCTYPE" in body:
-        raise ValueError("a document type is not allowed")
-    root = ElementTree.fromstring(body)
-    return {root.tag: _from_element(root)}
-
-
-def _from_element(element: ElementTree.Element) -> dict[str, Any]:
-    children: dict[str, Any] = {}
-    for child in element:
-        # as in JSON, which has movies and shows in one list
-        name = "Metadata" if child.tag in ("Video", "Directory") else child.tag
-        children.setdefault(name, []).append(_from_element(child))
-    return {**element.attrib, **children}
 
 
 def _describe(error: Exception) -> str:

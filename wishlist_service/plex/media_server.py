@@ -12,12 +12,14 @@ from typing import Any, Final
 
 from wishlist_service.config import Config
 from wishlist_service.errors import MediaServerError, PlexChanged, RateLimited, Unreachable
+from wishlist_service.plex.bodies import TooLarge
 from wishlist_service.plex.http import TRIES, PlexHttp, Reply
 from wishlist_service.plex.watchlist_pages import Page
 
 logger = logging.getLogger(__name__)
 
 PAGE_SIZE: Final = 100
+_SMALLEST_PAGE: Final = 10
 _TYPES: Final = {"movie": "1", "show": "2"}
 # titles that were matched by agents that are older than Plex's guids, or that do not know them
 _AGENT_GUID: Final = re.compile(
@@ -43,6 +45,10 @@ class Section:
     key: str
     media_type: str
     title: str
+
+
+class _PageTooLarge(MediaServerError):
+    """Fewer rows are to be asked for."""
 
 
 class MediaServer:
@@ -134,12 +140,18 @@ class MediaServer:
         logger.info("media server miscounts path=%r total=%s rows=%s", path, total, len(keys))
 
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Page]:
-        received, total, size = 0, None, PAGE_SIZE
+        received, total, size, page_size = 0, None, PAGE_SIZE, PAGE_SIZE
         # a full page may hide one more row than the total says
-        while total is None or (received < total and size) or size == PAGE_SIZE:
-            bounds = {"X-Plex-Container-Start": str(received), "X-Plex-Container-Size": str(PAGE_SIZE)}
-            container = self._container(path, {**query, **bounds})
-            if "totalSize" not in container and len(container.get("Metadata") or []) < PAGE_SIZE:
+        while total is None or (received < total and size) or size == page_size:
+            bounds = {"X-Plex-Container-Start": str(received), "X-Plex-Container-Size": str(page_size)}
+            try:
+                container = self._container(path, {**query, **bounds})
+            except _PageTooLarge:
+                if page_size == _SMALLEST_PAGE:
+                    raise
+                size = page_size = max(page_size // 2, _SMALLEST_PAGE)
+                continue
+            if "totalSize" not in container and len(container.get("Metadata") or []) < page_size:
                 container = {**container, "totalSize": received + len(container.get("Metadata") or [])}
             try:
                 page = Page.from_reply({"MediaContainer": container})
@@ -178,6 +190,8 @@ class MediaServer:
                 "The media server does not answer, or answers with an error. "
                 "Check that it runs, and that this machine reaches it at PLEX_SERVER_URL."
             ) from error
+        except TooLarge as error:
+            raise _PageTooLarge(f"The media server sent too much for {path}. The next try is in an hour.") from error
         except RateLimited as error:
             raise MediaServerError("The media server asks to slow down.") from error
         if reply.status in (401, 403):

@@ -25,6 +25,7 @@ class ListError:
     user_id: int
     name: str
     plex_username: str | None
+    account_known: bool
     sync_state: str
     sync_detail: str | None
 
@@ -124,6 +125,7 @@ def list_errors(conn: Connection, *, after: int, upto: int) -> list[ListError]:
     """
     return rows(conn, ListError, """
         SELECT change.id AS change_id, change.user_id, person.name, person.plex_username,
+               person.plex_uuid IS NOT NULL AS account_known,
                change.sync_state, change.sync_detail
           FROM sync_state_changes AS change
           JOIN plex_users AS person ON person.id = change.user_id

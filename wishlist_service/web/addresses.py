@@ -61,7 +61,7 @@ def with_plain_clients(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[...
     """Return WSGI middleware that names an IPv4 client plainly; a socket for both kinds puts ::ffff: before it."""
 
     def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        environ["REMOTE_ADDR"] = environ.get("REMOTE_ADDR", "").removeprefix("::ffff:")
+        environ["REMOTE_ADDR"] = re.sub(r"^::ffff:(?=[0-9.]+$)", "", environ.get("REMOTE_ADDR", ""))
         return wsgi_app(environ, start_response)
 
     return serve
