@@ -156,7 +156,14 @@ def test_nothing_that_is_printed_shows_a_token(old: TokenCipher, new: TokenCiphe
         id=1,
         name="Ann",
         active=True,
+        source="home",
         plex_token=stored,
+        plex_pin=stored,
+        via_id=2,
+        via_source="own",
+        via_name="Ben",
+        via_token=stored,
+        via_gap=None,
         plex_username="ann",
         account_checked=True,
         plex_uuid=None,
@@ -172,6 +179,7 @@ def test_nothing_that_is_printed_shows_a_token(old: TokenCipher, new: TokenCiphe
         miscount=None,
         odd_rows_since=None,
         missed=[],
+        failures=0,
     )
 
     with pytest.raises(TokenUnreadable) as caught:

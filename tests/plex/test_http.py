@@ -17,7 +17,7 @@ from pytest import LogCaptureFixture, MonkeyPatch
 from tests.support.fake_plex import FakePlex, Handler
 from tests.support.household import make_config
 from tests.support.plex_faults import dripping, status
-from wishlist_service.errors import Unreachable
+from wishlist_service.errors import PlexChanged, Unreachable
 from wishlist_service.plex.http import PlexHttp
 
 TOKEN = "token-of-the-test-0123456789"
@@ -219,7 +219,7 @@ def test_packed_body_is_unpacked(plex: FakePlex, http: PlexHttp) -> None:
 def test_packed_body_is_bounded_by_what_it_unpacks_to(plex: FakePlex, http: PlexHttp) -> None:
     plex.routes["GET", PING] = packed(bytes(30_000_000))
 
-    with pytest.raises(Unreachable, match="timed out"):
+    with pytest.raises(PlexChanged, match="more than 2 MB"):
         http.get(f"{plex.url}{PING}", TOKEN, tries=1)
 
 

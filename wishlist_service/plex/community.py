@@ -156,12 +156,12 @@ def _joined(nodes: list[Any], etag: str | None) -> Watchlist:
         elif entry is None:
             unreadable.add(key)
         else:
-            entries.setdefault(key, replace(entry, position=position))
+            entries.setdefault(entry.uid, replace(entry, position=position))
     return Watchlist(
         entries=sorted(entries.values(), key=lambda entry: entry.uid),
         etag=etag,
         page_etag=etag,
-        unreadable_keys=frozenset(unreadable - entries.keys()),
+        unreadable_keys=frozenset(unreadable - {uid.rpartition("/")[2] for uid in entries}),
         unidentified=unidentified,
     )
 
