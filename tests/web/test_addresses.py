@@ -183,8 +183,7 @@ def test_one_socket_takes_both_kinds_of_address_and_names_clients_plainly(servic
 
     running.wait_for("wrong key", count=2)
     running.wait_for("request refused", count=2)
-    named = {text.strip("'") for text in re.findall(r"address=(\S+)", running.output)}
-    assert named == {"127.0.0.1", "::1", "::/64"}  # guesses are counted by network
+    assert {*re.findall(r"address=(\S+)", running.output)} == {"127.0.0.1", "::1"}
 
 
 def test_mapped_address_that_a_proxy_names_is_shown_plainly(household: Household) -> None:
@@ -193,7 +192,7 @@ def test_mapped_address_that_a_proxy_names_is_shown_plainly(household: Household
         send(port, "/api/users", "POST", X_API_Key="a-wrong-key-0123456789", X_Forwarded_For="::ffff:203.0.113.9")
         running.wait_for("wrong key")
 
-    assert "address='203.0.113.9' " in running.output
+    assert "address=203.0.113.9 " in running.output
 
 
 def test_without_ipv6_it_listens_on_ipv4_alone(household: Household, no_ipv6: Path) -> None:
