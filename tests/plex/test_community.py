@@ -61,7 +61,7 @@ def test_row_has_title_type_year_and_place_and_nothing_else(plex_client: PlexCli
     alpha, beta = sorted(read.entries, key=lambda entry: entry.title)
     assert (beta.uid, beta.media_type, beta.year, beta.position) == (f"plex://show/{'2':0>24}", "show", 1999, 0)
     assert (alpha.media_type, alpha.year, alpha.position) == ("movie", None, 1)
-    assert {alpha.imdb_id, alpha.tmdb_id, alpha.tvdb_id, alpha.poster_url, alpha.released_on} == {None}
+    assert (alpha.external_ids, alpha.poster_url, alpha.released_on) == (frozenset(), None, None)
 
 
 def test_token_travels_in_a_header_and_the_question_in_the_body(
