@@ -167,7 +167,7 @@ def test_collection_that_fails_holds_up_nothing_else(wishful: Household, server:
     ("path", "faults"),
     [
         ("/library/sections/1/collections", [status(500)] * 3),
-        ("/identity", [status(200, body=b"{}", kind="application/json")]),
+        ("/identity", [status(200, body=b"{}", kind="application/json")] * 2),
         ("/library/collections", [reset]),
         ("/library/collections", [status(400)]),
         ("/library/sections/1/collections", [status(200, body=b"<html>")]),

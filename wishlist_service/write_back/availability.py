@@ -6,6 +6,7 @@ from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 from wishlist_service import db
+from wishlist_service.errors import MediaServerError
 from wishlist_service.plex.media_server import MediaServer, Section, play_url
 from wishlist_service.queries import locks, media_server
 from wishlist_service.queries.media_server import Wanted
@@ -34,8 +35,10 @@ def check(database_url: str, server: MediaServer) -> Found:
     item_ids = [item[0] for item in wanted]
     available = [item_id in found.keys for item_id in item_ids]
     sure = [item_id in found.sure for item_id in item_ids]
-    machine = server.machine_identifier() if found.keys else ""
-    play_urls = [play_url(machine, found.keys[item_id]) if item_id in found.keys else None for item_id in item_ids]
+    machine = _name(server) if found.keys else ""
+    play_urls = [
+        play_url(machine, found.keys[item_id]) if machine and item_id in found.keys else None for item_id in item_ids
+    ]
     with db.connect(database_url, role="library") as conn, conn.transaction():
         locks.lock_wishlist(conn)
         changed = media_server.store_available(
@@ -46,6 +49,15 @@ def check(database_url: str, server: MediaServer) -> Found:
         len(found.shown), len(item_ids), len(found.keys), changed,
     )  # fmt: skip
     return found
+
+
+def _name(server: MediaServer) -> str:
+    """Return the identifier of the server; empty if it does not tell it now: only links to it need that."""
+    try:
+        return server.machine_identifier()
+    except MediaServerError as error:
+        logger.info("no links to the media server reason=%r", str(error))
+        return ""
 
 
 def _find(server: MediaServer, wanted: Iterable[Wanted]) -> Found:
