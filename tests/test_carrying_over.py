@@ -46,8 +46,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def old(state: Path, env: dict[str, str], tmp_path: Path) -> int:
     """The major version of the system's PostgreSQL, which has made data for two databases and a role."""
-    if not installed_binaries():
-        pytest.skip("The system has no PostgreSQL of another version.")
+    assert installed_binaries(), "Install a PostgreSQL of another version, like Debian's package postgresql."
     major = int(installed_binaries()[-1].parent.name)
     hidden = tmp_path / "hidden"
     hidden.mkdir()

@@ -224,26 +224,26 @@ def test_title_that_meets_trouble_is_put_off_and_stands_in_no_way(
     assert item(household, "Beta")["summary"] == "Told."
 
 
-def test_question_that_failed_is_asked_again_after_minutes(
-    household: Household, titles: Titles, monkeypatch: pytest.MonkeyPatch
+def test_what_failed_is_tried_again_after_minutes_and_then_hourly() -> None:
+    waits = [retry_in(failures, jitter=1) / timedelta(minutes=1) for failures in range(1, 9)]
+
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_question_that_failed_waits_for_minutes_but_not_for_a_new_scheduler(
+    household: Household, titles: Titles
 ) -> None:
-    waits: list[timedelta] = []
-
-    def wait_not_at_all(failures: int, *, jitter: float) -> timedelta:
-        waits.append(retry_in(failures, jitter=jitter) / jitter)
-        return timedelta(0)
-
-    monkeypatch.setattr(details, "retry_in", wait_not_at_all)
     household.add("Ann", [ALPHA])
     titles.tell(ALPHA, summary="At last.")
-    titles.faults[ALPHA["ratingKey"]] = status(500)
+    titles.faults[ALPHA["ratingKey"]] = status(400)
     household.sync()
 
-    look(household, times=8)
+    look(household, times=3)
+    asked_by_the_first = len(titles.asked())
     titles.faults.clear()
     look(household)
 
-    assert [wait / timedelta(minutes=1) for wait in waits] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert asked_by_the_first == 1
     assert item(household, "Alpha")["summary"] == "At last."
 
 

@@ -26,7 +26,7 @@ _MINIMUM_FREE_BYTES: Final = 500_000_000
 _STAND_INS: Final = {
     "DATABASE_URL": "postgresql://nowhere.invalid/none",
     "API_KEY": "stands-in-for-a-missing-one",
-    "TOKEN_ENCRYPTION_KEY": "stands-in-for-a-missing-one",
+    "TOKEN_ENCRYPTION_KEY": "stands-in-for-a-missing-passphrase",
 }
 
 
