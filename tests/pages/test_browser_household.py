@@ -157,19 +157,29 @@ def test_names_are_shown_by_a_tap_on_the_chips(browser: Browser, home: str) -> N
         assert page.url == f"{home}/?sort=wanted_count"
 
 
+def hold_script(page: Page) -> list[Route]:
+    """The requests for the script, which are not answered yet."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/static/script.js*", hold)
+    return held
+
+
 @pytest.mark.parametrize("path", ["/", "/people", "/new", "/tonight", "/activity", f"/title/{1:024x}", "/feeds"])
 @pytest.mark.slow
 def test_nothing_shifts_when_the_script_comes_late(browser: Browser, home: str, path: str) -> None:
     for width in (390, 820, 1440):
         with visit(browser, viewport={"width": width, "height": 844}) as page:
             page.add_init_script(SHIFTS)
-
-            def send_late(route: Route, page: Page = page) -> None:
-                page.wait_for_timeout(400)
-                route.continue_()
-
-            page.route("**/static/script.js*", send_late)
-            page.goto(home + path, wait_until="networkidle")
+            held = hold_script(page)
+            page.goto(home + path, wait_until="commit")
+            expect(page.locator("footer")).to_be_attached()
+            page.wait_for_timeout(300)  # the page is painted without its script
+            held[0].continue_()
+            page.wait_for_load_state("networkidle")
             assert page.evaluate("window.shift") == 0, width
 
 

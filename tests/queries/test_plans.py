@@ -104,10 +104,12 @@ def plans(new_database: Callable[[str | None], str], template: str) -> Iterator[
     pool = db.Pool(url, size=1)
     pool.open()
     with pool.connection() as lent:
-        options = lent.info.get_parameters()["options"]
+        settings = lent.execute("SELECT name, setting FROM pg_settings WHERE source = 'session'").fetchall()
     pool.close()
     # the pool cuts a connection that is lent for long; this one is used by all the tests
-    with connect(url, autocommit=True, options=options) as conn:
+    with connect(url, autocommit=True) as conn:
+        for setting in settings:
+            conn.execute("SELECT set_config(%s, %s, false)", setting)
         conn.execute("LOAD 'auto_explain'")
         yield Plans(conn)
 
