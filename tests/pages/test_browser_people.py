@@ -184,6 +184,8 @@ def test_everything_is_reached_by_keyboard(browser: Browser, ann: Household, pin
         sign_in(page, f"{address}/")
         page.get_by_role("link", name="2 titles of Ann").focus()
         page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Add people from Ann’s Plex")).to_be_focused()
+        page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         for _ in range(2):
             page.keyboard.press("Tab")

@@ -16,6 +16,7 @@ def checked(client: FlaskClient) -> str:
 
 
 def test_wall_says_when_the_lists_were_last_read(client: FlaskClient, filled: Household) -> None:
+    filled.conn.execute("UPDATE plex_users SET last_success_at = now()")
     assert checked(client) == "Checked just now"
     filled.conn.execute("UPDATE plex_users SET last_success_at = now() - interval '125 seconds'")
     assert checked(client) == "Checked 2 min ago"

@@ -74,7 +74,7 @@ def visit(browser: Browser, **options: Any) -> Iterator[Page]:
     context.route(POSTERS, draw_poster)
     try:
         yield context.new_page()
-        assert faults == []
+        assert faults == [], faults
     finally:
         context.close()
 

@@ -18,10 +18,14 @@ function replaceBroken(image) {
   else image.remove();
 }
 
+// The hosts from which pages may load images, as web/finish.py names them: others come through the resizer alone.
+const imageHost = /^https:\/\/(image\.tmdb\.org|(metadata|vod)-static\.plex\.tv|assets\.fanart\.tv|artworks\.thetvdb\.com)\//;
+
 function originalOf(address) {
   const url = new URL(address);
   if (url.pathname.startsWith("/t/p/")) return address.replace(/\/t\/p\/w\d+\//, "/t/p/original/");
-  return url.searchParams.get("url");
+  const original = url.searchParams.get("url");
+  return imageHost.test(original) ? original : null;
 }
 
 addEventListener("error", (event) => {
