@@ -3,21 +3,18 @@
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.support.clients import MakeClient
 from tests.support.household import API_KEY, Household
 from tests.support.processes import Program, gunicorn, program, settings_for, wait_until
-from wishlist_service.app import close_app, create_app, open_app
-from wishlist_service.config import Config
 
 READ_KEY = "test-read-key-0123456789"
 HOSTS = {
@@ -58,21 +55,6 @@ def service(household: Household) -> Iterator[tuple[Program, int]]:
         yield running, int(env["PORT"])
 
 
-@pytest.fixture
-def make_client(config: Config) -> Iterator[Callable[..., FlaskClient]]:
-    """The API with other settings."""
-    apps: list[Flask] = []
-
-    def make(**settings: Any) -> FlaskClient:
-        apps.append(create_app(replace(config, **settings)))
-        open_app(apps[-1])
-        return apps[-1].test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
-
-
 def send(port: int, path: str, method: str = "GET", *, to: str = "127.0.0.1", body: str = "", **headers: str) -> Any:
     """Status, headers and text of the reply. Names of headers have _ in place of -."""
     connection = HTTPConnection(to, port, timeout=60)
@@ -87,9 +69,7 @@ def send(port: int, path: str, method: str = "GET", *, to: str = "127.0.0.1", bo
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_links_feeds_and_signing_in_work_under_every_kind_of_name(
-    make_client: Callable[..., FlaskClient], host: str
-) -> None:
+def test_links_feeds_and_signing_in_work_under_every_kind_of_name(make_client: MakeClient, host: str) -> None:
     client = make_client(allowed_hosts=("*",))
     named = HOSTS[host]
     sent = {"HTTP_HOST": host.encode().decode("latin-1")}
@@ -132,7 +112,7 @@ def test_form_behind_a_proxy_that_rewrites_the_host_says_what_to_set(client: Fla
         assert part in reply.text
 
 
-def test_public_url_makes_forms_and_links_work_behind_such_a_proxy(make_client: Callable[..., FlaskClient]) -> None:
+def test_public_url_makes_forms_and_links_work_behind_such_a_proxy(make_client: MakeClient) -> None:
     client = make_client(public_url="https://wishes.example.org/w", url_base="/w")
 
     form = client.post(

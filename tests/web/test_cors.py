@@ -1,35 +1,14 @@
 """CORS_ORIGINS: pages of other sites may read in a browser, with a key, and nothing more."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
-
 import pytest
-from flask.testing import FlaskClient
 
-from tests.support.household import API_KEY, Household
+from tests.support.clients import MakeClient
+from tests.support.household import API_KEY
 from tests.support.settings import config, faults
-from wishlist_service.app import close_app, create_app, open_app
 
 DASH = "https://dash.example.org"
 READ_KEY = "test-read-key-0123456789"
 PREFLIGHT = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key"}
-MakeClient = Callable[..., FlaskClient]
-
-
-@pytest.fixture
-def make_client(household: Household) -> Iterator[MakeClient]:
-    """The API with other settings."""
-    apps: list[Any] = []
-
-    def make(**settings: Any) -> FlaskClient:
-        apps.append(create_app(replace(household.config, **settings)))
-        open_app(apps[-1])
-        return apps[-1].test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
 
 
 @pytest.mark.parametrize(

@@ -1,36 +1,17 @@
 """Without a key, only hosts are answered that no stranger's web page can own."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.clients import MakeClient
 from tests.support.household import API_KEY
 from tests.support.settings import faults
-from wishlist_service.app import close_app, create_app, open_app
-from wishlist_service.config import Config
 
 EVIL = "evil.example.com"
 READS = ["/", "/api/wishlist", "/api/users", "/api/history", "/metrics", "/feeds/new.rss", "/people", "/activity"]
 ALWAYS = ["/health", "/sign-in", "/docs", "/docs/swagger-ui.css", "/openapi.json", "/static/style.css"]
-MakeClient = Callable[..., FlaskClient]
-
-
-@pytest.fixture
-def make_client(config: Config) -> Iterator[MakeClient]:
-    """The API with other settings."""
-    apps: list[Any] = []
-
-    def make(**settings: Any) -> FlaskClient:
-        apps.append(create_app(replace(config, **settings)))
-        open_app(apps[-1])
-        return apps[-1].test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
 
 
 def status(client: FlaskClient, host: str, path: str = "/api/wishlist", **more: Any) -> int:

@@ -1,16 +1,13 @@
 """Who may do what: the API_KEY everything, the READ_API_KEY reading, nobody guessing."""
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
+from tests.support.clients import MakeClient
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
-from wishlist_service.app import close_app, create_app, open_app
 
 READ_KEY = "test-read-key-0123456789"
 ALPHA = row("1", "Alpha")
@@ -29,11 +26,10 @@ READS = [
     "/api/sync/runs/1",
     "/metrics",
 ]
-MakeClient = Callable[..., FlaskClient]
 
 
 @pytest.fixture
-def make_client(household: Household) -> Iterator[MakeClient]:
+def make_client(household: Household, make_client: MakeClient) -> MakeClient:
     """The API with other settings; Ann and Ben want Alpha, Ben's token is of another account."""
     household.add("Annabella", [ALPHA])
     household.add("Benedict", [ALPHA])
@@ -50,16 +46,7 @@ def make_client(household: Household) -> Iterator[MakeClient]:
                                          "detail": "Of annabella, which Annabella stands for."}]'
         """
     )
-    apps: list[Any] = []
-
-    def make(**settings: Any) -> FlaskClient:
-        apps.append(create_app(replace(household.config, **settings)))
-        open_app(apps[-1])
-        return apps[-1].test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
+    return make_client
 
 
 def sent(how: str, key: str) -> dict[str, Any]:

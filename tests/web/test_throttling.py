@@ -1,36 +1,17 @@
 """Who guesses keys is refused for a while, and no one else."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.clients import MakeClient
 from tests.support.household import API_KEY, Household
 from tests.support.processes import gunicorn, request, settings_for
-from wishlist_service.app import close_app, create_app, open_app
-from wishlist_service.config import Config
 from wishlist_service.web import recent
 from wishlist_service.web.recent import MAXIMUM_WRONG_KEYS, Recent, RecentValues, network_of
 
 READ_KEY = "test-read-key-0123456789"
-MakeClient = Callable[..., FlaskClient]
-
-
-@pytest.fixture
-def make_client(config: Config) -> Iterator[MakeClient]:
-    """The API with other settings."""
-    apps: list[Any] = []
-
-    def make(**settings: Any) -> FlaskClient:
-        apps.append(create_app(replace(config, **settings)))
-        open_app(apps[-1])
-        return apps[-1].test_client()
-
-    yield make
-    for app in apps:
-        close_app(app)
 
 
 def guess(client: FlaskClient, *, count: int = MAXIMUM_WRONG_KEYS, way: str = "header", address: str = "") -> set[int]:
