@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -173,6 +174,22 @@ def test_each_token_is_pinged_once_a_day(household: Household) -> None:
     assert pings(household).count("token-of-ann-0123456789") == 1
     assert set(pings(household)) == {"token-of-ann-0123456789", "token-of-ben-0123456789"}
     assert household.user("Ann")["pinged_at"] is not None
+
+
+def test_pings_wait_while_a_list_is_due(household: Household) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+    household.sync()
+    household.add("Ben")
+    household.conn.execute("UPDATE plex_users SET pinged_at = now() - interval '2 days'")
+    sidecar = Sidecar(household.config, stop=threading.Event())
+
+    with closing(sidecar._line):
+        sidecar._ping()
+        assert pings(household) == []
+
+        household.sync()
+        sidecar._ping()
+        assert set(pings(household)) == {"token-of-ann-0123456789", "token-of-ben-0123456789"}
 
 
 def test_stop_ends_the_loop_after_the_person_being_synced(household: Household) -> None:
