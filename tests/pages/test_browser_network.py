@@ -152,3 +152,23 @@ def test_nothing_shifts_while_the_page_and_then_its_script_come(
                 held[0].continue_()
                 page.wait_for_load_state("networkidle")
                 assert (page.evaluate("window.shift"), page.evaluate("window.moved")) == (0, []), width
+
+
+@pytest.mark.slow
+def test_days_of_the_viewer_come_without_a_shift(browser: Browser, crowd: Household, home: str) -> None:
+    crowd.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-04T10:00:00Z' WHERE user_id <= 6")
+    crowd.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-04T23:30:00Z' WHERE user_id > 6")
+    with dripping(home) as address, visit(browser, timezone_id="Asia/Tokyo") as page:
+        page.add_init_script(SHIFTS)
+        held = hold_script(page)
+        page.goto(f"{address}/activity", wait_until="commit")
+        expect(page.locator("footer")).to_be_attached()
+        held[0].continue_()
+
+        expect(page.locator(".day h2")).to_have_text(["5 Mar 2026", "4 Mar 2026"])
+        page.wait_for_load_state("networkidle")
+        assert (page.evaluate("window.shift"), page.evaluate("window.moved")) == (0, [])
+    with visit(browser) as page:
+        page.route("**/static/script.js*", lambda route: route.abort())
+        page.goto(f"{home}/activity")
+        expect(page.locator(".day li").first).to_be_visible()

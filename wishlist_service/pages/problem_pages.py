@@ -35,6 +35,7 @@ def show_problem(problem: Problem) -> Response:
             url_for("pages.sign_in.form", tv=None) + "?" + urlencode({"next": wanted} | ({"tv": 1} if g.tv else {}))
         )
         return response
+    g.tv = request.args.get("tv") == "1"  # an unknown path is no page yet
     heading = _HEADINGS.get(problem.status, "Something went wrong")
     page = Response(
         render_template("problem.html", problem=problem.document, heading=heading, here=request.script_root + _here()),

@@ -74,7 +74,9 @@ function regroup(root) {
     }
     days.get(day).querySelector("ol").append(line);
   }
-  list?.replaceChildren(...days.values());
+  if (!list) return;
+  list.replaceChildren(...days.values());
+  list.dataset.zone = "viewer";
 }
 
 localise(document);
