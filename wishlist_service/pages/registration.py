@@ -22,6 +22,7 @@ from wishlist_service.pages import (
     who,
 )
 from wishlist_service.pages.runs import amount
+from wishlist_service.pages.status import read_status
 from wishlist_service.pages.wording import (
     colour,
     date_in_words,
@@ -62,6 +63,7 @@ def register_pages(app: Flask) -> None:
         app.add_template_filter(each)
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
+    app.add_template_global(read_status)
     app.context_processor(lambda: {"version": __version__, "image_hosts": IMAGES})
 
 

@@ -51,16 +51,17 @@ class Fields:
     @classmethod
     def from_query(cls, request: Request, *, repeatable: str = "") -> "Fields":
         """Return the parameters of the query string. Only the one named `repeatable` may come more than once."""
-        # check_key has read apikey, and every page takes tv.
-        given = [(name, values) for name, values in request.args.lists() if name != "apikey"]
+        # check_key has read apikey. Every page also takes tv, which its own code reads.
+        others = ("apikey", "tv") if is_page() else ("apikey",)
+        given = [(name, values) for name, values in request.args.lists() if name not in others]
         fields = cls({name: values[0] for name, values in given}, texts=True)
         for name, values in given:
             if name == repeatable:
                 fields._values = {**fields._values, name: values}
             elif len(values) > 1:
                 fields.error(name, "must be given only once.")
-        if is_page():
-            fields.choice("tv", ("1",), default=None)
+        if is_page() and request.args.get("tv", "1") != "1":
+            fields.error("tv", "must be 1, or absent.")
         return fields
 
     def __contains__(self, name: str) -> bool:
