@@ -13,7 +13,7 @@ from tests.support.processes import gunicorn, settings_for
 pytestmark = pytest.mark.browser
 
 SMALL_TARGETS = """
-() => [...document.querySelectorAll("button, select, input, summary, nav a, footer a, .second, .go")]
+() => [...document.querySelectorAll("button, select, input, summary, .second, .go, :is(nav, footer, ul, .back, .next) a")]
   .filter((each) => each.checkVisibility())
   .map((each) => [each.outerHTML.slice(0, 90), (each.closest("label") ?? each).getBoundingClientRect()])
   .filter(([, box]) => box.height > 2 && box.height < 43.5)
