@@ -12,12 +12,13 @@ from tests.support.processes import gunicorn, settings_for
 
 pytestmark = pytest.mark.browser
 
-SMALL_TARGETS = """
-() => [...document.querySelectorAll("button, select, input, summary, .second, .go, :is(nav, footer, ul, .back, .next) a")]
+TARGETS = "button, select, input, summary, .second, .go, :is(nav, footer, ul, .back, .next) a"
+SMALL_TARGETS = f"""
+() => [...document.querySelectorAll("{TARGETS}")]
   .filter((each) => each.checkVisibility())
   .map((each) => [each.outerHTML.slice(0, 90), (each.closest("label") ?? each).getBoundingClientRect()])
   .filter(([, box]) => box.height > 2 && box.height < 43.5)
-  .map(([html, box]) => `${box.height} ${html}`)
+  .map(([html, box]) => `${{box.height}} ${{html}}`)
 """
 
 
