@@ -118,8 +118,11 @@ def test_slow_4g_brings_few_bytes_and_moves_nothing(browser: Browser, crowd: Hou
                 assert (page.evaluate("window.shift"), page.evaluate("window.moved")) == (0, [])
                 text, first, last = (f"{each / 1000:.1f} s" for each in page.evaluate(TIMES))
                 size = f"{window['viewport']['width']} px at {window.get('device_scale_factor', 1)}×"
-                both = f"{ours / 1000:.1f} kB | {len(seen)} | {(ours + len(seen) * POSTER_BYTES) / 1000:.0f} kB"
-                print(f"| {size} | {both} | 0 | {text} | {first} | {last} |")
+                posters = len(seen) * POSTER_BYTES
+                kilobytes = (
+                    f"{ours / 1000:.1f} kB | {len(seen)}: {posters // 1000} kB | {(ours + posters) / 1000:.0f} kB"
+                )
+                print(f"| {size} | {kilobytes} | 0 | {text} | {first} | {last} |")
 
 
 def hold_script(page: Page) -> list[Route]:
