@@ -1,17 +1,53 @@
-"""Pages say when no scheduler runs, so one seems to run beside each of these tests."""
+"""What tests of pages share: a scheduler that seems to run, a browser, and a household of twelve people."""
 
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 from psycopg import connect
+
+from tests.support.browser import chromium
+from tests.support.fake_actions import Actions
+from tests.support.fake_plex import row
+from tests.support.household import Household
+from tests.support.processes import gunicorn, settings_for
+
+PEOPLE = ("Ann", "Ben", "Cleo", "Dora", "Emil", "Farah", "Gus", "Hanna", "Ines", "Jon", "Kim", "Lea")
+TMDB = "https://image.tmdb.org/t/p/original/{:04}.jpg"
 
 
 @pytest.fixture(autouse=True)
 def scheduler(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A connection of the name by which the service knows its scheduler."""
+    """A connection of the name by which the service knows its scheduler. Without one, pages say that it stopped."""
     if not {"database_url", "household", "client"} & {*request.fixturenames}:
         yield
         return
     url = request.getfixturevalue("database_url")
     with connect(url, autocommit=True, application_name="plex-wishlist-scheduler"):
         yield
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests; each opens a window that was never here."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def crowd(household: Household) -> Household:
+    """Twelve people; Ann wants 600 titles with posters at TMDB, the others some of them."""
+    Actions(household.plex)
+    rows = [row(f"{n:x}", f"Title {n:03}", thumb=TMDB.format(n)) for n in range(1, 601)]
+    for number, name in enumerate(PEOPLE):
+        household.add(name, rows if name == "Ann" else rows[number * 3 : number * 3 + 6])
+    household.sync()
+    household.conn.execute("UPDATE wishlist_items SET genres = '{Drama}', summary = 'Letters arrive.'")
+    return household
+
+
+@pytest.fixture
+def home(crowd: Household) -> Iterator[str]:
+    """Where the service of these twelve is."""
+    with gunicorn(settings_for(crowd)) as (_, address):
+        yield address

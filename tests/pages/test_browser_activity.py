@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.browser import faults_of_access, visit
 from tests.support.fake_actions import Actions
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
@@ -21,12 +21,6 @@ pytestmark = pytest.mark.browser
 LANTERN = row("a11e", "The Lantern Keeper", year=2024)
 HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=2021)
 TITLE = f"/title/movie/{'a11e':0>24}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

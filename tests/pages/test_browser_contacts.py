@@ -1,22 +1,14 @@
 """One sign-in brings the household: in a real browser, with and without scripts."""
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.browser import faults_of_access, visit
 from tests.support.household import API_KEY
 from tests.support.neighbours import Neighbours
 from tests.support.processes import gunicorn, settings_for
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def open_contacts(page: Page, address: str) -> None:

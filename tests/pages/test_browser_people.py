@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.browser import faults_of_access, visit
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
@@ -17,12 +17,6 @@ from tests.support.sign_ins import DORA, add_pending_and_failed
 pytestmark = pytest.mark.browser
 
 AGREED = 30_000  # milliseconds; the service asks Plex every few seconds
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

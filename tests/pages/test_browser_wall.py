@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.browser import faults_of_access, visit
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.nginx import BASE, under_a_path
@@ -37,12 +37,6 @@ new PerformanceObserver((list) => {
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ FLAGS = [
 PATIENCE = 30_000  # milliseconds, on a machine that is busy with other tests
 POSTERS = re.compile(r"https://(image\.example\.test|image\.tmdb\.org|images\.plex\.tv)/")
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True}
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 

@@ -19,7 +19,7 @@ from tests.support.browser import chromium, visit
 CHECKOUT = Path(__file__).parent.parent.parent
 PICTURES = CHECKOUT / "screenshots"
 IN_README = CHECKOUT / "docs/wall.png"
-WIDTHS = (390, 1440)
+WIDTHS = (390, 820, 1440)
 SCHEMES = ("dark", "light")
 PORT = 8123
 START_SECONDS = 120
@@ -33,6 +33,8 @@ def main() -> None:
                 take_all(browser, key, scheme, width)
         with visit(browser, color_scheme="dark", viewport={"width": 1200, "height": 925}) as page:
             go(page, "/")
+            page.locator(".who-are-you").get_by_role("button", name="Ann").click()
+            page.wait_for_load_state("networkidle")
             page.screenshot(path=IN_README)
     print(f"Pictures of the pages are in {PICTURES.name}/, and {IN_README.relative_to(CHECKOUT)} is new.")
 

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import NotFound
@@ -46,7 +46,7 @@ def show() -> ResponseReturnValue:
     given = [pair for pair in request.args.items(multi=True) if pair[0] != "apikey"]
     if any(value == "" for _, value in given):  # a form sends every field
         filled = urlencode([(name, value) for name, value in given if value != ""])
-        return redirect(f"{url_for('.show')}?{filled}".rstrip("?"))
+        return redirect(f"{url_for('.show', tv=None)}?{filled}".rstrip("?"))
     query = Fields.from_query(request, repeatable=REPEATABLE)
     filters = WishlistFilter(
         user_ids=read_user_ids(query),
@@ -63,7 +63,7 @@ def show() -> ResponseReturnValue:
         filters=filters,
         people=list_people(filters.user_ids or []),
         query_of=partial(_query_of, filters=filters),
-        chosen=_encode(filters, with_type=True),
+        chosen="&".join(filter(None, (_encode(filters, with_type=True), g.tv and "tv=1"))),
         answer=_test(tested) if tested else None,
     )
 

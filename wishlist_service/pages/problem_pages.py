@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from flask import Response, render_template, request, url_for
+from flask import Response, g, render_template, request, url_for
 
 from wishlist_service.web.auth import is_page
 from wishlist_service.web.context import READING
@@ -31,8 +31,11 @@ def show_problem(problem: Problem) -> Response:
     if problem.status == 401:
         wanted = _here() if request.method in READING else "/"
         response = Response(status=303)
-        response.location = f"{url_for('pages.sign_in.form')}?{urlencode({'next': wanted})}"
+        response.location = (
+            url_for("pages.sign_in.form", tv=None) + "?" + urlencode({"next": wanted} | ({"tv": 1} if g.tv else {}))
+        )
         return response
+    g.tv = request.args.get("tv") == "1"  # an unknown path is no page yet
     heading = _HEADINGS.get(problem.status, "Something went wrong")
     page = Response(
         render_template("problem.html", problem=problem.document, heading=heading, here=request.script_root + _here()),

@@ -1,8 +1,9 @@
 """All pages, put together under one blueprint that accepts forms from our own pages only."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import Forbidden
 
 from wishlist_service import __version__
@@ -21,6 +22,7 @@ from wishlist_service.pages import (
     who,
 )
 from wishlist_service.pages.runs import amount
+from wishlist_service.pages.status import read_status
 from wishlist_service.pages.wording import (
     colour,
     date_in_words,
@@ -38,6 +40,7 @@ from wishlist_service.pages.wording import (
 )
 from wishlist_service.web.auth import mark_page
 from wishlist_service.web.context import READING, context
+from wishlist_service.web.finish import IMAGES
 from wishlist_service.web.listing import default_order
 
 
@@ -48,6 +51,8 @@ def register_pages(app: Flask) -> None:
         pages.register_blueprint(module.bp)
     pages.url_value_preprocessor(mark_page)  # runs before check_key, which any before_request would follow
     pages.url_value_preprocessor(who.read_me)
+    pages.url_value_preprocessor(_read_tv)
+    pages.url_defaults(_keep_tv)
     pages.before_request(_refuse_other_sites)
     pages.after_request(_vary_by_cookie)
     app.register_blueprint(pages)
@@ -58,7 +63,19 @@ def register_pages(app: Flask) -> None:
         app.add_template_filter(each)
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
-    app.context_processor(lambda: {"version": __version__})
+    app.add_template_global(read_status)
+    app.context_processor(lambda: {"version": __version__, "image_hosts": IMAGES})
+
+
+def _read_tv(*_: Any) -> None:
+    """Set g.tv: whether the address asks for pages that are made for a television."""
+    g.tv = request.args.get("tv") == "1"
+
+
+def _keep_tv(endpoint: str, values: dict[str, Any]) -> None:
+    """Keep this in the addresses of pages. Files and downloads are the same everywhere."""
+    if g.get("tv") and not endpoint.startswith(("pages.assets.", "pages.feeds.download")):
+        values.setdefault("tv", "1")
 
 
 def _refuse_other_sites() -> None:

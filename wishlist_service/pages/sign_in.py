@@ -47,6 +47,6 @@ def _form(wanted: str, **more: object) -> str:
 
 
 def local_path(text: str) -> str:
-    """Return the text if it is a path of this service, else "/". A link to here must not lead to another host."""
+    """Return the text if it is a path of this service, else the wall. A link must not lead to another host."""
     # Two slashes, or what a browser takes for them, would start another host's address.
-    return text if re.fullmatch(r"/(?![/\\])[!-~]*", text) else "/"
+    return text if re.fullmatch(r"/(?![/\\])[!-~]*", text) else "/?tv=1" if g.tv else "/"

@@ -8,6 +8,7 @@ from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import NotFound
+from wishlist_service.pages.status import Status, read_status
 from wishlist_service.pages.wall import HTML
 from wishlist_service.pages.wording import poster, title_address, web_url
 from wishlist_service.queries import events, media_server, wishes, wishlist
@@ -24,8 +25,9 @@ bp = Blueprint("title", __name__, url_prefix="/title/<uid:uids>")
 
 @bp.get("")
 def show(uids: list[str]) -> ResponseReturnValue:
-    """Return the title's page."""
-    return reply(partial(_page, uids), content_type=HTML)
+    """Return the title's page. As the wall, it says how many lists are not up to date."""
+    status = read_status()
+    return reply(partial(_page, uids, status), content_type=HTML, also=status.outdated)
 
 
 @bp.post("/dismiss")
@@ -68,7 +70,7 @@ def end_kept_wish(uids: list[str], user_id: int) -> ResponseReturnValue:
     return to_title
 
 
-def _page(uids: list[str]) -> str:
+def _page(uids: list[str], status: Status) -> str:
     document = read(wishlist.find_item, uids=uids)
     if document is None:
         raise NotFound("No one here has ever wanted this title.")
@@ -79,6 +81,7 @@ def _page(uids: list[str]) -> str:
     return render_template(
         "title.html",
         item=item,
+        status=status,
         sources=sorted(item["sources"], key=lambda source: (source["removed_at"] is not None, source["name"].lower())),
         play_url=read(media_server.list_play_urls, item_ids=[item["id"]]).get(item["id"]),
         backdrop=poster(item["backdrop_url"], 1280),

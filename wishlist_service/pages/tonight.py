@@ -3,7 +3,6 @@
 import json
 import secrets
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -68,7 +67,4 @@ def _pick(filters: WishlistFilter, seed: int, offset: int) -> tuple[dict[str, An
 
 
 def _address(user_ids: list[int] | None, *, seed: int | None = None, offset: int = 0) -> str:
-    pairs = [("user", each) for each in user_ids or []]
-    pairs += [("seed", seed)] if seed is not None else []
-    pairs += [("offset", offset)] if offset else []
-    return f"{url_for('.show')}?{urlencode(pairs)}".rstrip("?")
+    return url_for(".show", user=user_ids or [], seed=seed, offset=offset or None)

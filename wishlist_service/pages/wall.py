@@ -31,7 +31,7 @@ def show() -> ResponseReturnValue:
     if any(value == "" or (name == "seed" and not is_random) for name, value in given):
         # a form sent without the script sends every field, also those that mean nothing now
         filled = urlencode([(name, value) for name, value in given if value != "" and (is_random or name != "seed")])
-        return redirect(f"{url_for('.show')}?{filled}".rstrip("?"))
+        return redirect(f"{url_for('.show', tv=None)}?{filled}".rstrip("?"))
     listing, status = read_listing(default_sort="last_wish_at"), read_status()
     # the status tells the time, so a page is kept and confirmed only while that is right
     response = reply(partial(_page, listing, status), content_type=HTML, also=status)
@@ -46,7 +46,7 @@ def _page(listing: Listing, status: Status, silent: Sequence[PlexUser] | None = 
     silent: the people of the filter whose list has nothing to show, to tell why; None if they are not known yet.
     """
     page, cursor = get_page(listing)
-    if page.total == 0 and silent is None and (listing.filters.user_ids or not request.args.keys() - {"apikey"}):
+    if page.total == 0 and silent is None and (listing.filters.user_ids or not request.args.keys() - {"apikey", "tv"}):
         return ""
     kept = [pair for pair in request.args.items(multi=True) if pair[0] not in ("after", "offset", "apikey")]
     people = list_people(listing.filters.user_ids or [])

@@ -190,9 +190,9 @@ def srcset(address: str | None, widths: Sequence[int]) -> str:
     return ", ".join(f"{url} {width}w" for url, width in reversed(sizes.items())) if len(sizes) > 1 else ""
 
 
-def title_address(uid: str) -> str:
-    """Return the address of a title's page."""
-    return f"{request.script_root}/title/{uid.removeprefix('plex://')}"
+def title_address(uid: str, part: str = "") -> str:
+    """Return the address of a title's page, or of a part of it like /watchlists."""
+    return f"{request.script_root}/title/{uid.removeprefix('plex://')}{part}{'?tv=1' if g.tv else ''}"
 
 
 def length_of_time(minutes: int) -> str:

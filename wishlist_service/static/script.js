@@ -18,14 +18,14 @@ function replaceBroken(image) {
   else image.remove();
 }
 
-// The hosts from which pages may load images, as web/finish.py names them: others come through the resizer alone.
-const imageHost = /^https:\/\/(image\.tmdb\.org|(metadata|vod)-static\.plex\.tv|assets\.fanart\.tv|artworks\.thetvdb\.com)\//;
+// From where pages may load images. Others come through the resizer alone.
+const imageOrigins = document.currentScript.dataset.images.split(" ");
 
 function originalOf(address) {
   const url = new URL(address);
   if (url.pathname.startsWith("/t/p/")) return address.replace(/\/t\/p\/w\d+\//, "/t/p/original/");
-  const original = url.searchParams.get("url");
-  return imageHost.test(original) ? original : null;
+  const original = url.searchParams.get("url") ?? "";
+  return imageOrigins.some((origin) => original.startsWith(`${origin}/`)) ? original : null;
 }
 
 addEventListener("error", (event) => {
@@ -74,7 +74,9 @@ function regroup(root) {
     }
     days.get(day).querySelector("ol").append(line);
   }
-  list?.replaceChildren(...days.values());
+  if (!list) return;
+  list.replaceChildren(...days.values());
+  list.dataset.zone = "viewer";
 }
 
 localise(document);
@@ -105,7 +107,7 @@ async function fetchWall(address, signal) {
 function addressOfFilters() {
   const chosen = [...new FormData(form)].filter(([name, value]) => value.trim() !== "" && (name !== "seed" || form.elements.sort.value === "random"));
   const query = new URLSearchParams(chosen).toString();
-  return form.action + (query ? `?${query}` : "");
+  return form.action.split("?")[0] + (query ? `?${query}` : "");
 }
 
 const withoutHash = (address) => address.split("#")[0];
@@ -316,6 +318,7 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { target, key } = event;
   if (key === "Escape") return leave(target);
+  if (onTelevision && (key.startsWith("Arrow") || key === "Enter")) return useRemote(event);
   if (target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog")) return;
   if (key.startsWith("Arrow")) return move(event);
   const search = document.querySelector("input[type=search]");
@@ -356,6 +359,39 @@ function move(event) {
     next = row?.sort((one, other) => distance(one) - distance(other))[0];
   }
   if (!next) return;
+  event.preventDefault();
+  next.focus({ preventScroll: true });
+  next.scrollIntoView({ block: "nearest" });
+}
+
+// On a television the arrows move to whatever is nearest in their direction, and Enter ticks a box or opens a list.
+const onTelevision = document.documentElement.classList.contains("tv");
+
+function useRemote(event) {
+  const { key, target } = event;
+  const typing = target.closest("input:not([type=checkbox], [type=radio]), textarea");
+  if (typing && key !== "ArrowUp" && key !== "ArrowDown") return;
+  if (key === "Enter") {
+    if (target.matches("[type=checkbox], [type=radio]")) target.click();
+    else if (target.matches("select")) target.showPicker?.();
+    else return; // links and buttons know it
+    return event.preventDefault();
+  }
+  const [along, across, forward] = { ArrowUp: ["y", "x", -1], ArrowDown: ["y", "x", 1], ArrowLeft: ["x", "y", -1], ArrowRight: ["x", "y", 1] }[key];
+  const edges = (box) => ({ x: [box.left, box.right], y: [box.top, box.bottom] });
+  const gap = ([start, end], [from, to]) => Math.max(start - to, from - end, 0);
+  const here = edges(target === document.body ? { left: 0, right: 0, top: 0, bottom: 0 } : target.getBoundingClientRect());
+  let next, best = Infinity;
+  for (const each of document.querySelectorAll("a[href], button, select, summary, input")) {
+    const box = each.getBoundingClientRect();
+    if (each === target || each.matches(".skip") || box.width < 2) continue;
+    const there = edges(box);
+    const ahead = forward > 0 ? there[along][0] - here[along][1] : here[along][0] - there[along][1];
+    if (ahead < -4) continue;
+    const distance = ahead + 3 * gap(here[across], there[across]) + Math.abs(here[across][0] - there[across][0]) / 10;
+    if (distance < best) [next, best] = [each, distance];
+  }
+  if (!next) return; // the page scrolls
   event.preventDefault();
   next.focus({ preventScroll: true });
   next.scrollIntoView({ block: "nearest" });

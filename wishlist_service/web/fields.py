@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadRequest, LengthRequired, UnsupportedMediaType
 
 from wishlist_service.config.parsers import parse_choice, parse_flag, parse_integer, parse_number
 from wishlist_service.errors import FieldError, Invalid
+from wishlist_service.web.auth import is_page
 
 LARGEST_ID: Final = 2**31 - 1
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d))?", re.ASCII)
@@ -50,14 +51,17 @@ class Fields:
     @classmethod
     def from_query(cls, request: Request, *, repeatable: str = "") -> "Fields":
         """Return the parameters of the query string. Only the one named `repeatable` may come more than once."""
-        # check_key has read apikey.
-        given = [(name, values) for name, values in request.args.lists() if name != "apikey"]
+        # check_key has read apikey. Every page also takes tv, which its own code reads.
+        others = ("apikey", "tv") if is_page() else ("apikey",)
+        given = [(name, values) for name, values in request.args.lists() if name not in others]
         fields = cls({name: values[0] for name, values in given}, texts=True)
         for name, values in given:
             if name == repeatable:
                 fields._values = {**fields._values, name: values}
             elif len(values) > 1:
                 fields.error(name, "must be given only once.")
+        if is_page() and request.args.get("tv", "1") != "1":
+            fields.error("tv", "must be 1, or absent.")
         return fields
 
     def __contains__(self, name: str) -> bool:

@@ -13,13 +13,13 @@ from wishlist_service.web.context import context
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
 # Where Plex's posters are. Those on any other host are shown through PLEX_IMAGES_URL.
-_IMAGES: Final = (
+IMAGES: Final = (
     "https://image.tmdb.org https://metadata-static.plex.tv https://assets.fanart.tv https://artworks.thetvdb.com "
     "https://vod-static.plex.tv"
 )
 _PAGE_POLICY: Final = (
     f"{NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; manifest-src 'self'"
-    f"; img-src 'self' data: {_IMAGES}"
+    f"; img-src 'self' data: {IMAGES}"
 )
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
 
