@@ -143,8 +143,9 @@ class Cluster:
         """Whether all nodes follow one leader, and one of them is the synchronous standby."""
         members = self._members()
         roles = sorted(member["role"] for member in members)
-        follow = {member.get("timeline") for member in members if member["state"] in ("running", "streaming")}
-        return roles == ["leader", "replica", "sync_standby"] and len(follow) == 1 and None not in follow
+        run = all(member["state"] in ("running", "streaming") for member in members)
+        timelines = {member.get("timeline") for member in members}
+        return roles == ["leader", "replica", "sync_standby"] and run and len(timelines) == 1
 
     def _members(self) -> list[dict[str, Any]]:
         return next(filter(None, (node.members() for node in self.nodes.values())), [])
