@@ -6,6 +6,7 @@
 # make docs         Write the generated docs: docs/api.md, docs/settings.md, docs/database.md, .env.example
 # make fmt          Format the code
 # make bench        Measure speed and memory against their goals (takes a quarter of an hour)
+# make cluster      Kill the leader of a PostgreSQL cluster three times under load (about 5 minutes)
 # make screenshots  Take pictures of the demo's pages, for docs/wall.png
 # make audit        Check dependencies and code for vulnerabilities (needs internet)
 # make clean        Delete the environment and all caches
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 
-.PHONY: run demo quick test check docs bench audit screenshots fmt clean
+.PHONY: run demo quick test check docs bench cluster audit screenshots fmt clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service
@@ -46,6 +47,9 @@ docs: $(VENV)/tests
 bench: $(VENV)/runs $(VENV)/reference $(VENV)/wrk
 	@exec $(BIN)/python -m bench
 
+cluster: $(VENV)/tests $(VENV)/etcd $(VENV)/patroni
+	@exec $(BIN)/python -m tests.support.cluster
+
 audit: $(VENV)/tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 bandit==1.9.4
 	$(BIN)/pip-audit --requirement requirements-notify.txt
@@ -74,7 +78,7 @@ $(VENV)/tests: requirements.txt requirements-notify.txt requirements-dev.txt | $
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/runs
 
-# nginx, pgbouncer and chromium (tests) and wrk (make bench): from the system, or else Debian's package, unpacked into .venv
+# nginx, pgbouncer and chromium (tests), wrk (make bench), etcd and patroni (make cluster): from the system, or else Debian's package, unpacked into .venv
 $(VENV)/nginx: | $(BIN)/python
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || tests/support/unpack_debian.sh nginx $@
 
@@ -86,6 +90,12 @@ $(VENV)/chromium: | $(BIN)/python
 
 $(VENV)/wrk: | $(BIN)/python
 	@command -v wrk >/dev/null || tests/support/unpack_debian.sh wrk $@
+
+$(VENV)/etcd: | $(BIN)/python
+	@command -v etcd >/dev/null || tests/support/unpack_debian.sh etcd-server $@
+
+$(VENV)/patroni: | $(BIN)/python
+	@command -v patroni >/dev/null || tests/support/unpack_debian.sh patroni $@
 
 # the implementation that make bench compares with has its own environment
 $(VENV)/reference: bench/requirements.txt | $(BIN)/python

@@ -201,6 +201,24 @@ def test_database_survives_that_everything_is_killed(state: Path) -> None:
         assert conn.execute("SELECT n FROM kept").fetchone() == (42,)
 
 
+def test_program_that_is_just_being_started_ends_with_its_parent() -> None:
+    script = (
+        "import os, signal, subprocess, time\n"
+        "from wishlist_service.postgres.programs import die_with_parent\n"
+        "parent, die = os.getpid(), die_with_parent(signal.SIGTERM)\n"
+        "def begin_late():\n"
+        "    print('forked', os.getpid(), flush=True)\n"
+        "    while os.getppid() == parent: time.sleep(0.01)\n"
+        "    die()\n"
+        "subprocess.Popen(['sleep', '90'], preexec_fn=begin_late)"
+    )
+    with program("-c", script, env=plain_environment(0) | {"PYTHONPATH": str(CHECKOUT)}) as parent:
+        parent.wait_for("forked")
+        child = int(parent.output.split()[1])
+        parent.process.kill()
+        wait_until(lambda: not alive({child}))
+
+
 def look_into(state: Path) -> Connection:
     return connect(EmbeddedPostgres(state).url, autocommit=True)
 

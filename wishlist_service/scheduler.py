@@ -44,6 +44,7 @@ logger = logging.getLogger("wishlist_service.scheduler")  # __name__ is __main__
 
 TURN_SECONDS: Final = 60  # the maximum between two turns, at which the scheduler finds out who is due
 SHORTEST_TURN_SECONDS: Final = 5
+AWAY_SECONDS: Final = 2  # between two questions whether a database that was away is back
 SYNCING_SECONDS: Final = 3600  # then the tokens have their turn, even if more people are due
 PINGING_SECONDS: Final = 60  # then the syncs have their turn; the other tokens are used an hour later
 OVERDUE_SECONDS: Final = 600
@@ -61,6 +62,7 @@ class Sidecar:
         self._shows_alive = True
         self._interval = timedelta(hours=config.sync_interval_hours)
         self._prepared = False
+        self._away = False
         self._put_off_since: float | None = None
         self._put_off_for: int | None = None
         self._cipher = TokenCipher(config.token_encryption_keys)
@@ -90,7 +92,8 @@ class Sidecar:
                 job.next_run = (job.next_run or datetime.now()) + step
             self._jobs.run_pending()
             self._plan_sync()
-            self._stop.wait(min(max(self._jobs.idle_seconds or 0, 0), MAXIMUM_WAIT_SECONDS))
+            longest = AWAY_SECONDS if self._away else MAXIMUM_WAIT_SECONDS
+            self._stop.wait(min(max(self._jobs.idle_seconds or 0, 0), longest))
         if looks:
             looks.join()
         self._notifications.close()
@@ -162,13 +165,18 @@ class Sidecar:
             self._details.look()
 
     def _plan_sync(self) -> None:
-        """Have the next turn come when the next list is due, if that is sooner."""
+        """Have the next turn come when the next list is due, if that is sooner. After a failover it comes at once."""
+        shortest = 0 if self._away else SHORTEST_TURN_SECONDS
         try:
             left = self._line.ask(sync_users.find_seconds_until_due)
+            self._away = False
+        except OperationalError:
+            self._away = True
+            return
         except db.EXPECTED:
             return
         if left is not None and self._sync_job.next_run:
-            soon = datetime.now() + timedelta(seconds=max(left, SHORTEST_TURN_SECONDS))
+            soon = datetime.now() + timedelta(seconds=max(left, shortest))
             self._sync_job.next_run = min(self._sync_job.next_run, soon)
 
     @cached_property

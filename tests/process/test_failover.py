@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.support.fake_plex import FakePlex, row
-from tests.support.household import API_KEY, Household, make_config, make_plex_client
+from tests.support.followers import changes, half_written
+from tests.support.household import API_KEY, Household, household_at
 from tests.support.own_server import Look, OwnServer
 from tests.support.processes import (
-    Answer,
     call,
     gunicorn,
     program,
@@ -103,18 +103,9 @@ def pair() -> Iterator[Pair]:
         shutil.rmtree(directory)
 
 
-def household_of(pair: Pair, plex: FakePlex, cipher: TokenCipher) -> Household:
-    config = make_config(database_url=pair.url, plex_discover_url=plex.url, plex_tv_url=plex.url)
-    return Household(config, plex, make_plex_client(config), cipher, Look(pair.url))  # type: ignore[arg-type]
-
-
-def changes(address: str, after: str = "") -> Answer:
-    return request("GET", f"{address}/api/changes?limit=500{f'&after={after}' if after else ''}", headers=KEY)
-
-
 @contextmanager
 def api_and_scheduler(household: Household) -> Iterator[str]:
-    env = settings_for(household, PLEX_SYNC_INTERVAL_HOURS="0.01", WEB_WORKERS="2")
+    env = settings_for(household, WEB_WORKERS="2")
     with gunicorn(env) as (_, address), program("-m", "wishlist_service.scheduler", env=env) as scheduler:
         scheduler.wait_for("scheduler started")
         yield address
@@ -124,7 +115,7 @@ def api_and_scheduler(household: Household) -> Iterator[str]:
 def test_no_acknowledged_wish_is_lost_when_the_primary_is_killed_in_a_sync(
     pair: Pair, plex: FakePlex, cipher: TokenCipher
 ) -> None:
-    household = household_of(pair, plex, cipher)
+    household = household_at(pair.url, plex, cipher, Look(pair.url))
     pair.wait_for(synchronous=True)
     for number, name in enumerate(NAMES):
         household.add(name, [row(f"{number}{n}", f"Title {number} {n}") for n in range(40)])
@@ -143,21 +134,12 @@ def test_no_acknowledged_wish_is_lost_when_the_primary_is_killed_in_a_sync(
 
     print(f"API answered {answered:.1f} s after the promotion, all lists were read after {synced:.1f} s")
     assert {event["id"] for event in acknowledged} <= {event["id"] for event in after["items"]}
-    half_written = pair.look(pair.standby).execute(
-        """
-        SELECT name
-          FROM plex_users AS person
-         WHERE wishlist_size <> (SELECT count(*)
-                                   FROM wishlist_item_sources AS source
-                                  WHERE source.user_id = person.id AND removed_at IS NULL)
-            OR wishlist_size NOT IN (0, 40)
-        """
-    )
-    assert half_written.fetchall() == []
+    assert half_written(household) == []
+    assert {household.user(name)["wishlist_size"] for name in NAMES} == {40}
 
 
 def test_lost_tail_is_named(pair: Pair, plex: FakePlex, cipher: TokenCipher) -> None:
-    household = household_of(pair, plex, cipher)
+    household = household_at(pair.url, plex, cipher, Look(pair.url))
     pair.wait_for(synchronous=False)
     ann = household.add("Ann", [row("1", "Alpha"), row("2", "Beta")])
     env = settings_for(household)

@@ -122,6 +122,12 @@ class Household:
         return [row["title"] for row in rows]
 
 
+def household_at(url: str, plex: FakePlex, cipher: TokenCipher, conn: Any) -> Household:
+    """The household of a database at this address; `conn` runs its statements."""
+    config = make_config(database_url=url, **addresses(plex))
+    return Household(config, plex, make_plex_client(config), cipher, conn)
+
+
 def context(client: FlaskClient) -> Any:
     """What the views of this client's app work with."""
     return context_of(client.application)

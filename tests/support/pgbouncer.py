@@ -12,7 +12,7 @@ import pytest
 from psycopg import OperationalError, connect
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.support.processes import Program, free_port, wait_until
+from tests.support.processes import AS_POSTGRES, Program, free_port, wait_until
 
 UNPACKED = Path(sys.prefix, "pgbouncer")
 CONFIGURATION = """
@@ -36,9 +36,10 @@ def pgbouncer(database_url: str, *, mode: str) -> Iterator[str]:
         Path(files).chmod(0o755)
         configuration = Path(files, "pgbouncer.ini")
         configuration.write_text(CONFIGURATION.format(name=parts["dbname"], host=parts["host"], port=port, mode=mode))
-        user = ["setpriv", "--reuid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
         libraries = os.pathsep.join(str(path) for path in UNPACKED.glob("**/lib/*-linux-gnu"))
-        running = Program([*user, _find(), str(configuration)], {"LD_LIBRARY_PATH": libraries, "PATH": os.defpath})
+        running = Program(
+            [*AS_POSTGRES, _find(), str(configuration)], {"LD_LIBRARY_PATH": libraries, "PATH": os.defpath}
+        )
         url = f"postgresql://postgres@127.0.0.1:{port}/{parts['dbname']}"
         try:
             wait_until(lambda: running.process.poll() is not None or _answers(url))

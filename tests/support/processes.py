@@ -26,6 +26,8 @@ CHECKOUT = Path(__file__).parent.parent.parent
 NO_SETTINGS = Path("/")  # a working directory without a .env
 _SCRATCH = tempfile.TemporaryDirectory(prefix="wishlist-tests-")  # what killed programs leave behind goes with us
 START_SECONDS = 120  # of `make run` and `make demo`, on a machine that is busy with other tests
+# PostgreSQL and what runs beside it refuse root
+AS_POSTGRES = ["setpriv", "--reuid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
 GUNICORN = ("-m", "gunicorn", "-c", str(CHECKOUT / "gunicorn.conf.py"), "wsgi:app")
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Unpacks a package of Debian or Ubuntu ($1), and what libraries and fonts of it are missing here, into a new
-# directory ($2).
+# Unpacks a package of Debian or Ubuntu ($1), and what libraries, fonts and Python packages of it are missing here,
+# into a new directory ($2).
 # Installs nothing and needs no root.
 set -eu
 
@@ -13,7 +13,7 @@ directory=$2
 # the arguments are options of apt-get
 download() {
     packages=$(apt-get "$@" --simulate --no-install-recommends install "$name" |
-        sed -n "s/^Inst \($name[^ ]*\|lib[^ ]*\|zlib[^ ]*\|font[^ ]*\) .*/\1/p") &&
+        sed -n "s/^Inst \($name[^ ]*\|lib[^ ]*\|zlib[^ ]*\|font[^ ]*\|python3-[^ ]*\) .*/\1/p") &&
         [ -n "$packages" ] && (cd "$work" && apt-get "$@" download $packages)
 }
 

@@ -35,7 +35,9 @@ from wishlist_service.postgres.programs import (
     package_binaries,
 )
 
-START_SECONDS: Final = 60  # crash recovery may take a while
+START_SECONDS: Final = 900  # after a power cut every file is synced first, which takes minutes on a slow disk
+LONG_SECONDS: Final = 30  # then people are told that it goes on
+LOCKED_SECONDS: Final = 60  # until the server of a killed process has ended
 STOP_SECONDS: Final = 30
 _MAXIMUM_SOCKET_PATH: Final = 100
 
@@ -187,8 +189,9 @@ class EmbeddedPostgres:
             binaries / "postgres", "-D", data, "-k", self._state, "-p", str(port), "-c", "listen_addresses=",
             *(argument for setting in self._settings for argument in ("-c", setting)),
         ]  # fmt: skip
-        deadline = time.monotonic() + START_SECONDS
+        began = time.monotonic()
         log_path = self._state / "postgres.log"
+        told = False
         while True:
             with log_path.open("w") as log:
                 server = subprocess.Popen(
@@ -198,13 +201,16 @@ class EmbeddedPostgres:
                     preexec_fn=die_with_parent(signal.SIGINT),
                     **self._as_user(),
                 )  # fmt: skip
-            while server.poll() is None and time.monotonic() < deadline:
+            while server.poll() is None and (seconds := time.monotonic() - began) < START_SECONDS:
                 if _is_ready(data, server.pid):
                     return server
+                if seconds > LONG_SECONDS and not told:
+                    print(f"PostgreSQL is still starting. This may take minutes. Its log: {log_path}", flush=True)
+                    told = True
                 time.sleep(0.02)
-            # the server of a process that was just killed may not have ended yet
             output = log_path.read_text(errors="replace")
-            if time.monotonic() > deadline or "lock file" not in output:
+            # the server of a process that was just killed may not have ended yet
+            if "lock file" not in output or time.monotonic() - began > LOCKED_SECONDS:
                 _end(server)
                 self.stop()
                 raise EmbeddedPostgresError(f"PostgreSQL did not start:\n{output}")

@@ -142,9 +142,12 @@ def die_with_parent(number: signal.Signals) -> Callable[[], None]:
     """Return a preexec_fn: the child gets this signal when its parent ends, also by kill -9 (Linux only)."""
     # loaded before the fork, because little is safe between fork and exec
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    parent = os.getpid()
 
     def set_death_signal() -> None:
         if libc:
             libc.prctl(1, int(number))  # PR_SET_PDEATHSIG
+            if os.getppid() != parent:  # it ended before the line above
+                os._exit(1)
 
     return set_death_signal

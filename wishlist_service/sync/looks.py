@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 STORED_AFTER_SECONDS: Final = (1800, 2100)
 TAKEN_OVER_WITHIN_SECONDS: Final = 20
+AWAY_SECONDS: Final = 5  # until the database is asked again after an error
 LONGEST_TURN_SECONDS: Final = 10  # until people are noticed who were read for the first time, or paused
 FRIENDS_EVERY_SECONDS: Final = 900  # their lists come whole, with no short answer for "unchanged"
 BUSY_SECONDS: Final = 5  # until a person is looked at whom another run has
@@ -76,16 +77,21 @@ class Looks:
         return thread
 
     def _loop(self) -> None:
+        told = ""
         while not self._stop.is_set():
             try:
                 with db.connect(self._config.database_url, role="looks") as conn:
+                    told = ""
                     self._serve(conn)
             except db.EXPECTED as error:  # the syncs meet it, too, and give it its weight in the log
-                logger.info("looks put off reason=%r", str(error).strip())
+                reason = str(error).strip()
+                if reason != told:
+                    logger.info("looks put off reason=%r", reason)
+                told = reason
             except Exception:
                 logger.exception("looks put off, unexpected error")
             self._reading.clear()  # their locks went with the connection
-            self._stop.wait(TAKEN_OVER_WITHIN_SECONDS)
+            self._stop.wait(AWAY_SECONDS)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _serve(self, conn: Connection) -> None:
