@@ -97,8 +97,9 @@ def _make_keys(env_file: Path) -> None:
         text += "".join(f"{name}={secrets.token_hex(24)}\n" for name in missing)
         new = file.with_name(f"{file.name}.new")
         new.unlink(missing_ok=True)
-        mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT, mode), "w", encoding="utf-8") as writing:  # noqa: PTH123
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as writing:  # noqa: PTH123
+            if file.exists():
+                os.fchown(writing.fileno(), file.stat().st_uid, file.stat().st_gid)
             writing.write(text)
             writing.flush()
             os.fsync(writing.fileno())

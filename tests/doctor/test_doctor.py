@@ -247,3 +247,17 @@ def test_disk_that_is_nearly_full(tmp_path: Path) -> None:
 
 def test_disk_with_room_is_well(tmp_path: Path) -> None:
     assert [result.error for result in report.check_disk([tmp_path], minimum_bytes=0)] == [None]
+
+
+def test_env_file_that_others_may_read_is_warned_of(household: Household, tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=8000\n")
+    env = settings_for(household)
+
+    said = {}
+    for mode in (0o644, 0o640, 0o600):
+        file.chmod(mode)
+        status, output = examine(env, cwd=tmp_path)
+        said[mode] = ("warn", "settings") in marks(output), "Run: chmod 600 .env" in output, status
+
+    assert said == {0o644: (True, True, 0), 0o640: (True, True, 0), 0o600: (False, False, 0)}
