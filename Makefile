@@ -7,6 +7,7 @@
 # make fmt          Format the code
 # make bench        Measure speed and memory against their goals (takes a quarter of an hour)
 # make screenshots  Take pictures of the demo's pages, for docs/wall.png
+# make hashes       Write requirements-hashed.txt, for the image, after a change of requirements (needs internet)
 # make audit        Check dependencies and code for vulnerabilities (needs internet)
 # make clean        Delete the environment and all caches
 
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 
-.PHONY: run demo quick test check docs bench audit screenshots fmt clean
+.PHONY: run demo quick test check docs bench hashes audit screenshots fmt clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service
@@ -45,6 +46,12 @@ docs: $(VENV)/tests
 
 bench: $(VENV)/runs $(VENV)/reference $(VENV)/wrk
 	@exec $(BIN)/python -m bench
+
+hashes: export CUSTOM_COMPILE_COMMAND = make hashes
+hashes: $(VENV)/tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-emit-index-url --no-emit-trusted-host \
+	  --no-emit-find-links --output-file requirements-hashed.txt requirements-notify.txt
 
 audit: $(VENV)/tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 bandit==1.9.4
