@@ -22,9 +22,9 @@ RUN for name in pg_dump pg_restore; do \
             >"/usr/local/bin/$name" && chmod 755 "/usr/local/bin/$name" && "$name" --version || exit 1; \
     done
 
-COPY requirements.txt requirements-notify.txt ./
+COPY requirements-hashed.txt ./
 # 1777 like /tmp: compose sets the user, and new volumes get these rights
-RUN pip install --no-cache-dir -r requirements-notify.txt \
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements-hashed.txt \
  && useradd --system --uid 1026 --gid users --no-create-home wishlist \
  && mkdir -m 1777 /keys /backup
 

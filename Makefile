@@ -8,6 +8,7 @@
 # make bench        Measure speed and memory against their goals (takes a quarter of an hour)
 # make cluster      Kill the leader of a PostgreSQL cluster three times under load (about 5 minutes)
 # make screenshots  Take pictures of the demo's pages, for docs/wall.png
+# make hashes       Write requirements-hashed.txt, for the image, after a change of requirements (needs internet)
 # make audit        Check dependencies and code for vulnerabilities (needs internet)
 # make clean        Delete the environment and all caches
 
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 
-.PHONY: run demo quick test check docs bench cluster audit screenshots fmt clean
+.PHONY: run demo quick test check docs bench cluster hashes audit screenshots fmt clean
 
 run: $(VENV)/runs
 	@exec $(BIN)/python -m wishlist_service
@@ -49,6 +50,12 @@ bench: $(VENV)/runs $(VENV)/reference $(VENV)/wrk
 
 cluster: $(VENV)/tests $(VENV)/etcd $(VENV)/patroni
 	@exec $(BIN)/python -m tests.support.cluster
+
+hashes: export CUSTOM_COMPILE_COMMAND = make hashes
+hashes: $(VENV)/tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-emit-index-url --no-emit-trusted-host \
+	  --no-emit-find-links --output-file requirements-hashed.txt requirements-notify.txt
 
 audit: $(VENV)/tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1 bandit==1.9.4

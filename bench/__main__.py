@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import figures
 from bench.figures import Figure, Table
+from bench.hostile import hostile_figures
 from bench.idle import idle_figures
 from bench.memory import memory_figures
 from bench.postgres import Postgres, postgres
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Bench], list[Figure | Table]]] = {
     "growth": growth_figures,
     "reads": read_figures,
     "memory": memory_figures,
+    "hostile": hostile_figures,
     "schedulers": scheduler_figures,
     "idle": idle_figures,
     "sizes": size_figures,

@@ -118,11 +118,15 @@ def constant(bench: Bench, database_url: str) -> Iterator[Served]:
 
 
 @contextmanager
-def scheduler(bench: Bench, database_url: str, *, number: int = 1, look_minutes: float = 0) -> Iterator[Program]:
-    """Run our scheduler, alone or as one of several."""
+def scheduler(
+    bench: Bench, database_url: str, *, number: int = 1, look_minutes: float = 0, plex_url: str = ""
+) -> Iterator[Program]:
+    """Run our scheduler, alone or as one of several. plex_url: of another simulated Plex."""
     command = [sys.executable, "-m", "wishlist_service.scheduler"]
     log = bench.directory / f"scheduler-{number}.log"
     env = settings(bench, database_url) | {"PLEX_LOOK_MINUTES": str(look_minutes)}
+    if plex_url:
+        env |= {"PLEX_DISCOVER_URL": plex_url, "PLEX_TV_URL": plex_url}
     with program(command, env=env, log=log) as running:
         yield running
 

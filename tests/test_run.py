@@ -4,6 +4,9 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +19,7 @@ from psycopg import Connection, connect
 from tests.support.processes import (
     CHECKOUT,
     START_SECONDS,
+    Program,
     alive,
     call,
     descendants,
@@ -148,7 +152,15 @@ def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
 
     directory = re.search(r"The database is in (\S+)", first.output)
     assert directory is not None
+    rules = next(Path(directory[1]).glob("pg*/pg_hba.conf")).read_text()
+    with EmbeddedPostgres(Path(directory[1])) as server, connect(server.owner_url) as conn:
+        rights = conn.execute("SELECT rolname, rolsuper, rolcreatedb, rolcreaterole FROM pg_roles").fetchall()
+        owners = conn.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
     shutil.rmtree(directory[1])
+    assert ("wishlist", False, False, False) in rights
+    assert owners == [("wishlist",)]
+    assert "superuser" not in first.output
+    assert rules == "local all,replication all peer map=wishlist\n"
     assert (total, again) == (1, 1)
     assert (checkout / ".env").read_text() == secrets
     assert (checkout / ".env").stat().st_mode & 0o777 == 0o600
@@ -159,6 +171,62 @@ def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
         ("Docs", f"http://localhost:{port}/docs"),
     ]
     assert re.fullmatch(r"API_KEY=\w{48}\nTOKEN_ENCRYPTION_KEY=\w{48}\n", secrets)
+
+
+def ordinary_python(checkout: Path) -> list[str]:
+    """A command that runs Python with our packages as an ordinary user, who owns the checkout."""
+    if os.geteuid() != 0:
+        return [sys.executable]
+    command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    right = f"sys.version_info[:2] == {sys.version_info[:2]} and os.access(sys.executable, os.X_OK)"
+    for python in (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3"):  # ours may be in root's home
+        if (
+            subprocess.run(
+                [*command, python, "-c", f"import os, sys; sys.exit(not ({right}))"], stderr=subprocess.DEVNULL
+            ).returncode
+            == 0
+        ):
+            for path in (checkout, *checkout.rglob("*")):
+                shutil.chown(path, "nobody", "nogroup")
+            subprocess.run([*command, python, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
+            [packages] = checkout.glob(".venv/lib/*/site-packages")
+            (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))
+            return [*command, str(checkout / ".venv/bin/python")]
+    raise AssertionError("no Python of this version that an ordinary user may run")
+
+
+def test_run_needs_no_root(checkout: Path) -> None:
+    port = free_port()
+    env = plain_environment(port) | {"PLEX_DISCOVER_URL": "http://127.0.0.1:9", "PLEX_TV_URL": "http://127.0.0.1:9"}
+
+    running = Program([*ordinary_python(checkout), "-m", "wishlist_service"], env, cwd=checkout)
+    try:
+        running.wait_for("Ctrl-C stops it", seconds=START_SECONDS)
+        total = call("GET", f"http://127.0.0.1:{port}/api/wishlist")[1]["total"]
+        status = running.end(signal.SIGINT)
+    finally:
+        running.close()
+
+    assert (total, status) == (0, 0)
+    assert f"The database is in {checkout}/.data" in running.output
+    assert "superuser" not in running.output
+    assert {(checkout / name).stat().st_mode & 0o077 for name in (".env", ".data")} == {0}
+
+
+def test_private_database_of_before_gets_its_owner(state: Path) -> None:
+    with EmbeddedPostgres(state) as server, connect(server.url, autocommit=True) as conn:
+        conn.execute("CREATE TABLE plex_users (id integer)")
+        conn.execute("CREATE FUNCTION ours() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
+        conn.execute("CREATE VIEW wishes AS SELECT id FROM plex_users")
+        conn.execute("ALTER DATABASE postgres OWNER TO postgres; DROP ROLE wishlist")
+    rules = next(state.glob("pg*/pg_hba.conf"))
+    rules.write_text("local all all trust\n")
+
+    with EmbeddedPostgres(state) as server, connect(server.owner_url) as conn:
+        assert conn.execute("SELECT ours() FROM plex_users, wishes").fetchall() == []
+        conn.execute("DROP VIEW wishes; DROP FUNCTION ours; DROP TABLE plex_users")
+
+    assert "trust" not in rules.read_text()
 
 
 def test_run_asks_its_own_api_without_a_proxy(checkout: Path, database_url: str) -> None:

@@ -72,7 +72,7 @@ def _prepare(stack: ExitStack) -> None:
         directory = CHECKOUT / ".data"
         if os.geteuid() == 0:  # PostgreSQL runs as another user, who may not be able to read this directory
             directory = Path("/var/lib/plex-wishlist") / sha256(os.fsencode(CHECKOUT)).hexdigest()[:8]
-        os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(directory)).url
+        os.environ["DATABASE_URL"] = stack.enter_context(EmbeddedPostgres(directory)).owner_url
         print(f"The database is in {directory}")
     _make_keys(Path(".env"))
     os.chdir(CHECKOUT)
@@ -97,8 +97,9 @@ def _make_keys(env_file: Path) -> None:
         text += "".join(f"{name}={secrets.token_hex(24)}\n" for name in missing)
         new = file.with_name(f"{file.name}.new")
         new.unlink(missing_ok=True)
-        mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT, mode), "w", encoding="utf-8") as writing:  # noqa: PTH123
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as writing:  # noqa: PTH123
+            if file.exists():
+                os.fchown(writing.fileno(), file.stat().st_uid, file.stat().st_gid)
             writing.write(text)
             writing.flush()
             os.fsync(writing.fileno())
@@ -120,7 +121,7 @@ def _prepare_demo(stack: ExitStack) -> None:
     os.environ |= {name: settings[name] for name in _DEMO_SETTINGS if settings.get(name)}
     quick = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")  # the data is deleted at the end
     os.environ |= {
-        "DATABASE_URL": stack.enter_context(EmbeddedPostgres(directory / "state", settings=quick)).url,
+        "DATABASE_URL": stack.enter_context(EmbeddedPostgres(directory / "state", settings=quick)).owner_url,
         "API_KEY": secrets.token_hex(24),
         "TOKEN_ENCRYPTION_KEY": secrets.token_hex(24),
         "PYTHONPATH": str(CHECKOUT),

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from psycopg import Connection, Error, OperationalError
-from yoyo import read_migrations
+from yoyo import internalmigrations, read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI, default_migration_table
 
@@ -18,7 +18,7 @@ from wishlist_service.db import connect
 from wishlist_service.errors import DatabaseReadOnly
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries.locks import migration_lock
-from wishlist_service.queries.requirements import check_database, check_server
+from wishlist_service.queries.requirements import check_database, check_server, tell_superuser
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
 
 logger = logging.getLogger("wishlist_service.migrate")  # __name__ is __main__ when run
@@ -39,28 +39,32 @@ def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
             if missing and found.read_only:
                 raise DatabaseReadOnly
             if missing:
-                _apply(conn, directory)
+                apply_migrations(conn, directory=directory)
     return missing
 
 
-def _apply(conn: Connection, directory: Path) -> None:
+def apply_migrations(conn: Connection, *, directory: Path = SQL_DIRECTORY) -> None:
+    """Apply the missing migrations in one transaction, that of the connection if it is in one."""
     backend = _Backend(conn)
-    backend.create_lock_table()
-    backend.break_lock()
+    with conn.transaction():
+        backend.create_lock_table()
+        backend.break_lock()
+        backend.ensure_internal_schema_updated()
     migrations = read_migrations(str(directory))
     checksums = read_checksums(directory)
     for migration in migrations:
         # yoyo would store the hash of the name
         migration.hash = checksums[migration.id]
-    todo = backend.to_apply(migrations)  # also makes yoyo's tables, in transactions of its own
-    with backend.transaction():
-        for migration in todo:
+    with conn.transaction():
+        for migration in backend.to_apply(migrations):
             migration.process_steps(backend, "apply")
             backend.mark_one(migration)
 
 
 class _Backend(PostgresqlPsycopgBackend):
-    """Lets yoyo use our connection, which holds the lock."""
+    """Lets yoyo use our connection, which holds the lock, and is in a transaction of ours: yoyo makes savepoints."""
+
+    _in_transaction = True
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
@@ -71,6 +75,11 @@ class _Backend(PostgresqlPsycopgBackend):
     def connect(self, dburi: DatabaseURI) -> Connection:
         """Return our connection to yoyo."""
         return self._conn
+
+    def ensure_internal_schema_updated(self) -> None:
+        """Make yoyo's tables. Its own method would end the transaction."""
+        if internalmigrations.needs_upgrading(self):
+            internalmigrations.upgrade(self)
 
 
 def main() -> None:
@@ -87,7 +96,7 @@ def main() -> None:
         while True:
             try:
                 another = partial(connect, config.database_url, role="check")
-                check_database(another, web_workers=config.web_workers, web_threads=config.web_threads)
+                found = check_database(another, web_workers=config.web_workers, web_threads=config.web_threads)
                 applied = migrate(config.database_url)
                 break
             except (OperationalError, DatabaseReadOnly) as error:  # a failover passes through both
@@ -105,6 +114,8 @@ def main() -> None:
         )
     except KeyboardInterrupt:
         sys.exit("Stopped. The database is unchanged, unless the migration had just ended.")
+    if text := tell_superuser(found):
+        logger.warning("%s", text)
     logger.info("migrated applied=%s", ",".join(applied) or "nothing, up to date")
 
 

@@ -243,7 +243,7 @@ def main() -> None:
         "--alive-file", type=Path, metavar="FILE", help="touch this file while everything works, for a health check"
     )
     arguments = parser.parse_args()
-    config = load_config()
+    config = load_config(may_lack="API_KEY")
     configure_logging(config.log_level)
     stop = threading.Event()
     stopping.stop_on_signals(stop)

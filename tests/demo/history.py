@@ -18,6 +18,7 @@ from wishlist_service.config import Config
 from wishlist_service.people.accounts import add_user
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.titles import PlexTitles
+from wishlist_service.queries import server
 from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.sync import claims
 from wishlist_service.sync.details import Details
@@ -164,7 +165,7 @@ class History:
     def _let_time_pass(self, gap: timedelta) -> None:
         """Set back every time in the database by so much."""
         with connect(self._config.database_url) as conn:
-            conn.execute("SET session_replication_role = replica")  # no trigger takes this for a change
+            always = server.disable_triggers(conn)  # no trigger takes this for a change
             columns = conn.execute(
                 """
                 SELECT attribute.attrelid::regclass::text, array_agg(attribute.attname::text)
@@ -180,3 +181,4 @@ class History:
             for table, names in columns:
                 changes = SQL(", ").join(SQL("{0} = {0} - %(gap)s").format(Identifier(name)) for name in names)
                 conn.execute(SQL("UPDATE {} SET {}").format(Identifier(table), changes), {"gap": gap})
+            server.enable_triggers(conn, always=always)

@@ -1,6 +1,5 @@
 """What Plex sends is limited in memory: in bytes, depth and values, whatever its form and encoding."""
 
-import gzip
 import json
 import threading
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.hostile import BODIES
 from tests.support.fake_plex import FakePlex, Handler, row
 from tests.support.household import Household
 from tests.support.plex_faults import status
@@ -18,23 +18,6 @@ from wishlist_service.plex.bodies import MOST_BYTES, decode
 from wishlist_service.plex.client import PlexClient
 
 TOKEN = "token-of-the-test-0123456789"
-ENTITIES = '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a [<!ENTITY x "{}">]><a>{}</a>'.format(
-    "x" * 1000, "&x;" * 1000
-)
-BODIES: dict[str, tuple[bytes, str, dict[str, str]]] = {
-    "lists of 18 MB": (b"[" + b"[]," * 6_000_000 + b"[]]", "application/json", {}),
-    "lists of 2 MB": (b"[" + b"[]," * 660_000 + b"[]]", "application/json", {}),
-    "objects of 2 MB": (b"[" + b'{"":{}},' * 240_000 + b"{}]", "application/json", {}),
-    "texts of 2 MB": (b"[" + b'"",' * 660_000 + b'""]', "application/json", {}),
-    "numbers of 2 MB": (b"[" + b"1," * 990_000 + b"1]", "application/json", {}),
-    "deep JSON": (b"[" * 900_000 + b"]" * 900_000, "application/json", {}),
-    "deep XML": (b"<a>" * 280_000 + b"</a>" * 280_000, "application/xml", {}),
-    "flat XML": (b"<a>" + b"<b/>" * 490_000 + b"</a>", "application/xml", {}),
-    "attributes": (b"<a>" + b'<b a="" b="" c=""/>' * 100_000 + b"</a>", "application/xml", {}),
-    "entities in UTF-16": (ENTITIES.encode("utf-16"), "application/xml", {}),
-    "gzip bomb": (gzip.compress(b" " * 300_000_000, 9), "application/json", {"Content-Encoding": "gzip"}),
-    "gzip bomb of XML": (gzip.compress(b"<a>" * 60_000_000, 9), "application/xml", {"Content-Encoding": "gzip"}),
-}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "iso-8859-1", "us-ascii"])

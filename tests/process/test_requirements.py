@@ -312,3 +312,24 @@ def test_backup_of_another_schema_says_how_to_restore_it(server: OwnServer, tmp_
     assert status == 1
     assert "was made of the schema wishes, and DATABASE_URL names the schema public" in output
     assert "?options=-csearch_path%3Dwishes" in output
+
+
+def test_superuser_is_told_the_statements_that_change_it(server: OwnServer, admin: Look) -> None:
+    url = server.new_database()
+
+    status, output = ends_with(*MIGRATE, env=environment(url))
+    told = [line for line in output.splitlines() if "superuser" in line]
+    doctor = ends_with(*DOCTOR, env=environment(url))[1]
+    for statement in re.findall(r"(CREATE (?:ROLE|DATABASE) [^;]+);", told[0]):
+        admin.execute(statement)
+    owner = url_of(server, "wishlist_owner", user="wishlist_owner")
+    later = [ends_with(*arguments, env=environment(owner))[1] for arguments in (MIGRATE, DOCTOR)]
+
+    assert status == 0
+    assert len(told) == 1
+    assert "The user postgres of DATABASE_URL is a superuser, and this service needs none." in told[0]
+    assert re.search(r"warn +database +The user postgres", doctor)
+    assert "migrated applied=0001_people" in later[0]
+    assert "superuser" not in "".join(later)
+    admin.execute("DROP DATABASE wishlist_owner WITH (FORCE)")
+    admin.execute("DROP ROLE wishlist_owner")

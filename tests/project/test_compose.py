@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from psycopg import Connection, connect
 
 from tests.support.backups import NewDatabase
@@ -33,6 +34,7 @@ from wishlist_service.__main__ import MEMORY
 from wishlist_service.migrate import migrate
 
 COMPOSE = (CHECKOUT / "docker-compose.yml").read_text()
+SERVICES = yaml.safe_load(COMPOSE)["services"]
 HOUR = 3600
 
 
@@ -41,6 +43,59 @@ def test_image_and_make_run_keep_memory_small_alike() -> None:
 
     assert image == MEMORY
     assert {"MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_"} <= MEMORY.keys()
+
+
+def environment_of(service: str) -> set[str]:
+    return set(SERVICES[service]["environment"])
+
+
+def test_each_container_gets_only_the_secrets_that_it_uses() -> None:
+    secret = re.compile("KEY|TOKEN|PASSWORD|NOTIFY")
+    given = {name: {each for each in environment_of(name) if secret.search(each)} for name in SERVICES}
+    mounted = {name: {str(each).partition(":")[0] for each in service["volumes"]} for name, service in SERVICES.items()}
+
+    tokens = {"TOKEN_ENCRYPTION_KEY", "PLEX_SERVER_TOKEN"}
+    assert {name: {each.removesuffix("_FILE") for each in keys} for name, keys in given.items()} == {
+        "db": {"POSTGRES_PASSWORD"},
+        "api": {"DATABASE_PASSWORD", "API_KEY", "READ_API_KEY"} | tokens,
+        "scheduler": {"DATABASE_PASSWORD", "NOTIFY_URLS"} | tokens,
+        "backup": {"DATABASE_PASSWORD"},
+    }
+    assert given["backup"] == {"DATABASE_PASSWORD_FILE"}
+    assert {name for name, places in mounted.items() if "keys" in places} == {"api", "scheduler"}
+
+
+def test_every_container_is_read_only_and_has_no_right_that_it_does_not_need() -> None:
+    for service in SERVICES.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert "/tmp" in service["tmpfs"]
+    added = {name: service["cap_add"] for name, service in SERVICES.items() if "cap_add" in service}
+    assert added == {"db": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]}
+
+
+def test_database_has_no_way_out_and_only_the_api_a_port() -> None:
+    networks = yaml.safe_load(COMPOSE)["networks"]
+
+    assert networks["database"] == {"internal": True}
+    assert {name: service["networks"] for name, service in SERVICES.items()} == {
+        "db": ["database"],
+        "api": ["default", "database"],
+        "scheduler": ["default", "database"],
+        "backup": ["database"],
+    }
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["api"]
+
+
+def test_scheduler_needs_no_key_of_the_api(household: Household) -> None:
+    env = settings_for(household, API_KEY="")
+
+    with program("-m", "wishlist_service.scheduler", env=env) as scheduler:
+        scheduler.wait_for("scheduler started")
+        assert scheduler.end() == 0
+    with program("-m", "wishlist_service.sync", env=env) as command:
+        assert command.exit_status() == 0, command.output
 
 
 def is_healthy(service: str, path: str, here: Path) -> bool:

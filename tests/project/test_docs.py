@@ -193,7 +193,8 @@ def test_example_of_the_doctor_is_what_it_prints(household: Household, plex: Fak
 
     [example] = re.findall(r"^```\n(ok .*?)^```$", PAGES[TROUBLESHOOTING], re.M | re.S)
     assert status == 1
-    assert form(doctor.output) == form(example)
+    told = re.sub(r"warn   database (.|\n {4})+\n", "", doctor.output)  # that the tests' user is a superuser
+    assert form(told) == form(example)
 
 
 def form(report: str) -> list[str]:

@@ -28,6 +28,7 @@ def db_container(directory: Path, *, password: str = "", **more: str) -> tuple[i
     script = script.replace("/var/lib/postgresql", f"{directory}/postgresql").replace(
         "/password", f"{directory}/password"
     )
+    script = script.replace("/docker-entrypoint-initdb.d", f"{directory}/init")
     script = script.replace('exec docker-entrypoint.sh "$@"', 'echo "became ${POSTGRES_PASSWORD-unset}"')
     env = {"PATH": os.environ["PATH"], "POSTGRES_PASSWORD": password, "PG_MAJOR": "18"} | more
     done = subprocess.run(
@@ -58,7 +59,7 @@ def test_lost_api_key_is_made_again(tmp_path: Path, content: bytes) -> None:
     entrypoint(tmp_path, "true")
 
     assert KEY.fullmatch((tmp_path / "api_key").read_text())
-    assert stat.S_IMODE((tmp_path / "api_key").stat().st_mode) == 0o444
+    assert stat.S_IMODE((tmp_path / "api_key").stat().st_mode) == 0o400
     assert {path.name for path in tmp_path.iterdir()} == {"api_key", "token_encryption_key"}
 
 
@@ -146,6 +147,59 @@ def test_no_new_cluster_is_made_beside_one_of_another_version(volumes: Path, ver
     assert f"holds data of PostgreSQL {version}" in refused[1]
     assert "This is PostgreSQL 18" in refused[1]
     assert told_to[0] == used[0] == 0
+
+
+def test_key_that_cannot_be_read_is_never_replaced_and_its_owner_and_the_fix_are_named(tmp_path: Path) -> None:
+    (tmp_path / "api_key").mkdir()  # root can read every file
+
+    with started(tmp_path, "sh", "-c", "echo became gunicorn wsgi:app") as refused:
+        status = refused.exit_status()
+
+    owner = (tmp_path / "api_key").stat().st_uid
+    assert status == 1
+    [line] = refused.output.splitlines()
+    assert f"cannot read {tmp_path}/api_key, which belongs to the user {owner}" in line
+    assert f"--entrypoint chown plex-wishlist-service {os.geteuid()} {tmp_path}/api_key" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["api_key"]
+
+
+def test_keys_of_before_can_be_read_by_their_owner_only_from_now_on(tmp_path: Path) -> None:
+    for name in ("api_key", "token_encryption_key"):
+        (tmp_path / name).write_text("of-before-0123456789")
+        (tmp_path / name).chmod(0o444)
+
+    printed = entrypoint(tmp_path, "sh", "-c", f"cat {tmp_path}/*")
+
+    assert printed == "of-before-0123456789" * 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o400}
+
+
+def test_password_is_for_the_user_of_the_programs_alone_and_makes_an_owner_without_more_rights(volumes: Path) -> None:
+    assert db_container(volumes, password="it's", OWNER='the "owner"', PUID="1234", PGID="56")[0] == 0
+    file = volumes / "password" / "postgres"
+    script = (volumes / "init" / "owner.sql").read_text()
+    make_cluster(volumes, "18")
+    (volumes / "init" / "owner.sql").unlink()
+    file.chmod(0o644)
+    again = db_container(volumes, OWNER='the "owner"', PUID="1235")
+
+    assert script == (
+        """CREATE ROLE "the ""owner\"\"\" LOGIN PASSWORD 'it''s';\n"""
+        """ALTER DATABASE "wishlist" OWNER TO "the ""owner\"\"\";\nALTER ROLE postgres PASSWORD NULL;\n"""
+    )
+    assert again[0] == 0
+    assert [*(volumes / "init").iterdir()] == []
+    assert stat.S_IMODE(file.stat().st_mode) == 0o400
+    if os.geteuid() == 0:
+        assert (file.stat().st_uid, file.stat().st_gid) == (1235, 100)
+
+
+def test_superuser_is_no_user_for_the_programs(volumes: Path) -> None:
+    status, printed = db_container(volumes, OWNER="postgres")
+
+    assert status == 1
+    assert "POSTGRES_USER must not be postgres" in printed
+    assert [*(volumes / "password").iterdir()] == []
 
 
 @pytest.mark.slow

@@ -59,3 +59,22 @@ def test_every_change_is_audited() -> None:
     workflow = yaml.safe_load((CHECKOUT / ".github/workflows/ci.yml").read_text())
 
     assert {"run": "make audit"} in workflow["jobs"]["audit"]["steps"]
+
+
+def test_image_installs_exactly_the_pinned_packages_and_checks_each_by_its_hash() -> None:
+    pins = "".join((CHECKOUT / name).read_text() for name in ("requirements.txt", "requirements-notify.txt"))
+    pinned = {normal(name): version for name, version in re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)$", pins, re.M)}
+    hashed = re.split(r"\n(?=\S)", re.sub("^#.*\n", "", (CHECKOUT / "requirements-hashed.txt").read_text(), flags=re.M))
+    found = dict(re.findall(r"^([\w.-]+)==(\S+) ", "\n".join(hashed), re.M))
+
+    # psycopg[binary] stands for two packages
+    assert found == pinned | {"psycopg-binary": pinned["psycopg"]}
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in hashed)
+    installs = re.findall(r"pip install (.+?) \\$", (CHECKOUT / "Dockerfile").read_text(), re.M)
+    assert installs == ["--no-cache-dir --require-hashes --only-binary :all: -r requirements-hashed.txt"]
+    assert "://" not in (CHECKOUT / "requirements-hashed.txt").read_text()
+
+
+def normal(name: str) -> str:
+    """A package's name as the index writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

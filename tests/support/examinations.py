@@ -44,7 +44,7 @@ def examine(env: dict[str, str], cwd: Path = NO_SETTINGS) -> tuple[int, str]:
 
 def marks(output: str) -> list[tuple[str, ...]]:
     """The first two words of each line of the report."""
-    return [tuple(line.split()[:2]) for line in re.findall(r"^(?:ok|note|skip|ERROR) .*", output, re.M)]
+    return [tuple(line.split()[:2]) for line in re.findall(r"^(?:ok|note|skip|warn|ERROR) .*", output, re.M)]
 
 
 def assert_only_error(result: tuple[int, str], error: Error, text: str, *, lines: int = 1) -> None:

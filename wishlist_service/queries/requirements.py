@@ -25,6 +25,7 @@ class Server:
     encoding: str
     database: str
     user: str
+    superuser: bool
     schema: str | None
     """Where our tables are or would be made. None if no schema of the search_path exists or may be used."""
     may_create: bool
@@ -37,8 +38,8 @@ class Server:
     collation_changed: bool
 
 
-def check_database(connect: Callable[[], Connection], *, web_workers: int, web_threads: int) -> None:
-    """Raise ServerRefused if the database cannot be used. Warn if it allows too few connections.
+def check_database(connect: Callable[[], Connection], *, web_workers: int, web_threads: int) -> Server:
+    """Return the server. Raise ServerRefused if it cannot be used. Warn if it allows too few connections.
 
     A database that can only be read now is no reason. Raises OperationalError if it is away.
     """
@@ -46,6 +47,7 @@ def check_database(connect: Callable[[], Connection], *, web_workers: int, web_t
         found = check_server(conn, connect)
     if text := tell_too_few(found, web_workers=web_workers, web_threads=web_threads):
         logger.warning("%s", text)
+    return found
 
 
 def check_server(conn: Connection, connect: Callable[[], Connection], *, oldest: int = OLDEST_VERSION) -> Server:
@@ -99,6 +101,18 @@ def tell_too_few(found: Server, *, web_workers: int, web_threads: int) -> str:
     )
 
 
+def tell_superuser(found: Server) -> str:
+    """Return a sentence with the statements that change it if the user is a superuser, else an empty text."""
+    if not found.superuser:
+        return ""
+    return (
+        f"The user {found.user} of DATABASE_URL is a superuser, and this service needs none. To change that, back up, "
+        "run there: CREATE ROLE wishlist_owner LOGIN PASSWORD 'a new one'; "
+        "CREATE DATABASE wishlist_owner OWNER wishlist_owner ENCODING 'UTF8' TEMPLATE template0; "
+        "then name this user and this database in DATABASE_URL, and restore the backup."
+    )
+
+
 def get_server(conn: Connection) -> Server:
     """Return the state of the server, which must be PostgreSQL 15 or newer, and what this user may do."""
     return rows(conn, Server, """
@@ -106,6 +120,7 @@ def get_server(conn: Connection) -> Server:
                current_setting('server_encoding') AS encoding,
                current_database() AS database,
                current_user AS user,
+               role.rolsuper AS superuser,
                current_schema() AS schema,
                coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
                -- true on a standby, too

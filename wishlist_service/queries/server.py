@@ -1,5 +1,6 @@
 """What the database holds, and in which schema."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import Connection
@@ -35,21 +36,81 @@ def get_quoted_schema(conn: Connection) -> str:
     return value(conn, "SELECT quote_ident(current_schema())")
 
 
-def set_schema(conn: Connection, *, schema: str) -> None:
-    """Find tables in this schema, a quoted name, until the transaction ends."""
-    conn.execute("SELECT set_config('search_path', %(schema)s, true)", {"schema": schema})
-
-
-def drop_schema(conn: Connection, *, schema: str) -> None:
-    """Drop the schema, a quoted name, with everything in it. Call it in a transaction."""
+def renew_schema(conn: Connection, *, schema: str) -> None:
+    """Drop the schema, a quoted name, with everything in it, and make it again. Call it in a transaction."""
     conn.execute("SELECT set_config('wishlist.schema', %(schema)s, true)", {"schema": schema})
     conn.execute("""
         DO $$
         BEGIN
             EXECUTE 'DROP SCHEMA IF EXISTS ' || current_setting('wishlist.schema') || ' CASCADE';
+            EXECUTE 'CREATE SCHEMA ' || current_setting('wishlist.schema');
         END
         $$
         """)
+
+
+def disable_triggers(conn: Connection) -> list[str]:
+    """Let no trigger of our tables fire until enable_triggers(), and return those that fire always, for that.
+
+    Call it in a transaction, as the owner of the tables. Foreign keys are checked all the same.
+    """
+    always = rows(conn, str, """
+        SELECT tgname
+          FROM pg_trigger
+          JOIN pg_class ON pg_class.oid = tgrelid
+         WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
+           AND tgenabled = 'A'
+        """)
+    conn.execute("""
+        DO $$
+        DECLARE
+            change text;
+        BEGIN
+            FOR change IN
+                SELECT format('ALTER TABLE %s DISABLE TRIGGER USER', oid::regclass)
+                  FROM pg_class
+                 WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
+                   AND relkind = 'r'
+            LOOP
+                EXECUTE change;
+            END LOOP;
+        END
+        $$
+        """)
+    return always
+
+
+def enable_triggers(conn: Connection, *, always: Sequence[str]) -> None:
+    """Let the triggers fire again, those of disable_triggers() always."""
+    conn.execute("SELECT set_config('wishlist.always', %(always)s::text[]::text, true)", {"always": [*always]})
+    conn.execute("""
+        DO $$
+        DECLARE
+            change text;
+        BEGIN
+            FOR change IN
+                SELECT format('ALTER TABLE %s ENABLE %s TRIGGER %I',
+                              tgrelid::regclass,
+                              CASE WHEN tgname = ANY (current_setting('wishlist.always')::text[]) THEN 'ALWAYS' END,
+                              tgname)
+                  FROM pg_trigger
+                  JOIN pg_class ON pg_class.oid = tgrelid
+                 WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
+                   AND NOT tgisinternal
+            LOOP
+                EXECUTE change;
+            END LOOP;
+        END
+        $$
+        """)
+
+
+def set_sequence(conn: Connection, *, sequence: str, number: int, called: bool) -> None:
+    """Set the sequence, a quoted name with its schema, to this number. called: whether that was given out."""
+    conn.execute(
+        "SELECT setval(%(sequence)s::regclass, %(number)s, %(called)s)",
+        {"sequence": sequence, "number": number, "called": called},
+    )
 
 
 def has_tables(conn: Connection) -> bool:
@@ -75,20 +136,18 @@ def holds_anything(conn: Connection) -> bool:
         """)
 
 
-def list_foreign_relations(conn: Connection) -> list[str]:
-    """Return the tables, views and sequences that no version of this service made."""
-    return rows(conn, str, """
+def list_foreign_relations(conn: Connection, *, ours: Sequence[str]) -> list[str]:
+    """Return the tables, views and sequences that have none of these names."""
+    return rows(
+        conn,
+        str,
+        """
         SELECT relname
           FROM pg_class
          WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
            AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-           AND relname NOT IN ('plex_users', 'plex_links', 'erased_accounts', 'wishlist_items', 'wishlist_records',
-                               'wishlist_item_sources', 'watchlist_rows', 'wishlist_tallies', 'wishlist_events',
-                               'sync_runs', 'deleted_runs', 'sync_state', 'sync_state_changes', 'failovers',
-                               'news_addresses', 'wishes', 'wishlist_documents', 'wishlist_event_documents',
-                               'plex_user_reports', 'sync_people', 'sync_run_reports')
-           AND relname !~ '^(plex_users|plex_links|wishlist_items|wishlist_events|sync_runs)_id_seq$'
-           AND relname <> 'sync_state_changes_id_seq'
-           AND relname !~ '^_?yoyo_'
+           AND relname <> ALL (%(ours)s)
       ORDER BY relname
-        """)
+        """,
+        {"ours": [*ours]},
+    )

@@ -20,7 +20,7 @@ from wishlist_service.tokens import TokenCipher
 def main() -> None:
     """Run one sync and print a line for each person. Exit status 1 if a watchlist was not read."""
     argparse.ArgumentParser(prog="python -m wishlist_service.sync", description=__doc__).parse_args()
-    config = load_config()
+    config = load_config(may_lack="API_KEY")
     configure_logging("DEBUG" if config.log_level == "DEBUG" else "ERROR", stream=sys.stderr)
     stop = threading.Event()
     stop_on_signals(stop)
