@@ -85,7 +85,9 @@ def lead_to_plex(*, wanted: str = "/", invitation_id: int | None = None) -> Resp
         )
     except SignInFailed as error:
         return _refusal(error)
-    return set_cookie(redirect(address, 303), COOKIE, browser_id, seconds=_SECONDS)
+    # without the body that redirect() makes, since the code of the PIN is in the address
+    response = Response(status=303, headers={"Location": address})
+    return set_cookie(response, COOKIE, browser_id, seconds=_SECONDS)
 
 
 def _refusal(error: WishlistError) -> Response:
