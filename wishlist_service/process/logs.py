@@ -11,8 +11,6 @@ from typing import TextIO
 
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]")
 
-_WITH_PIN = re.compile("/pins/|[?&]pin=")
-
 _run: ContextVar[int | None] = ContextVar("run", default=None)
 
 
@@ -45,8 +43,6 @@ def configure_logging(level: str, *, stream: TextIO = sys.stdout) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # it logs every try to reach a database that is away; one line of the failed request is enough
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-    # at DEBUG it logs the address of each request, and some hold a PIN
-    logging.getLogger("urllib3.connectionpool").addFilter(lambda record: not _WITH_PIN.search(record.getMessage()))
 
 
 @contextmanager
