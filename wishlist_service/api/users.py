@@ -61,26 +61,27 @@ def list_users() -> ResponseReturnValue:
 
     items = read(users.list_users, active=active, source=source, via_id=via_id, limit=limit, offset=offset)
     total = read(users.count_users, active=active, source=source, via_id=via_id)
-    return jsonify({"items": [_masked(user) for user in items], "total": total, "limit": limit, "offset": offset})
+    return jsonify({"items": [masked(user) for user in items], "total": total, "limit": limit, "offset": offset})
 
 
 @bp.get(USER_PATH)
 def get_user(user_id: int) -> ResponseReturnValue:
     """Return one person."""
-    return jsonify(_masked(read(users.get_user, user_id=user_id)))
+    return jsonify(masked(read(users.get_user, user_id=user_id)))
 
 
 @bp.patch(USER_PATH)
 def change_user(user_id: int) -> ResponseReturnValue:
-    """Change name, token, active, via or pin. Fields that are absent stay as they are."""
+    """Change name, token, active, admin, via or pin. Fields that are absent stay as they are."""
     fields = Fields.from_json(request)
     name = fields.optional_text("name", maximum=100)
     token = fields.optional_token("token")
     active = fields.flag("active")
+    admin = fields.flag("admin")
     via_id = fields.id("via") if "via" in fields else None
     pin = fields.optional_token("pin")
-    if not any(field in fields for field in ("name", "token", "active", "via", "pin")):
-        fields.error("body", "must hold at least one of name, token, active, via, pin.")
+    if not any(field in fields for field in ("name", "token", "active", "admin", "via", "pin")):
+        fields.error("body", "must hold at least one of name, token, active, admin, via, pin.")
     fields.done()
 
     shared = context()
@@ -90,8 +91,9 @@ def change_user(user_id: int) -> ResponseReturnValue:
             shared.config, shared.pool, shared.plex, shared.cipher, user_id=user_id, via_id=via_id, pin=pin
         )
     accounts.change_user(
-        shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=token, active=active, moved=moved
-    )
+        shared.pool, shared.plex, shared.cipher,
+        user_id=user_id, name=name, token=token, active=active, by_self=g.user_id == user_id, admin=admin, moved=moved,
+    )  # fmt: skip
     return jsonify(read(users.get_user, user_id=user_id))
 
 
@@ -106,7 +108,8 @@ def remove_user(user_id: int) -> ResponseReturnValue:
     if purge:
         accounts.erase_user(shared.pool, shared.cipher, user_id=user_id)
     else:
-        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False)
+        by_self = g.user_id == user_id
+        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False, by_self=by_self)
     return "", 204
 
 
@@ -172,8 +175,8 @@ def get_sign_in(link_id: int) -> ResponseReturnValue:
     return jsonify(_shown(link))
 
 
-def _masked(user: PlexUser) -> PlexUser:
-    """Return the person; the last characters of the token only for the API_KEY."""
+def masked(user: PlexUser) -> PlexUser:
+    """Return the person; the last characters of the token only for an admin."""
     return user if g.is_admin else replace(user, token_masked="****")  # noqa: S106 - this hides it
 
 

@@ -12,6 +12,7 @@ import time
 from typing import Final
 
 MAXIMUM_WRONG_KEYS: Final = 10
+MAXIMUM_SIGN_INS: Final = 30
 WINDOW_SECONDS: Final = 60
 
 
@@ -65,6 +66,8 @@ class Recent:
     def __init__(self) -> None:
         # by way and address: "header 192.0.2.1". Many different ones mean that someone guesses.
         self.wrong_keys = RecentValues(names=1024, maximum=MAXIMUM_WRONG_KEYS, seconds=WINDOW_SECONDS)
+        # by address: the sign-ins with Plex that were started, because each asks Plex for a PIN
+        self.sign_ins = RecentValues(names=256, maximum=MAXIMUM_SIGN_INS, seconds=WINDOW_SECONDS)
         # addresses whose wrong keys were logged
         self.logged_addresses = RecentValues(names=1024, maximum=1, seconds=WINDOW_SECONDS)
         # hosts whose refusal was logged
@@ -79,6 +82,14 @@ def network_of(address: str) -> str:
 
     One client can use every address of such a network. What is no address is returned as it is.
     """
+    ip = parse_address(address)
+    if ip is None:
+        return address
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
+
+
+def parse_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an address without port and as IPv4 where it is a form of that; None if the text is no address."""
     text = address.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -87,9 +98,8 @@ def network_of(address: str) -> str:
     try:
         ip = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return address
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 def _hash(text: str) -> bytes:
