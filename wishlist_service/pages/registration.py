@@ -11,6 +11,8 @@ from wishlist_service.pages import (
     assets,
     contacts,
     feeds,
+    join,
+    me,
     new,
     people,
     sign_in,
@@ -24,6 +26,7 @@ from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import (
     colour,
     date_in_words,
+    here,
     initials,
     join_names,
     length_of_time,
@@ -44,7 +47,7 @@ from wishlist_service.web.listing import default_order
 def register_pages(app: Flask) -> None:
     """Make the app show pages."""
     pages = Blueprint("pages", __name__)
-    for module in (wall, title, new, tonight, people, contacts, activity, syncs, feeds, sign_in, who, assets):
+    for module in (wall, title, new, tonight, people, contacts, activity, syncs, feeds, sign_in, join, me, who, assets):
         pages.register_blueprint(module.bp)
     pages.url_value_preprocessor(mark_page)  # runs before check_key, which any before_request would follow
     pages.url_value_preprocessor(who.read_me)
@@ -58,6 +61,7 @@ def register_pages(app: Flask) -> None:
         app.add_template_filter(each)
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
+    app.add_template_global(here)
     app.context_processor(lambda: {"version": __version__})
 
 
