@@ -147,6 +147,7 @@ class PlexUser:
     via: dict[str, Any] | None
     token_masked: str | None
     active: bool
+    admin: bool
     plex_username: str | None
     sync_state: str
     sync_detail: str | None

@@ -30,7 +30,7 @@ def invite() -> ResponseReturnValue:
     fields.done()
 
     try:
-        invitation, url = actions.invite(name=name, days=days, uses=uses, user_id=user_id)
+        invitation, url = actions.invite(request.root_url.rstrip("/"), name=name, days=days, uses=uses, user_id=user_id)
     except NotFound as error:
         raise Invalid([FieldError("user_id", str(error))]) from error
     return jsonify(_shown(invitation, url)), 201

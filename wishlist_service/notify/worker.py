@@ -52,13 +52,12 @@ class Notifications:
         """Store new addresses, which are not told about existing titles. Call this before the first sync."""
         if not self._notifiers:
             return
-        with db.connect(self._url, role="news") as conn:
-            with conn.transaction():
-                known = [self._fingerprints(notifier) for notifier in self._notifiers]
-                for fingerprints in known:
-                    queries.rename_address(conn, fingerprints=fingerprints)
-                    queries.add_address(conn, fingerprint=fingerprints[0])
-                queries.remove_other_addresses(conn, fingerprints=[fingerprints[0] for fingerprints in known])
+        with db.connect(self._url, role="news") as conn, conn.transaction():
+            known = [self._fingerprints(notifier) for notifier in self._notifiers]
+            for fingerprints in known:
+                queries.rename_address(conn, fingerprints=fingerprints)
+                queries.add_address(conn, fingerprint=fingerprints[0])
+            queries.remove_other_addresses(conn, fingerprints=[fingerprints[0] for fingerprints in known])
 
     def look(self) -> None:
         """Send each address what is new to it. Raises OperationalError when the database is away."""

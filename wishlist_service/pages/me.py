@@ -37,7 +37,14 @@ _SENTENCES: Final = {
     "error": _ASK,
 }
 """By sync_state, what to say to the person themselves. wording.py has the sentences for the others."""
-_TO_SIGN_IN: Final = ("hidden", "via_unavailable", "pin_rejected", "token_rejected", "token_unreadable", "other_account")
+_TO_SIGN_IN: Final = (
+    "hidden",
+    "via_unavailable",
+    "pin_rejected",
+    "token_rejected",
+    "token_unreadable",
+    "other_account",
+)
 
 bp = Blueprint("me", __name__, url_prefix="/me")
 

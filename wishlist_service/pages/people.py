@@ -11,6 +11,7 @@ from wishlist_service.people import accounts, imports
 from wishlist_service.people.invitations import DEFAULT_DAYS, MAXIMUM_DAYS, MAXIMUM_USES
 from wishlist_service.queries import invitations, users
 from wishlist_service.web import actions
+from wishlist_service.web.addresses import address_of_browser
 from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import context, read
 from wishlist_service.web.fields import LARGEST_ID, Fields
@@ -135,18 +136,14 @@ def _page(error: WishlistError | None = None, *, of: int | None = None) -> Respo
         default_days=DEFAULT_DAYS,
         maximum_days=MAXIMUM_DAYS,
         maximum_uses=MAXIMUM_USES,
-        invitations=[each for each in read(invitations.list_invitations) if each.works]
-        if g.role == "admin"
-        else [],
+        invitations=[each for each in read(invitations.list_invitations) if each.works] if g.role == "admin" else [],
     )
     return page, 422 if error else 200
 
 
 def _invitation_page(**wanted: Any) -> str:
-    invitation, address = actions.invite(**wanted)
-    return render_template(
-        "invitation.html", invitation=invitation, address=address, qr_code=_qr_code(address)
-    )
+    invitation, address = actions.invite(address_of_browser(), **wanted)
+    return render_template("invitation.html", invitation=invitation, address=address, qr_code=_qr_code(address))
 
 
 def _sentence(error: WishlistError) -> str:

@@ -79,8 +79,8 @@ STATES: Final = {
     ),
     "token_rejected": State(
         "Must sign in again",
-        "Plex no longer accepts the token, for example after a new password. Invite them to sign in again. Every wish is "
-        "kept.",
+        "Plex no longer accepts the token, for example after a new password. Invite them to sign in again. Every "
+        "wish is kept.",
         needs_sign_in=True,
     ),
     "other_account": State(

@@ -31,7 +31,12 @@ from wishlist_service.plex.watchlist_pages import ListChanged, Page, PageReader
 
 logger = logging.getLogger(__name__)
 
-PAGE_SIZES: Final = (100, 50, 25, 10)  # for more than 100 Plex answers 400; a smaller one after a page too large
+PAGE_SIZES: Final[tuple[int, ...]] = (
+    100,
+    50,
+    25,
+    10,
+)  # for more than 100 Plex answers 400; a smaller one after a page too large
 LIST_PATH: Final = "/library/sections/watchlist/all"
 ADD_PATH: Final = "/actions/addToWatchlist"
 REMOVE_PATH: Final = "/actions/removeFromWatchlist"
@@ -155,7 +160,7 @@ class PlexClient:
 
         Reads no further than to that row. Raises a PlexError.
         """
-        received, sizes = 0, list(PAGE_SIZES)
+        received, sizes = 0, [*PAGE_SIZES]
         while True:
             reply = self._get_fitting_page(token, start=received, etag=None, sizes=sizes)
             page = Page.from_reply(_expect_ok(reply, "sending the watchlist").decoded())
@@ -198,7 +203,7 @@ class PlexClient:
         known_twice: frozenset[str],
         miscounting: bool = False,
     ) -> Watchlist | None:
-        reader, sizes = PageReader(miscounting=miscounting), list(PAGE_SIZES)
+        reader, sizes = PageReader(miscounting=miscounting), [*PAGE_SIZES]
         while not reader.complete:
             first = not reader.received
             reply = self._get_fitting_page(token, start=reader.received, etag=etag if first else None, sizes=sizes)

@@ -4,7 +4,7 @@ import logging
 import threading
 from typing import Final
 
-from flask import g, request
+from flask import g
 
 from wishlist_service import db
 from wishlist_service.errors import Conflict, NotFound, PlexAway, SyncError
@@ -74,19 +74,24 @@ def change_own_watchlist(uids: list[str], *, wanted: bool) -> None:
 
 
 def invite(
+    address: str,
     *,
     name: str | None = None,
     days: int = invitations.DEFAULT_DAYS,
     uses: int = 1,
     user_id: int | None = None,
 ) -> tuple[Invitation, str]:
-    """Make an invitation. Return it, and its address, which is not stored. Raises what invitations.make() raises."""
-    address = request.root_url.rstrip("/")
-    with context().pool.connection() as conn, conn.transaction():
+    """Make an invitation. Return it, and its address, which is not stored. Raises what invitations.make() raises.
+
+    address: of this service, as the admin's browser or program names it, without a slash at its end.
+    """
+    shared = context()
+    with shared.pool.connection() as conn, conn.transaction():
         store_own_address(conn, address=address)
         invitation_id, path = invitations.make(
             conn, name=name, days=days, uses=uses, user_id=user_id, invited_by=g.user_id
         )
+        address = invitations.own_address(conn, shared.config) or address
         return get_invitation(conn, invitation_id=invitation_id), address + path
 
 
