@@ -84,9 +84,10 @@ def list_foreign_relations(conn: Connection) -> list[str]:
            AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
            AND relname NOT IN ('plex_users', 'plex_links', 'plex_sign_ins', 'sessions', 'invitations',
                                'erased_accounts', 'wishlist_items', 'wishlist_records', 'wishlist_item_sources',
-                               'watchlist_rows', 'wishlist_tallies', 'wishlist_events', 'sync_runs', 'deleted_runs', 'sync_state',
-                               'sync_state_changes', 'failovers', 'news_addresses', 'wishes', 'wishlist_documents',
-                               'wishlist_event_documents', 'plex_user_reports', 'sync_people', 'sync_run_reports')
+                               'watchlist_rows', 'wishlist_tallies', 'wishlist_events', 'sync_runs', 'deleted_runs',
+                               'sync_state', 'sync_state_changes', 'failovers', 'news_addresses', 'wishes',
+                               'wishlist_documents', 'wishlist_event_documents', 'plex_user_reports', 'sync_people',
+                               'sync_run_reports')
            AND relname !~ '^(plex_users|plex_links|invitations|wishlist_items|wishlist_events|sync_runs)_id_seq$'
            AND relname <> 'sync_state_changes_id_seq'
            AND relname !~ '^_?yoyo_'
