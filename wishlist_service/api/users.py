@@ -92,7 +92,7 @@ def change_user(user_id: int) -> ResponseReturnValue:
         )
     accounts.change_user(
         shared.pool, shared.plex, shared.cipher,
-        user_id=user_id, name=name, token=token, active=active, admin=admin, moved=moved,
+        user_id=user_id, name=name, token=token, active=active, by_self=g.user_id == user_id, admin=admin, moved=moved,
     )  # fmt: skip
     return jsonify(read(users.get_user, user_id=user_id))
 
@@ -108,7 +108,8 @@ def remove_user(user_id: int) -> ResponseReturnValue:
     if purge:
         accounts.erase_user(shared.pool, shared.cipher, user_id=user_id)
     else:
-        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False)
+        by_self = g.user_id == user_id
+        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False, by_self=by_self)
     return "", 204
 
 
