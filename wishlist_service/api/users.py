@@ -61,13 +61,13 @@ def list_users() -> ResponseReturnValue:
 
     items = read(users.list_users, active=active, source=source, via_id=via_id, limit=limit, offset=offset)
     total = read(users.count_users, active=active, source=source, via_id=via_id)
-    return jsonify({"items": [_masked(user) for user in items], "total": total, "limit": limit, "offset": offset})
+    return jsonify({"items": [masked(user) for user in items], "total": total, "limit": limit, "offset": offset})
 
 
 @bp.get(USER_PATH)
 def get_user(user_id: int) -> ResponseReturnValue:
     """Return one person."""
-    return jsonify(_masked(read(users.get_user, user_id=user_id)))
+    return jsonify(masked(read(users.get_user, user_id=user_id)))
 
 
 @bp.patch(USER_PATH)
@@ -175,8 +175,8 @@ def get_sign_in(link_id: int) -> ResponseReturnValue:
     return jsonify(_shown(link))
 
 
-def _masked(user: PlexUser) -> PlexUser:
-    """Return the person; the last characters of the token only for the API_KEY."""
+def masked(user: PlexUser) -> PlexUser:
+    """Return the person; the last characters of the token only for an admin."""
     return user if g.is_admin else replace(user, token_masked="****")  # noqa: S106 - this hides it
 
 

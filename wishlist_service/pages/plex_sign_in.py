@@ -28,7 +28,7 @@ bp = Blueprint("plex_sign_in", __name__, url_prefix="/sign-in/plex")
 @open_to_all
 def start() -> ResponseReturnValue:
     """Lead to Plex. Who may not begin an installation is asked for the API_KEY first."""
-    wanted = local_path(request.form.get("next", ""))
+    wanted = local_path(request.args.get("next", ""))
     if why_no_claim(context()) and not read(sign_ins.is_claimed):
         return show_form(wanted), 403
     return lead_to_plex(wanted=wanted)
