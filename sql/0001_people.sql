@@ -14,6 +14,7 @@ CREATE TABLE sync_state (
     next_switch_at    timestamptz NOT NULL DEFAULT now(),
     erased_key        text,
     claimed           boolean NOT NULL DEFAULT false,
+    own_address       text,
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
 ) WITH (fillfactor = 10);  -- as for plex_users
@@ -37,6 +38,8 @@ COMMENT ON COLUMN sync_state.erased_key IS
     'The key of the hashes in erased_accounts, encrypted. Null until the first person is erased.';
 COMMENT ON COLUMN sync_state.claimed IS
     'Whether there ever was a person or an invitation. Until then, the first to sign in with Plex becomes the admin.';
+COMMENT ON COLUMN sync_state.own_address IS
+    'The address at which an admin last signed in or made an invitation. Null before.';
 
 INSERT INTO sync_state DEFAULT VALUES;
 
@@ -529,5 +532,45 @@ COMMENT ON FUNCTION claim_installation() IS 'Notes that a person or an invitatio
 
 CREATE TRIGGER plex_users_claim
     AFTER INSERT ON plex_users
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION claim_installation();
+
+CREATE TABLE invitations (
+    id           integer GENERATED ALWAYS AS IDENTITY,
+    address_hash text NOT NULL,
+    name         text,
+    user_id      integer,
+    invited_by   integer,
+    uses_left    integer NOT NULL,
+    withdrawn_at timestamptz,
+    expires_at   timestamptz NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT invitations_pkey PRIMARY KEY (id),
+    CONSTRAINT invitations_address_key UNIQUE (address_hash),
+    CONSTRAINT invitations_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE,
+    CONSTRAINT invitations_by_fkey FOREIGN KEY (invited_by) REFERENCES plex_users (id) ON DELETE SET NULL,
+    CONSTRAINT invitations_uses_check CHECK (uses_left >= 0)
+);
+
+CREATE INDEX invitations_user_idx ON invitations (user_id);
+CREATE INDEX invitations_by_idx ON invitations (invited_by);
+
+COMMENT ON TABLE invitations IS
+    'Invitations. Whoever opens the address of one may sign in with Plex and is added, or renews their token.';
+COMMENT ON COLUMN invitations.id IS 'The number of the invitation in the API.';
+COMMENT ON COLUMN invitations.address_hash IS
+    'The SHA-256 of the random end of the address, in hexadecimal. The address itself is shown once and not stored.';
+COMMENT ON COLUMN invitations.name IS 'What the person will be called. Null for what Plex calls them.';
+COMMENT ON COLUMN invitations.user_id IS
+    'The person whose token the invitation renews, as plex_users.id: only their account may use it. Null for anybody.';
+COMMENT ON COLUMN invitations.invited_by IS
+    'The person who made the invitation, as plex_users.id. Null if it was made with a key or by the service.';
+COMMENT ON COLUMN invitations.uses_left IS 'How many people may still use it.';
+COMMENT ON COLUMN invitations.withdrawn_at IS 'When it was withdrawn. Null if it was not.';
+COMMENT ON COLUMN invitations.expires_at IS 'When it stops working.';
+COMMENT ON COLUMN invitations.created_at IS 'When it was made.';
+
+CREATE TRIGGER invitations_claim
+    AFTER INSERT ON invitations
     FOR EACH STATEMENT
     EXECUTE FUNCTION claim_installation();

@@ -346,8 +346,8 @@ class TitleDetails:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignIn:
-    """A sign-in link that renews a token."""
+class Renewal:
+    """An invitation that renews a token."""
 
     url: str = field(repr=False)
     expires_at: datetime

@@ -96,7 +96,6 @@ class Sidecar:
             self._stop.wait(min(max(self._jobs.idle_seconds or 0, 0), longest))
         if looks:
             looks.join()
-        self._notifications.close()
         self._line.close()
 
     def _sync(self) -> None:

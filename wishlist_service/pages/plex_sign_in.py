@@ -8,12 +8,13 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
+from wishlist_service import db
 from wishlist_service.errors import Conflict, PausedByAdmin, SignInFailed, Stranger, WishlistError
 from wishlist_service.pages.sign_in import local_path, show_form
 from wishlist_service.people import browser_sign_ins
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.web.actions import begin_sync
-from wishlist_service.web.addresses import address_of_browser
+from wishlist_service.web.addresses import address_of_browser, remember_own_address
 from wishlist_service.web.auth import open_to_all, why_no_claim
 from wishlist_service.web.context import context, read
 from wishlist_service.web.recent import network_of
@@ -61,9 +62,14 @@ def come_back() -> ResponseReturnValue:
     if arrival.new:
         with suppress(Conflict):  # a sync is running; the scheduler reads the new person after it
             begin_sync(user_id=arrival.user_id)
-        wanted = url_for("pages.contacts.show", user_id=arrival.user_id)
-    else:
-        wanted = request.script_root + arrival.wanted
+    person = db.read(shared.pool, users.get_user, user_id=arrival.user_id)
+    if person.admin:
+        remember_own_address(arrival.address)
+    wanted = request.script_root + arrival.wanted
+    if arrival.new:
+        # who began the installation, and who was invited
+        to_whom = url_for("pages.contacts.show", user_id=person.id)
+        wanted = to_whom if person.admin else url_for("pages.wall.show", user=person.id)
     response = start_session(redirect(wanted, 303), user_id=arrival.user_id)
     return delete_cookie(response, COOKIE)
 

@@ -10,6 +10,8 @@ from wishlist_service.pages import (
     assets,
     contacts,
     feeds,
+    join,
+    me,
     new,
     people,
     plex_sign_in,
@@ -25,6 +27,7 @@ from wishlist_service.pages.status import read_status
 from wishlist_service.pages.wording import (
     colour,
     date_in_words,
+    here,
     initials,
     join_names,
     length_of_time,
@@ -58,6 +61,8 @@ def register_pages(app: Flask) -> None:
         feeds,
         sign_in,
         plex_sign_in,
+        join,
+        me,
         who,
         assets,
     ):
@@ -76,6 +81,7 @@ def register_pages(app: Flask) -> None:
     app.add_template_filter(state_of, "state")
     app.add_template_global(assets.asset_url)
     app.add_template_global(read_status)
+    app.add_template_global(here)
     app.context_processor(lambda: {"version": __version__, "image_hosts": IMAGES})
 
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.queries import sign_ins
 from wishlist_service.web import auth
+from wishlist_service.web.addresses import address_of_browser, remember_own_address
 from wishlist_service.web.context import context, read
 from wishlist_service.web.sessions import end_session, start_session
 
@@ -30,6 +31,8 @@ def sign_in() -> ResponseReturnValue:
     shared = context()
     key, wanted = request.form.get("key", "").strip(), local_path(request.form.get("next", ""))
     if role := auth.find_role(shared, [auth.Key(auth.HEADER, key)] if key else []):
+        if role == "admin":
+            remember_own_address(address_of_browser())
         return start_session(redirect(request.script_root + wanted, 303), role=role)
     return show_form(wanted, error="The key is wrong." if key else "Enter a key."), 403
 

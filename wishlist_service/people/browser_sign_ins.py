@@ -13,6 +13,7 @@ from uuid import UUID
 from wishlist_service import db
 from wishlist_service.errors import (
     Conflict,
+    Gone,
     NotFound,
     PausedByAdmin,
     PinExpired,
@@ -24,9 +25,11 @@ from wishlist_service.errors import (
 )
 from wishlist_service.models import PlexAccount
 from wishlist_service.people import accounts, erased
+from wishlist_service.people import invitations as invited
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.pins import PlexPins
-from wishlist_service.queries import imports, sign_ins, users
+from wishlist_service.queries import imports, invitations, sign_ins, users
+from wishlist_service.queries.invitations import Invitation
 from wishlist_service.tokens import TokenCipher
 
 logger = logging.getLogger(__name__)
@@ -123,8 +126,15 @@ def _admit(
     except PlexError as error:
         raise SignInFailed(_why(error)) from error
     owner = db.read(pool, users.find_account_owner, uuid=account.uuid)
+    invitation = db.read(pool, invitations.get_invitation, invitation_id=invitation_id) if invitation_id else None
+    if invitation and invitation.user_id not in (None, owner and owner[0]):
+        raise SignInFailed(
+            f"This invitation is for {invitation.name} alone, and you signed in as {account.username}. "
+            f"Sign in with the Plex account of {invitation.name}."
+        )
     if owner is None:
-        # An invitation of the browser, which admits a stranger, is looked at here.
+        if invitation:
+            return _join(pool, cipher, token, account, invitation), True
         if may_claim and (user_id := _claim(pool, cipher, token, account)) is not None:
             return user_id, True
         raise Stranger
@@ -137,7 +147,28 @@ def _admit(
         )
     except (Conflict, NotFound) as error:
         raise SignInFailed("The people here were just changed.") from error
+    if invitation and invitation.user_id:
+        with pool.connection() as conn:
+            invitations.use_invitation(conn, invitation_id=invitation.id)
     return owner[0], False
+
+
+def _join(pool: db.Pool, cipher: TokenCipher, token: str, account: PlexAccount, invitation: Invitation) -> int:
+    """Add the person who was invited and return their id. Raises SignInFailed if the invitation no longer works."""
+    try:
+        with pool.connection() as conn, conn.transaction():
+            if not invitations.use_invitation(conn, invitation_id=invitation.id):
+                invited.check(invitations.get_invitation(conn, invitation_id=invitation.id))
+            user_id = users.next_user_id(conn)
+            name = imports.find_free_name(conn, name=invitation.name or account.username)
+            users.add_user(conn, user_id=user_id, name=name, token=cipher.seal(token, owner=user_id, account=account))
+            erased.forget(conn, cipher, uuid=account.uuid)
+    except (Gone, NotFound) as error:
+        raise SignInFailed(str(error)) from error
+    except Conflict as error:
+        raise SignInFailed("The people here were just changed.") from error
+    logger.info("user joined user=%s invitation=%s", user_id, invitation.id)
+    return user_id
 
 
 def _claim(pool: db.Pool, cipher: TokenCipher, token: str, account: PlexAccount) -> int | None:

@@ -10,6 +10,7 @@ from flask import request
 from werkzeug.urls import iri_to_uri
 from werkzeug.utils import cached_property
 
+from wishlist_service.queries.invitations import store_own_address
 from wishlist_service.web.context import context
 
 # Werkzeug takes such a name for none. Compose and home networks have names with an underscore.
@@ -67,6 +68,12 @@ def address_of_browser() -> str:
     if re.fullmatch(r"https?://[^/\s]+", origin):
         return origin + request.script_root
     return request.root_url.rstrip("/")
+
+
+def remember_own_address(address: str) -> None:
+    """Store the address at which an admin signed in, for links that no browser asks for."""
+    with context().pool.connection() as conn:
+        store_own_address(conn, address=address)
 
 
 def with_plain_clients(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
