@@ -358,4 +358,4 @@ class Message:
 
     title: str
     body: str = field(repr=False)
-    urgent: bool
+    urgent: bool = False

@@ -21,7 +21,7 @@ from wishlist_service.errors import DatabaseReadOnly, DatabaseRefused, ServerRef
 from wishlist_service.migrate import migrate
 from wishlist_service.postgres.programs import ProgramFailed, find_pg_restore, run
 from wishlist_service.process.logs import configure_logging
-from wishlist_service.queries import server, wishes
+from wishlist_service.queries import media_server, server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
 from wishlist_service.queries.requirements import check_server
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
@@ -133,6 +133,7 @@ def _load(conn: Connection, script: IO[bytes], *, schema: str, keep: bool) -> No
                 _execute(conn, script)
                 server.set_schema(conn, schema=schema)  # the dump empties it, but triggers need it
                 compare_schema(conn)
+                media_server.forget_library(conn)
                 if keep:  # needs no lock, because no one else sees these tables yet
                     wishes.keep_all(conn)
             return
