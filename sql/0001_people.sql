@@ -15,6 +15,8 @@ CREATE TABLE sync_state (
     timeline          text,
     next_switch_at    timestamptz NOT NULL DEFAULT now(),
     erased_key        text,
+    claimed           boolean NOT NULL DEFAULT false,
+    own_address       text,
     CONSTRAINT sync_state_pkey PRIMARY KEY (one),
     CONSTRAINT sync_state_one_check CHECK (one)
 ) WITH (fillfactor = 10);  -- as for plex_users
@@ -42,6 +44,10 @@ COMMENT ON COLUMN sync_state.next_switch_at IS
     'From when on Plex may be asked again to switch to a member of a Plex Home, by any process.';
 COMMENT ON COLUMN sync_state.erased_key IS
     'The key of the hashes in erased_accounts, encrypted. Null until the first person is erased.';
+COMMENT ON COLUMN sync_state.claimed IS
+    'Whether there ever was a person or an invitation. Until then, the first to sign in with Plex becomes the admin.';
+COMMENT ON COLUMN sync_state.own_address IS
+    'The address at which an admin last signed in or made an invitation. Null before.';
 
 INSERT INTO sync_state DEFAULT VALUES;
 
@@ -160,6 +166,8 @@ CREATE TABLE plex_users (
     source            text NOT NULL GENERATED ALWAYS AS (
                           CASE WHEN token_fingerprint IS NULL THEN via_source ELSE 'own' END) STORED,
     active            boolean NOT NULL DEFAULT true,
+    paused_by_self    boolean NOT NULL DEFAULT false,
+    admin             boolean NOT NULL DEFAULT false,
     plex_uuid         text,
     plex_username     text,
     account_checked   boolean NOT NULL DEFAULT false,
@@ -199,6 +207,7 @@ CREATE TABLE plex_users (
         WHEN 'home' THEN token_masked IS NULL
         ELSE plex_token IS NULL AND token_masked IS NULL END),
     CONSTRAINT plex_users_name_check CHECK (name <> ''),
+    CONSTRAINT plex_users_paused_check CHECK (NOT (active AND paused_by_self)),
     CONSTRAINT plex_users_state_check CHECK (sync_state IN (
         'never', 'ok', 'held', 'no_watchlist', 'token_rejected', 'token_unreadable', 'other_account',
         'pin_rejected', 'hidden', 'via_unavailable', 'rate_limited', 'unreachable', 'plex_changed', 'error'))
@@ -230,6 +239,10 @@ COMMENT ON COLUMN plex_users.source IS
     'friend (as another person''s friend).';
 COMMENT ON COLUMN plex_users.active IS
     'False while the person is paused: their watchlist is not read and their wishes do not count.';
+COMMENT ON COLUMN plex_users.paused_by_self IS
+    'Whether a paused person paused themselves. Then signing in resumes them.';
+COMMENT ON COLUMN plex_users.admin IS
+    'Whether the person may do what the API_KEY may, once they have signed in with Plex.';
 COMMENT ON COLUMN plex_users.plex_uuid IS 'The id of the Plex account. Null until Plex has told it.';
 COMMENT ON COLUMN plex_users.plex_username IS 'The name of the Plex account. Null until Plex has told it.';
 COMMENT ON COLUMN plex_users.account_checked IS 'Whether Plex has confirmed the account of the present token.';
@@ -306,6 +319,7 @@ SELECT person.id,
        END AS via,
        person.token_masked,
        person.active,
+       person.admin,
        CASE WHEN NOT names_hidden() THEN person.plex_username END AS plex_username,
        person.sync_state,
        shown_detail(person.sync_state, person.sync_detail)
@@ -330,6 +344,7 @@ COMMENT ON COLUMN plex_user_reports.via IS
     'Id and name of the person in plex_users.via_id, as a JSON object. Null if there is none.';
 COMMENT ON COLUMN plex_user_reports.token_masked IS 'As plex_users.token_masked.';
 COMMENT ON COLUMN plex_user_reports.active IS 'As plex_users.active.';
+COMMENT ON COLUMN plex_user_reports.admin IS 'As plex_users.admin.';
 COMMENT ON COLUMN plex_user_reports.plex_username IS 'As plex_users.plex_username. Null while names are hidden.';
 COMMENT ON COLUMN plex_user_reports.sync_state IS 'As plex_users.sync_state.';
 COMMENT ON COLUMN plex_user_reports.sync_detail IS
@@ -454,3 +469,125 @@ COMMENT ON COLUMN plex_links.detail IS 'A sentence that says why it failed. Null
 COMMENT ON COLUMN plex_links.polled_at IS 'When Plex was last asked whether the person has signed in.';
 COMMENT ON COLUMN plex_links.expires_at IS 'When the link stops working.';
 COMMENT ON COLUMN plex_links.created_at IS 'When the link was made.';
+
+CREATE TABLE plex_sign_ins (
+    browser_hash  text NOT NULL,
+    pin_id        bigint NOT NULL,
+    address       text NOT NULL,
+    wanted        text NOT NULL,
+    invitation_id integer,
+    expires_at    timestamptz NOT NULL,
+    CONSTRAINT plex_sign_ins_pkey PRIMARY KEY (browser_hash)
+);
+
+CREATE INDEX plex_sign_ins_expires_idx ON plex_sign_ins (expires_at);
+
+COMMENT ON TABLE plex_sign_ins IS
+    'Browsers that are at Plex to sign in here. Each row is deleted when its browser comes back.';
+COMMENT ON COLUMN plex_sign_ins.browser_hash IS
+    'The SHA-256 of the random id in a cookie of the browser. The client identifier of the PIN is made of that id, so '
+    'nobody can fetch the token with what is stored here.';
+COMMENT ON COLUMN plex_sign_ins.pin_id IS 'The number of the PIN at Plex.';
+COMMENT ON COLUMN plex_sign_ins.address IS 'The address of this service as the browser names it.';
+COMMENT ON COLUMN plex_sign_ins.wanted IS 'The path of the page to show after the sign-in.';
+COMMENT ON COLUMN plex_sign_ins.invitation_id IS 'The invitation that was opened. Null without one.';
+COMMENT ON COLUMN plex_sign_ins.expires_at IS 'When the PIN expires.';
+
+CREATE TABLE sessions (
+    id_hash    text NOT NULL,
+    role       text NOT NULL,
+    user_id    integer,
+    key_mac    text,
+    expires_at timestamptz NOT NULL,
+    CONSTRAINT sessions_pkey PRIMARY KEY (id_hash),
+    CONSTRAINT sessions_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE,
+    CONSTRAINT sessions_role_check CHECK (CASE role
+        WHEN 'member' THEN user_id IS NOT NULL AND key_mac IS NULL
+        ELSE role IN ('admin', 'reader') AND user_id IS NULL AND key_mac IS NOT NULL END)
+);
+
+CREATE INDEX sessions_user_idx ON sessions (user_id);
+CREATE INDEX sessions_expires_idx ON sessions (expires_at);
+
+COMMENT ON TABLE sessions IS 'The browsers that are signed in. Deleting a row signs its browser out.';
+COMMENT ON COLUMN sessions.id_hash IS 'The SHA-256 of the random id in the cookie, in hex digits.';
+COMMENT ON COLUMN sessions.role IS
+    'member (a person who signed in with Plex), admin (with the API_KEY) or reader (with the READ_API_KEY). A member '
+    'with the mark plex_users.admin counts as admin.';
+COMMENT ON COLUMN sessions.user_id IS 'The person, as plex_users.id. Null for a key.';
+COMMENT ON COLUMN sessions.key_mac IS
+    'An HMAC of the id under the keys of that time. It no longer fits after a key was changed. Null for a person.';
+COMMENT ON COLUMN sessions.expires_at IS 'When the session ends. Using it moves this to 30 days ahead, once a day.';
+
+CREATE FUNCTION end_sessions() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    DELETE FROM sessions WHERE user_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION end_sessions() IS 'Signs a person out everywhere.';
+
+CREATE TRIGGER plex_users_end_sessions
+    AFTER UPDATE OF active, admin ON plex_users
+    FOR EACH ROW
+    WHEN (OLD.active AND NOT NEW.active OR OLD.admin AND NOT NEW.admin)
+    EXECUTE FUNCTION end_sessions();
+
+CREATE FUNCTION claim_installation() RETURNS trigger
+    LANGUAGE plpgsql
+AS $$
+BEGIN
+    UPDATE sync_state SET claimed = true WHERE NOT claimed;
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION claim_installation() IS 'Notes that a person or an invitation was added.';
+
+CREATE TRIGGER plex_users_claim
+    AFTER INSERT ON plex_users
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION claim_installation();
+
+CREATE TABLE invitations (
+    id           integer GENERATED ALWAYS AS IDENTITY,
+    address_hash text NOT NULL,
+    name         text,
+    user_id      integer,
+    invited_by   integer,
+    uses_left    integer NOT NULL,
+    withdrawn_at timestamptz,
+    expires_at   timestamptz NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT invitations_pkey PRIMARY KEY (id),
+    CONSTRAINT invitations_address_key UNIQUE (address_hash),
+    CONSTRAINT invitations_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE,
+    CONSTRAINT invitations_by_fkey FOREIGN KEY (invited_by) REFERENCES plex_users (id) ON DELETE SET NULL,
+    CONSTRAINT invitations_uses_check CHECK (uses_left >= 0)
+);
+
+CREATE INDEX invitations_user_idx ON invitations (user_id);
+CREATE INDEX invitations_by_idx ON invitations (invited_by);
+
+COMMENT ON TABLE invitations IS
+    'Invitations. Whoever opens the address of one may sign in with Plex and is added, or renews their token.';
+COMMENT ON COLUMN invitations.id IS 'The number of the invitation in the API.';
+COMMENT ON COLUMN invitations.address_hash IS
+    'The SHA-256 of the random end of the address, in hexadecimal. The address itself is shown once and not stored.';
+COMMENT ON COLUMN invitations.name IS 'What the person will be called. Null for what Plex calls them.';
+COMMENT ON COLUMN invitations.user_id IS
+    'The person whose token the invitation renews, as plex_users.id: only their account may use it. Null for anybody.';
+COMMENT ON COLUMN invitations.invited_by IS
+    'The person who made the invitation, as plex_users.id. Null if it was made with a key or by the service.';
+COMMENT ON COLUMN invitations.uses_left IS 'How many people may still use it.';
+COMMENT ON COLUMN invitations.withdrawn_at IS 'When it was withdrawn. Null if it was not.';
+COMMENT ON COLUMN invitations.expires_at IS 'When it stops working.';
+COMMENT ON COLUMN invitations.created_at IS 'When it was made.';
+
+CREATE TRIGGER invitations_claim
+    AFTER INSERT ON invitations
+    FOR EACH STATEMENT
+    EXECUTE FUNCTION claim_installation();

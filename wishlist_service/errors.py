@@ -28,6 +28,18 @@ class PinExpired(WishlistError):
     """The PIN of a sign-in has expired, or Plex does not know it."""
 
 
+class SignInFailed(WishlistError):
+    """A browser that was at Plex is not signed in. str() says why."""
+
+
+class Stranger(WishlistError):
+    """The account that signed in at Plex belongs to nobody here."""
+
+
+class PausedByAdmin(WishlistError):
+    """The person who signed in at Plex was paused by an admin."""
+
+
 class HostRefused(WishlistError):
     """A request without a key asked for a host that a stranger may own."""
 

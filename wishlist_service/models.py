@@ -147,6 +147,7 @@ class PlexUser:
     via: dict[str, Any] | None
     token_masked: str | None
     active: bool
+    admin: bool
     plex_username: str | None
     sync_state: str
     sync_detail: str | None
@@ -345,8 +346,8 @@ class TitleDetails:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignIn:
-    """A sign-in link that renews a token."""
+class Renewal:
+    """An invitation that renews a token."""
 
     url: str = field(repr=False)
     expires_at: datetime

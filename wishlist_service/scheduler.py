@@ -93,7 +93,6 @@ class Sidecar:
             self._stop.wait(min(max(self._jobs.idle_seconds or 0, 0), MAXIMUM_WAIT_SECONDS))
         if looks:
             looks.join()
-        self._notifications.close()
         self._line.close()
 
     def _sync(self) -> None:

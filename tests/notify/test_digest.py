@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from wishlist_service.models import SignIn
+from wishlist_service.models import Renewal
 from wishlist_service.notify.digest import compose
 from wishlist_service.queries.notifications import ListError, NewWish
 
@@ -64,26 +64,25 @@ def test_digest_of_a_crowd_stays_short() -> None:
     assert len(message.body) < 2500
 
 
-def test_refused_token_with_the_link_to_renew_it() -> None:
-    sign_in = SignIn(url="https://app.plex.tv/auth#?code=1", expires_at=datetime(2026, 11, 24, 19, 56, tzinfo=UTC))
+def test_refused_token_with_the_invitation_that_renews_it() -> None:
+    renewal = Renewal(url="http://nas.local/join/abc", expires_at=datetime(2026, 11, 24, 19, 56, tzinfo=UTC))
 
-    message = compose(wishes("Ben", "Dune"), [list_error("token_rejected")], {7: sign_in}, 5)
+    message = compose(wishes("Ben", "Dune"), [list_error("token_rejected")], {7: renewal}, 5)
 
     assert message.title == "Ann's token is refused"
     assert message.urgent
     assert message.body == (
         "Plex no longer accepts Ann's token, so their watchlist is not read. Their wishes stay. "
-        "To renew the token, Ann signs in as ann.plex here: https://app.plex.tv/auth#?code=1\n"
-        "The link expires at 19:56 UTC on 2026-11-24. For a new one: POST /api/users/3/link "
-        "(docs/api.md, 'Renew a token by link').\n\n"
+        "To renew the token, Ann signs in with Plex as ann.plex here: http://nas.local/join/abc\n"
+        "The invitation expires at 19:56 UTC on 2026-11-24. For a new one, open the People page.\n\n"
         "Ben wants Dune; 5 titles in all."
     )
 
 
-def test_refused_token_without_a_link() -> None:
+def test_refused_token_without_an_invitation() -> None:
     message = compose([], [list_error("token_rejected")], {}, 5)
 
-    assert message.body.endswith("POST /api/users/3/link (docs/api.md, 'Renew a token by link').")
+    assert message.body.endswith("Their wishes stay. To renew the token, open the People page.")
 
 
 def test_held_list_and_several_troubles() -> None:

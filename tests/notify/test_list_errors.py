@@ -1,17 +1,18 @@
 """Refused tokens, held lists and lists that could not be read for a day: told once, and once more when it is over."""
 
 import re
-from urllib.parse import parse_qs
+from dataclasses import replace
 
 import pytest
+from flask.testing import FlaskClient
 
-from tests.support.fake_pins import Pin, Pins
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.plex_faults import status
-from tests.support.processes import wait_until
 from tests.support.receivers import Receiver, receiver
+from tests.support.seen import browse
 from tests.support.tellers import Teller
+from wishlist_service.queries.invitations import store_own_address
 
 SCHEDULER = ("-m", "wishlist_service.scheduler")
 
@@ -37,10 +38,15 @@ def accept(household: Household, name: str) -> None:
     household.sync(user_id=household.user(name)["id"])
 
 
-def test_refused_token_is_told_once_with_a_link_that_renews_it(
-    household: Household, webhook: Receiver, teller: Teller
+def know_address(household: Household) -> None:
+    """An admin has signed in at this address."""
+    store_own_address(household.conn, address="http://nas.local:8000")
+
+
+def test_refused_token_is_told_once_with_an_invitation_that_renews_it(
+    household: Household, webhook: Receiver, teller: Teller, client: FlaskClient
 ) -> None:
-    pins = Pins(household.plex)
+    know_address(household)
     household.add("Ann", MANY)
     household.sync()
     refuse(household, "Ann")
@@ -52,17 +58,29 @@ def test_refused_token_is_told_once_with_a_link_that_renews_it(
     assert len(webhook.messages) == 1
     assert webhook.messages[0]["title"] == "Ann's token is refused"
     assert webhook.messages[0]["type"] == "warning"
-    link = re.search(r"https://app\.plex\.tv/auth#\?(\S+)", webhook.bodies[0])
+    link = re.search(r"signs in with Plex as ann here: http://nas\.local:8000(/join/\S+)\n", webhook.bodies[0])
     assert link is not None
-    new_token = "token-of-ann-renewed-0123456789"
-    household.plex.add(new_token, rows=MANY).uuid = household.user("Ann")["plex_uuid"]
-    pins.agree(parse_qs(link[1])["code"][0], new_token)
-    wait_until(lambda: household.user("Ann")["sync_state"] == "never")
-    assert household.sync().status == "succeeded"
+    assert "Sign in again, Ann" in browse(client, link[1]).one("h1").text
+    [invitation] = household.conn.execute("SELECT user_id, uses_left FROM invitations").fetchall()
+    assert invitation == {"user_id": household.user("Ann")["id"], "uses_left": 1}
 
 
-def test_link_is_the_same_for_all_addresses(household: Household, webhook: Receiver) -> None:
-    pins = Pins(household.plex)
+def test_public_url_wins_over_the_address_of_an_admin(household: Household, webhook: Receiver) -> None:
+    know_address(household)
+    household.add("Ann")
+    household.sync()
+    config = replace(household.config, public_url="https://wishes.example.org", url_base="/wishes")
+    telling = Teller(replace(household, config=config), webhook.address)
+    refuse(household, "Ann")
+
+    telling.look()
+
+    assert " here: https://wishes.example.org/wishes/join/" in webhook.bodies[0]
+    telling.close()
+
+
+def test_invitation_is_the_same_for_all_addresses(household: Household, webhook: Receiver) -> None:
+    know_address(household)
     household.add("Ann")
     household.sync()
     with receiver() as other:
@@ -72,17 +90,14 @@ def test_link_is_the_same_for_all_addresses(household: Household, webhook: Recei
         telling.look()
 
         assert webhook.bodies == other.bodies
-    assert len(pins.made) == 1
+    assert household.conn.execute("SELECT FROM invitations").rowcount == 1
     telling.close()
 
 
-def test_link_that_runs_out_before_it_was_sent_is_made_anew(
+def test_invitation_that_no_longer_works_before_it_was_sent_is_made_anew(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
-    def soon(pin: Pin) -> None:
-        pin.seconds_left = 60
-
-    pins = Pins(household.plex, on_made=soon)
+    know_address(household)
     household.add("Ann")
     household.sync()
     refuse(household, "Ann")
@@ -90,30 +105,32 @@ def test_link_that_runs_out_before_it_was_sent_is_made_anew(
 
     teller.look()
     teller.retry()
+    household.conn.execute("UPDATE invitations SET expires_at = now()")
+    refuse(household, "Ann")
+    webhook.statuses.append(500)
+    household.conn.execute("UPDATE news_addresses SET change_id = 0")
+    teller.retry()
 
-    assert len(pins.made) == 2
-    assert list(pins.made)[1] in webhook.bodies[0]
+    assert household.conn.execute("SELECT FROM invitations").rowcount == 2
 
 
-def test_refused_token_is_told_without_a_link_if_plex_makes_none(
+def test_refused_token_is_told_without_an_address_before_an_admin_was_here(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
-    pins = Pins(household.plex)
-    pins.making_faults.append(status(500))
     household.add("Ann")
     household.sync()
     refuse(household, "Ann")
 
     teller.look()
 
-    user_id = household.user("Ann")["id"]
-    assert webhook.bodies[0].endswith(f"POST /api/users/{user_id}/link (docs/api.md, 'Renew a token by link').")
+    assert webhook.bodies[0].endswith("Their wishes stay. To renew the token, open the People page.")
+    assert household.conn.execute("SELECT FROM invitations").rowcount == 0
 
 
-def test_no_link_is_sent_for_a_person_whose_account_was_never_known(
+def test_no_invitation_is_sent_for_a_person_whose_account_was_never_known(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
-    pins = Pins(household.plex)
+    know_address(household)
     household.add("Ann")
     household.sync()
     refuse(household, "Ann")
@@ -121,9 +138,8 @@ def test_no_link_is_sent_for_a_person_whose_account_was_never_known(
 
     teller.look()
 
-    assert webhook.bodies[0].endswith("no sign-in link is sent here. Open the People page.")
-    assert "app.plex.tv" not in webhook.bodies[0]
-    assert not pins.made
+    assert webhook.bodies[0].endswith("no invitation is sent here. To renew the token, open the People page.")
+    assert household.conn.execute("SELECT FROM invitations").rowcount == 0
 
 
 def test_refused_again_is_told_again_and_mended_meanwhile_is_not(

@@ -4,6 +4,7 @@ Modelled on what is known of plex.tv: a PIN is shown only to the client identifi
 and half an hour with strong=true, error 1020 once it has expired.
 """
 
+import json
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,16 @@ from hashlib import sha256
 from itertools import count
 
 from tests.support.fake_plex import FakePlex, Handler
+
+SIGN_IN_PAGE = """<!DOCTYPE html><html lang="en"><title>Plex</title><h1>Sign in to Plex</h1><script>
+const asked = location.hash.slice(2);
+for (const name of [...NAMES, ""]) {
+  const link = document.createElement("a");
+  link.href = `/auth/agree?${asked}` + (name ? `&as=${encodeURIComponent(name)}` : "");
+  link.textContent = name ? `Continue as ${name}` : "Cancel";
+  document.body.append(link, document.createElement("br"));
+}
+</script></html>"""
 
 
 @dataclass
@@ -33,10 +44,16 @@ class Pins:
         """How often a PIN was asked about, by its code."""
         self.making_faults: deque[Callable[[Handler], None]] = deque()
         self.asking_faults: deque[Callable[[Handler], None]] = deque()
+        self.signed_out: list[str] = []
+        """The tokens that were signed out."""
+        self._plex = plex
         self._on_made = on_made
         self._ids = count(900_001)
         plex.routes["POST", "/api/v2/pins"] = self._make
         plex.routes["GET", "/api/v2/pins/([0-9]+)"] = self._show
+        plex.routes["DELETE", "/api/v2/users/signout"] = self._sign_out
+        plex.routes["GET", "/auth"] = self._show_sign_in_page
+        plex.routes["GET", "/auth/agree"] = self._agree_and_lead_back
 
     def agree(self, code: str, token: str) -> None:
         """The person opens the address, signs in and agrees; the token must be one of the simulated Plex's."""
@@ -72,6 +89,27 @@ class Pins:
             error = {"code": 1020, "message": "Code not found or expired", "status": 404}
             return handler.send_json(404, {"errors": [error]})
         return handler.send_json(200, _body(pin))
+
+    def _sign_out(self, handler: Handler) -> None:
+        if handler.person is None or not handler.headers.get("X-Plex-Client-Identifier"):
+            return handler.plex_tv(None)
+        self.signed_out.append(handler.token)
+        return handler.send_body(204, b"", "text/plain")
+
+    def _show_sign_in_page(self, handler: Handler) -> None:
+        """Plex's own page, which reads what is behind # in its address. A link for each account, one to refuse."""
+        names = [person.username for person in self._plex.people.values()]
+        handler.send_body(200, SIGN_IN_PAGE.replace("NAMES", json.dumps(names)).encode(), "text/html; charset=utf-8")
+
+    def _agree_and_lead_back(self, handler: Handler) -> None:
+        """Somebody has signed in at that page and agreed, or refused; their browser is led on."""
+        asked = handler.asked.query
+        pin = self.made.get(asked["code"])
+        if not pin or pin.client_identifier != asked["clientID"]:
+            return handler.send_body(404, b"No such PIN", "text/plain")
+        if name := asked.get("as"):
+            [pin.token] = [token for token, person in self._plex.people.items() if person.username == name][-1:]
+        return handler.send_body(302, b"", "text/plain", {"Location": asked["forwardUrl"]})
 
 
 def _body(pin: Pin) -> dict[str, object]:

@@ -25,6 +25,7 @@ def faults(**changed: str) -> list[str]:
 
 OPTIONAL = {
     "READ_API_KEY": "read-key-0123456789",
+    "READING": "CLOSED",
     "NAMES": "HIDDEN",
     "PLEX_SYNC_INTERVAL_HOURS": "0.5",
     "KEEP_RUNS_DAYS": "30",
@@ -35,6 +36,7 @@ OPTIONAL = {
     "ALLOWED_HOSTS": "NAS.example.org:8000, *.example.net other.example.com.",
     "PLEX_DISCOVER_URL": "http://127.0.0.1:1234/",
     "PLEX_TV_URL": "http://127.0.0.1:5678",
+    "PLEX_AUTH_URL": "http://127.0.0.1:5678/auth",
     "PLEX_IMAGES_URL": "http://127.0.0.1:6789",
     "PLEX_COMMUNITY_URL": "http://127.0.0.1:9012/api",
     "PLEX_PAGE_PAUSE_SECONDS": "0",

@@ -29,4 +29,3 @@ class Teller:
 
     def close(self) -> None:
         self._stop.set()
-        self._notifications.close()

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, render_template_string, request,
 from flask.typing import ResponseReturnValue
 
 from wishlist_service import __version__
-from wishlist_service.web.auth import open_to_all
+from wishlist_service.web.auth import same_for_all
 from wishlist_service.web.finish import NOTHING
 
 _SWAGGER_UI: Final = Path(flask_swagger_ui.__file__).parent / "dist"
@@ -63,7 +63,7 @@ bp = Blueprint("docs", __name__)
 
 
 @bp.get("/openapi.json")
-@open_to_all
+@same_for_all
 def openapi() -> ResponseReturnValue:
     """Return the document, with the address that the client used."""
     document = read_document()
@@ -73,14 +73,14 @@ def openapi() -> ResponseReturnValue:
 
 @bp.get("/docs")
 @bp.get("/docs/")
-@open_to_all
+@same_for_all
 def page() -> ResponseReturnValue:
     """Return the page of Swagger UI."""
     return render_template_string(_PAGE), {"Content-Security-Policy": _POLICY}
 
 
 @bp.get("/docs/<name>")
-@open_to_all
+@same_for_all
 def asset(name: str) -> ResponseReturnValue:
     """Return a file of the page."""
     if name == "start.js":

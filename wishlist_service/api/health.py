@@ -9,7 +9,7 @@ from psycopg import Error
 from wishlist_service import __version__, db
 from wishlist_service.process.deadline import within
 from wishlist_service.queries import sync_runs
-from wishlist_service.web.auth import open_to_all
+from wishlist_service.web.auth import same_for_all
 from wishlist_service.web.context import context
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ DATABASE_SECONDS = 2
 
 
 @bp.get("/health")
-@open_to_all
+@same_for_all
 def health() -> ResponseReturnValue:
     """Return 200 if the database answers within 2 s, else 503."""
     try:

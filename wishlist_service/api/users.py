@@ -72,15 +72,16 @@ def get_user(user_id: int) -> ResponseReturnValue:
 
 @bp.patch(USER_PATH)
 def change_user(user_id: int) -> ResponseReturnValue:
-    """Change name, token, active, via or pin. Fields that are absent stay as they are."""
+    """Change name, token, active, admin, via or pin. Fields that are absent stay as they are."""
     fields = Fields.from_json(request)
     name = fields.optional_text("name", maximum=100)
     token = fields.optional_token("token")
     active = fields.flag("active")
+    admin = fields.flag("admin")
     via_id = fields.id("via") if "via" in fields else None
     pin = fields.optional_token("pin")
-    if not any(field in fields for field in ("name", "token", "active", "via", "pin")):
-        fields.error("body", "must hold at least one of name, token, active, via, pin.")
+    if not any(field in fields for field in ("name", "token", "active", "admin", "via", "pin")):
+        fields.error("body", "must hold at least one of name, token, active, admin, via, pin.")
     fields.done()
 
     shared = context()
@@ -90,8 +91,9 @@ def change_user(user_id: int) -> ResponseReturnValue:
             shared.config, shared.pool, shared.plex, shared.cipher, user_id=user_id, via_id=via_id, pin=pin
         )
     accounts.change_user(
-        shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, token=token, active=active, moved=moved
-    )
+        shared.pool, shared.plex, shared.cipher,
+        user_id=user_id, name=name, token=token, active=active, admin=admin, moved=moved,
+    )  # fmt: skip
     return jsonify(read(users.get_user, user_id=user_id))
 
 

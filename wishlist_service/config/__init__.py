@@ -127,9 +127,15 @@ class Config:
     )
     read_api_key: str = _setting(
         "READ_API_KEY",
-        "A second key that may only read. Without it, everyone who reaches the port may read.",
+        "A second key that may only read. With it, reading is closed to others.",
         parsers.header_secret,
         secret=True,
+    )
+    reading: str = _setting(
+        "READING",
+        "`open`: everyone who reaches the port may read. `closed`: reading needs a key, or signing in with Plex. "
+        "Unset, it is `closed` with a READ_API_KEY and else `open`.",
+        parsers.choice("open", "closed"),
     )
     names: str = _setting(
         "NAMES",
@@ -205,6 +211,12 @@ class Config:
     )
     plex_tv_url: str = _setting(
         "PLEX_TV_URL", "Where the Plex accounts are.", parsers.web_url("https://plex.tv"), "https://plex.tv"
+    )
+    plex_auth_url: str = _setting(
+        "PLEX_AUTH_URL",
+        "Where people sign in at Plex, in their browser.",
+        parsers.web_url("https://app.plex.tv/auth"),
+        "https://app.plex.tv/auth",
     )
     plex_images_url: str = _setting(
         "PLEX_IMAGES_URL",
@@ -304,6 +316,11 @@ class Config:
         Path("backup"),
     )
 
+    @property
+    def reading_is_open(self) -> bool:
+        """Whether everybody may read without a key."""
+        return self.reading != "closed" and not self.read_api_key
+
     @classmethod
     def from_env(cls, env: Mapping[str, str], *, uses: Collection[str] = (), with_driver: bool = True) -> "Config":
         """Return the settings in `env`. Raises ConfigError.
@@ -320,6 +337,10 @@ class Config:
                 values[attribute] = setting.default
                 errors[attribute] = str(error)
         errors |= _find_equal_keys(values)
+        if values["reading"] == "open" and values["read_api_key"]:
+            errors["reading"] = (
+                "READING=open cannot be used with a READ_API_KEY, which closes reading. Remove one of them"
+            )
         for attribute, needed in _NEEDS.items():
             if values[attribute] and not values[needed] and needed not in errors:
                 errors[attribute] = f"{SETTINGS[attribute].name} needs {SETTINGS[needed].name}, too"

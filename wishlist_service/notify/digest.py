@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from wishlist_service.models import Message, SignIn
+from wishlist_service.models import Message, Renewal
 from wishlist_service.queries.notifications import Arrival, ListError, NewWish
 
 MAXIMUM_TITLES: Final = 20  # shared by all people; with more people than that, one title for each of the first 20
@@ -22,14 +22,14 @@ _TITLES: Final = {
 
 
 def compose(
-    wishes: Sequence[NewWish], errors: Sequence[ListError], sign_ins: Mapping[int, SignIn], total: int
+    wishes: Sequence[NewWish], errors: Sequence[ListError], renewals: Mapping[int, Renewal], total: int
 ) -> Message:
     """Return one message about everything new.
 
-    wishes: person by person. sign_ins: by the errors' change_id. total: how many titles the wishlist has now.
+    wishes: person by person. renewals: by the errors' change_id. total: how many titles the wishlist has now.
     """
     # errors come first, because some services cut long messages
-    parts = [_error(error, sign_ins.get(error.change_id)) for error in errors]
+    parts = [_error(error, renewals.get(error.change_id)) for error in errors]
     if wishes:
         parts.append(_digest(wishes, total))
     return Message(
@@ -107,7 +107,7 @@ def _named(wish: NewWish | Arrival) -> str:
     return f"{title} ({wish.year})" if wish.year else title
 
 
-def _error(error: ListError, sign_in: SignIn | None) -> str:
+def _error(error: ListError, renewal: Renewal | None) -> str:
     if error.sync_state == "held":
         return f"{error.name}'s watchlist is held. {error.sync_detail or ''}".rstrip()
     if error.sync_state == "unread":
@@ -115,13 +115,11 @@ def _error(error: ListError, sign_in: SignIn | None) -> str:
     if error.sync_state == "read_again":
         return f"{error.name}'s watchlist is read again."
     refused = f"Plex no longer accepts {error.name}'s token, so their watchlist is not read. Their wishes stay."
-    if not error.account_known:
-        return f"{refused} Their Plex account was never known, so no sign-in link is sent here. Open the People page."
-    new_link = f"POST /api/users/{error.user_id}/link (docs/api.md, 'Renew a token by link')."
-    if sign_in is None:
-        return f"{refused} A sign-in link could not be made now. To make one: {new_link}"
+    if renewal is None:
+        why = "" if error.account_known else " Their Plex account was never known, so no invitation is sent here."
+        return f"{refused}{why} To renew the token, open the People page."
     account = f" as {error.plex_username}" if error.plex_username else ""
     return (
-        f"{refused} To renew the token, {error.name} signs in{account} here: {sign_in.url}\n"
-        f"The link expires at {sign_in.expires_at:%H:%M UTC on %Y-%m-%d}. For a new one: {new_link}"
+        f"{refused} To renew the token, {error.name} signs in with Plex{account} here: {renewal.url}\n"
+        f"The invitation expires at {renewal.expires_at:%H:%M UTC on %Y-%m-%d}. For a new one, open the People page."
     )

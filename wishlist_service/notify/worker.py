@@ -9,28 +9,24 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import Final
 
 from psycopg import Connection
 
 from wishlist_service import db
 from wishlist_service.config import Config
-from wishlist_service.errors import NotFound, PlexAway, TokenUnreadable
-from wishlist_service.models import Message, SignIn
+from wishlist_service.errors import Conflict, NotFound, TokenUnreadable
+from wishlist_service.models import Message, Renewal
 from wishlist_service.notify import digest
 from wishlist_service.notify.targets import NOT_INSTALLED, Notifier, open_notifier
-from wishlist_service.people.sign_ins import Links
-from wishlist_service.queries import locks, sign_ins
+from wishlist_service.people import invitations
+from wishlist_service.queries import locks
 from wishlist_service.queries import notifications as queries
+from wishlist_service.queries.invitations import Invitation, get_invitation
 from wishlist_service.queries.notifications import Arrival, ListError, NewWish, Recipient
 from wishlist_service.queries.wishlist import count_current_items
 from wishlist_service.tokens import ADDRESS, TokenCipher
 
 logger = logging.getLogger(__name__)
-
-MINIMUM_LEFT: Final = timedelta(minutes=15)  # a sign-in link that expires sooner is not sent to another address
 
 
 class Notifications:
@@ -52,27 +48,23 @@ class Notifications:
         self._household = _open_household(config.notify_urls)
         self._known: dict[int, tuple[str, Notifier | None]] = {}
         """The addresses of people by their ids: each as it is stored, and ready for messages."""
-        self._line = db.KeptConnection(config.database_url, role="news")
-        self._pool = db.Pool(config.database_url, size=2)
-        self._sign_ins: dict[int, SignIn] = {}
+        self._made: dict[int, tuple[int, str]] = {}
+        """Id and path of the invitation for each refused token, by change_id."""
 
     def start(self) -> None:
         """Store new addresses, which are not told about existing titles. Call this before the first sync."""
         if not self._household:
             return
-        with db.connect(self._url, role="news") as conn:
-            with conn.transaction():
-                known = [self._fingerprints(notifier) for notifier in self._household]
-                for fingerprints in known:
-                    queries.rename_address(conn, fingerprints=fingerprints)
-                    queries.add_address(conn, fingerprint=fingerprints[0])
-                queries.remove_other_addresses(conn, fingerprints=[fingerprints[0] for fingerprints in known])
-            if sign_ins.is_any_pending(conn):  # its link may have been sent before a restart
-                self._links.watch()
+        with db.connect(self._url, role="news") as conn, conn.transaction():
+            known = [self._fingerprints(notifier) for notifier in self._household]
+            for fingerprints in known:
+                queries.rename_address(conn, fingerprints=fingerprints)
+                queries.add_address(conn, fingerprint=fingerprints[0])
+            queries.remove_other_addresses(conn, fingerprints=[fingerprints[0] for fingerprints in known])
 
     def look(self) -> None:
         """Send each address what is new to it. Raises OperationalError when the database is away."""
-        if not self._household and not self._line.ask(queries.is_any_of_people):
+        if not self._household and not db.ask(self._url, queries.is_any_of_people):
             return
         with db.connect(self._url, role="news") as conn, locks.giving_back_locks(conn):
             if not locks.try_turn(conn, locks.NEWS_LOCK):
@@ -87,11 +79,6 @@ class Notifications:
                 if notifier:
                     self._tell(conn, recipient, notifier)
                     self._on_sent()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._line.close()
-        self._pool.close()
 
     def _open(self, recipient: Recipient) -> Notifier | None:
         """Return the address of a person, ready for messages; None if it cannot be used, which is logged once."""
@@ -128,12 +115,14 @@ class Notifications:
             arrivals = queries.list_arrivals(conn, after=recipient.arrival_id, upto=present.arrival_id, user_id=own)
         message = None
         if wishes or errors:
-            message = digest.compose(wishes, errors, self._sign_ins_for(errors), count_current_items(conn))
+            message = digest.compose(wishes, errors, self._renewals_for(conn, errors), count_current_items(conn))
         told = replace(recipient, event_id=present.event_id, change_id=present.change_id)
         about = f"wishes={len(wishes)} errors={len(errors)}"
         if not self._deliver(conn, recipient, notifier, message, told=told, about=about):
             return
-        message = digest.compose_arrivals(arrivals, own=bool(own), link=self._link(arrivals, own)) if arrivals else None
+        message = (
+            digest.compose_arrivals(arrivals, own=bool(own), link=self._link(conn, arrivals, own)) if arrivals else None
+        )
         upto = replace(told, arrival_id=present.arrival_id)
         self._deliver(conn, told, notifier, message, told=upto, about=f"arrivals={len(arrivals)}")
 
@@ -159,36 +148,43 @@ class Notifications:
             logger.info("message sent address=%s %s", notifier.label, about)
         return True
 
-    def _link(self, arrivals: list[Arrival], user_id: int | None) -> str:
+    def _link(self, conn: Connection, arrivals: list[Arrival], user_id: int | None) -> str:
         """Return where the titles can be seen that came since the first of these."""
-        base = self._config.url_base
-        public = self._config.public_url.removesuffix(base) or f"http://localhost:{self._config.port}"
+        address = (
+            invitations.own_address(conn, self._config)
+            or f"http://localhost:{self._config.port}{self._config.url_base}"
+        )
         day = min(arrival.happened_at for arrival in arrivals).date()
-        return f"{public}{base}/?status=all&arrived_since={day}{f'&user={user_id}' if user_id else ''}"
+        return f"{address}/?status=all&arrived_since={day}{f'&user={user_id}' if user_id else ''}"
 
     def _fingerprints(self, notifier: Notifier) -> list[str]:
         return self._cipher.fingerprints(notifier.address, column="news_addresses.fingerprint")
 
-    def _sign_ins_for(self, errors: list[ListError]) -> dict[int, SignIn]:
-        """Return a sign-in link for each refused token, the same for all addresses, as far as Plex makes them."""
-        enough = datetime.now(UTC) + MINIMUM_LEFT
-        self._sign_ins = {change: sign_in for change, sign_in in self._sign_ins.items() if sign_in.expires_at > enough}
-        for error in errors:
-            # Without a known account, anyone who reads the message could sign in as this person.
-            if error.sync_state == "token_rejected" and error.account_known and error.change_id not in self._sign_ins:
-                try:
-                    link_id = self._links.renew(user_id=error.user_id)
-                    link = db.read(self._pool, sign_ins.get_link, link_id=link_id)
-                    url = self._links.url(link)
-                    self._sign_ins[error.change_id] = SignIn(url=url, expires_at=link.expires_at)
-                except (PlexAway, NotFound) as reason:
-                    logger.warning("message goes without a sign-in link user=%s reason=%r", error.user_id, str(reason))
-        return self._sign_ins
+    def _renewals_for(self, conn: Connection, errors: list[ListError]) -> dict[int, Renewal]:
+        """Return an invitation for each refused token by the error's change_id, the same for all addresses.
 
-    @cached_property
-    def _links(self) -> Links:
-        self._pool.open()
-        return Links(self._config, self._pool, self._cipher, stop=self._stop)
+        There is none before the service knows its own address.
+        """
+        address = invitations.own_address(conn, self._config)
+        # Without a known account, anyone who reads the message could sign in as this person.
+        refused = [each for each in errors if each.sync_state == "token_rejected" and each.account_known]
+        found: dict[int, Renewal] = {}
+        for error in refused if address else []:
+            try:
+                with conn.transaction():
+                    invitation, path = self._invite(conn, error)
+                found[error.change_id] = Renewal(url=f"{address}{path}", expires_at=invitation.expires_at)
+            except (Conflict, NotFound) as reason:  # erased meanwhile
+                logger.warning("message goes without an invitation user=%s reason=%r", error.user_id, str(reason))
+        return found
+
+    def _invite(self, conn: Connection, error: ListError) -> tuple[Invitation, str]:
+        """Return the invitation of this error, made now if there is none that works."""
+        invitation_id, path = self._made.get(error.change_id, (None, ""))
+        if invitation_id is not None and (known := get_invitation(conn, invitation_id=invitation_id)).works:
+            return known, path
+        invitation_id, path = self._made[error.change_id] = invitations.make(conn, user_id=error.user_id)
+        return get_invitation(conn, invitation_id=invitation_id), path
 
 
 def _open_household(addresses: Sequence[str]) -> list[Notifier]:

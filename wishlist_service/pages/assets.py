@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from wishlist_service.web.auth import open_to_all
+from wishlist_service.web.auth import same_for_all
 
 _FILES: Final = Path(__file__).parent.parent / "static"
 _TYPES: Final = {
@@ -31,7 +31,7 @@ bp = Blueprint("assets", __name__)
 
 
 @bp.get("/static/<name>")
-@open_to_all
+@same_for_all
 def asset(name: str) -> ResponseReturnValue:
     """Return one of the files. Browsers keep it for a year if the address names its version."""
     if name not in _TYPES:
@@ -44,14 +44,14 @@ def asset(name: str) -> ResponseReturnValue:
 
 
 @bp.get("/favicon.ico")
-@open_to_all
+@same_for_all
 def favicon() -> ResponseReturnValue:
     """Return the icon that browsers ask for on their own."""
     return asset("favicon.ico")
 
 
 @bp.get("/manifest.webmanifest")
-@open_to_all
+@same_for_all
 def manifest() -> ResponseReturnValue:
     """Return what a phone needs to put the wall on its home screen."""
     icons = [

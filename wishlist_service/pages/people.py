@@ -1,6 +1,6 @@
 """People: the state of each one's list. For the admin also the forms that add and change people."""
 
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -8,7 +8,10 @@ from flask.typing import ResponseReturnValue
 from wishlist_service.errors import Conflict, Invalid, PlexAway, WishlistError
 from wishlist_service.pages.status import STOPPED, read_status, state_now
 from wishlist_service.people import accounts, imports
-from wishlist_service.queries import sign_ins, users
+from wishlist_service.people.invitations import DEFAULT_DAYS, MAXIMUM_DAYS, MAXIMUM_USES
+from wishlist_service.queries import invitations, users
+from wishlist_service.web import actions
+from wishlist_service.web.addresses import address_of_browser
 from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import context, read
 from wishlist_service.web.fields import LARGEST_ID, Fields
@@ -25,16 +28,41 @@ def show() -> ResponseReturnValue:
 
 
 @bp.post("")
-def start_sign_in() -> ResponseReturnValue:
-    """Start the sign-in of a person to be added."""
+def invite() -> ResponseReturnValue:
+    """Make an invitation, and return the page with its address, which no other page shows."""
+    form = {name: text for name, text in request.form.to_dict().items() if text.strip()}
     try:
-        fields = Fields(request.form.to_dict())
-        name = fields.text("name", maximum=100)
+        fields = Fields(form, texts=True)
+        name = fields.optional_text("name", maximum=100)
+        days = fields.integer("days", minimum=1, maximum=MAXIMUM_DAYS, default=DEFAULT_DAYS)
+        uses = fields.integer("uses", minimum=1, maximum=MAXIMUM_USES, default=1)
         fields.done()
-        link_id = context().links.start(name=name)
-    except (Conflict, Invalid, PlexAway) as error:
+        return _invitation_page(name=name, days=days, uses=uses)
+    except (Conflict, Invalid) as error:
         return _page(error)
-    return redirect(url_for(".show_sign_in", link_id=link_id), 303)
+
+
+@bp.post("/<id:user_id>/invite")
+def invite_again(user_id: int) -> ResponseReturnValue:
+    """Make an invitation with which a person renews their token."""
+    try:
+        return _invitation_page(user_id=user_id)
+    except Conflict as error:
+        return _page(error, of=user_id)
+
+
+@bp.get("/<id:user_id>/invite")
+def show_after_inviting(user_id: int) -> ResponseReturnValue:
+    """Lead back to the person. A browser asks for this when it loads the page of the invitation again."""
+    return show_one(user_id)
+
+
+@bp.post("/invitations/<id:invitation_id>/withdraw")
+def withdraw(invitation_id: int) -> ResponseReturnValue:
+    """Make an invitation useless."""
+    with context().pool.connection() as conn:
+        invitations.withdraw_invitation(conn, invitation_id=invitation_id)
+    return redirect(url_for(".show", _anchor="invitations"), 303)
 
 
 @bp.get("/<id:user_id>")
@@ -64,31 +92,6 @@ def change(user_id: int) -> ResponseReturnValue:
     except (Conflict, Invalid, PlexAway) as error:
         return _page(error, of=user_id)
     return redirect(url_for(".show", offset=request.args.get("offset"), _anchor=f"person-{user_id}"), 303)
-
-
-@bp.post("/<id:user_id>/link")
-def renew_token(user_id: int) -> ResponseReturnValue:
-    """Start a sign-in that renews a person's token."""
-    try:
-        link_id = context().links.renew(user_id=user_id)
-    except PlexAway as error:
-        return _page(error, of=user_id)
-    return redirect(url_for(".show_sign_in", link_id=link_id), 303)
-
-
-@bp.get("/link/<id:link_id>")
-@needs_admin  # with the address, a stranger could sign in under another name
-def show_sign_in(link_id: int) -> ResponseReturnValue:
-    """Return the page of a sign-in. While it is pending, it shows the sign-in link to send."""
-    link = read(sign_ins.get_link, link_id=link_id)
-    address, qr_code, person = "", "", None
-    if link.status == "pending":  # the process that asked Plex about it may have been killed
-        context().links.watch()
-        address = context().links.url(link)
-        qr_code = _qr_code(address)
-    elif link.status == "linked" and link.user_id:
-        person = read(users.get_user, user_id=link.user_id)
-    return render_template("link.html", link=link, address=address, person=person, qr_code=qr_code)
 
 
 @bp.get("/<id:user_id>/erase")
@@ -129,9 +132,18 @@ def _page(error: WishlistError | None = None, *, of: int | None = None) -> Respo
         following=offset + _MAXIMUM_PEOPLE if offset + _MAXIMUM_PEOPLE < total else None,
         error=_sentence(error) if error else "",
         error_of=of,
-        typed=request.form.get("name"),
+        typed=request.form,
+        default_days=DEFAULT_DAYS,
+        maximum_days=MAXIMUM_DAYS,
+        maximum_uses=MAXIMUM_USES,
+        invitations=[each for each in read(invitations.list_invitations) if each.works] if g.role == "admin" else [],
     )
     return page, 422 if error else 200
+
+
+def _invitation_page(**wanted: Any) -> str:
+    invitation, address = actions.invite(address_of_browser(), **wanted)
+    return render_template("invitation.html", invitation=invitation, address=address, qr_code=_qr_code(address))
 
 
 def _sentence(error: WishlistError) -> str:

@@ -1,10 +1,11 @@
 """Problems as pages. web/problems.py decides which problem it is."""
 
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from flask import Response, render_template, request, url_for
 
+from wishlist_service.pages.wording import here
 from wishlist_service.web.auth import is_page
 from wishlist_service.web.context import READING
 from wishlist_service.web.problems import Problem, problem_document
@@ -14,6 +15,7 @@ _HEADINGS: Final = {
     403: "Not allowed",
     404: "Not found",
     409: "Not possible now",
+    410: "No longer possible",
     421: "Unknown host",
     422: "Invalid address",
     429: "Too many tries",
@@ -29,20 +31,14 @@ def show_problem(problem: Problem) -> Response:
     if not (is_page() or (unknown and "text/html" in request.headers.get("Accept", ""))):
         return problem_document(problem)
     if problem.status == 401:
-        wanted = _here() if request.method in READING else "/"
+        wanted = here() if request.method in READING else "/"
         response = Response(status=303)
         response.location = f"{url_for('pages.sign_in.form')}?{urlencode({'next': wanted})}"
         return response
     heading = _HEADINGS.get(problem.status, "Something went wrong")
     page = Response(
-        render_template("problem.html", problem=problem.document, heading=heading, here=request.script_root + _here()),
+        render_template("problem.html", problem=problem.document, heading=heading, here=request.script_root + here()),
         problem.status,
     )
     page.headers.extend((name, value) for name, value in problem.headers if name in _HEADERS)
     return page
-
-
-def _here() -> str:
-    """Return the address of the page, without the key if someone put one into it."""
-    query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != "apikey"])
-    return f"{quote(request.path)}?{query}".rstrip("?")

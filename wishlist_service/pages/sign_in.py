@@ -6,7 +6,9 @@ from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wishlist_service.web import auth
+from wishlist_service.web.addresses import address_of_browser, remember_own_address
 from wishlist_service.web.context import context
+from wishlist_service.web.sessions import end_session, start_session
 
 bp = Blueprint("sign_in", __name__)
 
@@ -18,9 +20,7 @@ def form() -> ResponseReturnValue:
     wanted = local_path(request.args.get("next", ""))
     if g.role and "next" in request.args:
         return redirect(request.script_root + wanted, 303)
-    # A link in a message opens without the cookie, which is SameSite=Strict. So the page loads itself again.
-    from_elsewhere = request.headers.get("Sec-Fetch-Site") == "cross-site"
-    return _form(wanted, from_elsewhere=from_elsewhere)
+    return _form(wanted)
 
 
 @bp.post("/sign-in")
@@ -30,7 +30,9 @@ def sign_in() -> ResponseReturnValue:
     shared = context()
     key, wanted = request.form.get("key", "").strip(), local_path(request.form.get("next", ""))
     if role := auth.find_role(shared, [auth.Key(auth.HEADER, key)] if key else []):
-        return auth.sign_in(redirect(request.script_root + wanted, 303), shared.config, role)
+        if role == "admin":
+            remember_own_address(address_of_browser())
+        return start_session(redirect(request.script_root + wanted, 303), role=role)
     return _form(wanted, error="The key is wrong." if key else "Enter a key."), 403
 
 
@@ -38,7 +40,7 @@ def sign_in() -> ResponseReturnValue:
 @auth.open_to_all
 def sign_out() -> ResponseReturnValue:
     """Sign out."""
-    return auth.sign_out(redirect(url_for("pages.wall.show"), 303), context().config)
+    return end_session(redirect(url_for("pages.wall.show"), 303))
 
 
 def _form(wanted: str, **more: object) -> str:

@@ -4,15 +4,16 @@ import json
 from functools import partial
 from typing import Any, Final
 
-from flask import Blueprint, g, redirect, render_template, request
+from flask import Blueprint, g, get_template_attribute, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from wishlist_service.errors import NotFound
+from wishlist_service.errors import NotFound, PlexAway
+from wishlist_service.pages.sign_in import local_path
 from wishlist_service.pages.wall import HTML
 from wishlist_service.pages.wording import poster, title_address, web_url
 from wishlist_service.queries import events, media_server, wishes, wishlist
 from wishlist_service.web import actions
-from wishlist_service.web.auth import needs_admin
+from wishlist_service.web.auth import needs_admin, needs_person
 from wishlist_service.web.context import read, reply
 from wishlist_service.web.fields import Fields
 from wishlist_service.web.listing import REPEATABLE, item_json, read_user_ids
@@ -42,6 +43,20 @@ def restore(uids: list[str]) -> ResponseReturnValue:
     to_title = _to_title(uids)
     actions.set_dismissed(uids, dismissed=False)
     return to_title
+
+
+@bp.post("/want")
+@needs_person
+def want(uids: list[str]) -> ResponseReturnValue:
+    """Put the title on the watchlist of the person who is signed in."""
+    return _change_own_watchlist(uids, wanted=True)
+
+
+@bp.post("/unwant")
+@needs_person
+def unwant(uids: list[str]) -> ResponseReturnValue:
+    """Take it off that watchlist."""
+    return _change_own_watchlist(uids, wanted=False)
 
 
 @bp.get("/watchlists")
@@ -111,6 +126,20 @@ def _outcomes_page(uids: list[str], *, dry_run: bool) -> ResponseReturnValue:
     outcomes, all_failed = actions.take_off(uids, user_ids, dry_run=dry_run)
     page = render_template("watchlists.html", item=item, outcomes=outcomes, asking=dry_run)
     return page, 502 if all_failed else 200
+
+
+def _change_own_watchlist(uids: list[str], *, wanted: bool) -> ResponseReturnValue:
+    """Lead back to the page of the button, at the title. With the field `show`, return the new card of the title."""
+    try:
+        actions.change_own_watchlist(uids, wanted=wanted)
+    except PlexAway as error:
+        # 422, because proxies replace the page of a 502 with their own
+        problem = {"status": 422, "detail": str(error)}
+        return render_template("problem.html", heading="Your watchlist was not changed", problem=problem), 422
+    item = json.loads(item_json(uids))
+    if request.form.get("show") == "card":
+        return str(get_template_attribute("cards.html", "card")(item, request.script_root, 0))
+    return redirect(f"{request.script_root}{local_path(request.form.get('next', ''))}#t{item['id']}", 303)
 
 
 def _to_title(uids: list[str]) -> ResponseReturnValue:

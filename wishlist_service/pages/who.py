@@ -17,10 +17,13 @@ bp = Blueprint("who", __name__, url_prefix="/who")
 
 
 def read_me(*_: object) -> None:
-    """Set g.me for pages: the id of the person, 0 for somebody else, or None if no one was chosen."""
+    """Set g.me for pages: the id of the person, 0 for somebody else, or None if no one was chosen.
+
+    Runs after check_key: people who signed in with Plex need not choose.
+    """
     text = request.cookies.get(COOKIE, "")
     chosen = text.isascii() and text.isdigit() and len(text) < 11
-    g.me = int(text) if chosen and context().config.names == "all" else None
+    g.me = g.user_id or (int(text) if chosen and context().config.names == "all" else None)
 
 
 @bp.post("")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from flask import current_app, g, request
 
@@ -52,14 +52,14 @@ STATES: Final = {
     "hidden": State(
         "Not visible",
         "Plex shows no title of this list. It is empty, or they do not share it. They can change that in Plex under "
-        "Account, Privacy, Watchlist. Or send a sign-in link. Titles that were seen before are kept.",
+        "Account, Privacy, Watchlist. Or invite them to sign in. Titles that were seen before are kept.",
         "waiting",
         needs_sign_in=True,
     ),
     "via_unavailable": State(
         "Waits for another sign-in",
         "The sign-in through which this list is read cannot be used: the person is paused, erased, or must sign in "
-        "again. Or send this person a sign-in link of their own. Every wish is kept.",
+        "again. Or invite this person to sign in themselves. Every wish is kept.",
         "waiting",
         needs_sign_in=True,
     ),
@@ -79,20 +79,20 @@ STATES: Final = {
     ),
     "token_rejected": State(
         "Must sign in again",
-        "Plex no longer accepts the token, for example after a new password. Send a new sign-in link. Every wish is "
-        "kept.",
+        "Plex no longer accepts the token, for example after a new password. Invite them to sign in again. Every "
+        "wish is kept.",
         needs_sign_in=True,
     ),
     "other_account": State(
         "Signed in with another account",
-        "The token belongs to another Plex account than this list. Send a new sign-in link and sign in with the "
+        "The token belongs to another Plex account than this list. Invite them to sign in again, with the "
         "original account. To use the other account, erase this person and add them again.",
         needs_sign_in=True,
     ),
     "token_unreadable": State(
         "Token cannot be read",
-        "TOKEN_ENCRYPTION_KEY is not the key that the token was stored with. Restore that key. If it is lost, send a "
-        "new sign-in link.",
+        "TOKEN_ENCRYPTION_KEY is not the key that the token was stored with. Restore that key. If it is lost, invite "
+        "them to sign in again.",
         needs_sign_in=True,
     ),
     "plex_changed": State(
@@ -120,9 +120,9 @@ def origin(person: PlexUser) -> str:
     via = person.via["name"] if person.via else None
     if person.source == "home":
         whence = f"Read through {via}’s Plex Home." if via else "Read through a Plex Home, whose admin was erased."
-        return f"{whence} Send a sign-in link: then the list needs nobody else."
+        return f"{whence} Invite them to sign in: then the list needs nobody else."
     whence = f"Read as {via}’s friend." if via else "Read as a friend of somebody who was erased."
-    return f"{whence} Send a sign-in link: private titles, faster updates."
+    return f"{whence} Invite them to sign in: private titles, faster updates."
 
 
 def colour(number: int) -> str:
@@ -188,6 +188,12 @@ def srcset(address: str | None, widths: Sequence[int]) -> str:
     pick: Any = current_app.jinja_env.filters["poster"]  # the demo has another
     sizes = {pick(address, width): width for width in reversed(widths)}
     return ", ".join(f"{url} {width}w" for url, width in reversed(sizes.items())) if len(sizes) > 1 else ""
+
+
+def here() -> str:
+    """Return the path and query of the page, without the key if someone put one into it."""
+    query = urlencode([pair for pair in request.args.items(multi=True) if pair[0] != "apikey"])
+    return f"{quote(request.path)}?{query}".rstrip("?")
 
 
 def title_address(uid: str) -> str:

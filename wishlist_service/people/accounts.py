@@ -52,17 +52,23 @@ def change_user(
     name: str | None = None,
     token: str | None = None,
     active: bool | None = None,
+    by_self: bool = False,
+    admin: bool | None = None,
     moved: Imported | None = None,
     link_id: int | None = None,
+    account: PlexAccount | None = None,
 ) -> None:
     """Change what is not None, all or nothing. `link_id` is that of add_user(), `moved` is of imports.prepare_move().
 
+    by_self: whether the person pauses themselves; then signing in resumes them. account: that of the token, if Plex was
+    already asked.
     Raises NotFound, the errors of add_user(), and Conflict for a token of another Plex account, whose watchlist
     would replace this person's.
     """
     known_uuid, known_username = db.read(pool, users.get_account, user_id=user_id)
     must_know = link_id is not None
-    account = _check_token(pool, plex, cipher, token, except_id=user_id, must_know=must_know) if token else None
+    if token and account is None:
+        account = _check_token(pool, plex, cipher, token, except_id=user_id, must_know=must_know)
     owner = db.read(pool, users.find_account_owner, uuid=account.uuid) if account else None
     if account and owner and owner[0] != user_id:
         raise Conflict(f"The Plex account {account.username} already belongs to {owner[1]}.")
@@ -74,7 +80,7 @@ def change_user(
     with pool.connection() as conn, conn.transaction():
         if active is not None:
             locks.lock_wishlist(conn)
-        users.update_user(conn, user_id=user_id, name=name, active=active)
+        users.update_user(conn, user_id=user_id, name=name, active=active, by_self=by_self, admin=admin)
         if token is not None:
             users.update_token(conn, user_id=user_id, token=cipher.seal(token, owner=user_id, account=account))
         if moved is not None:
@@ -84,7 +90,7 @@ def change_user(
             imports.make_readable_due(conn, via_id=user_id)
         if link_id is not None:
             sign_ins.finish_link(conn, link_id=link_id, user_id=user_id)
-    given = {"name": name, "token": token, "active": active, "via": moved}
+    given = {"name": name, "token": token, "active": active, "admin": admin, "via": moved}
     changed = ",".join(field for field, value in given.items() if value is not None)
     logger.info("user changed user=%s changed=%s%s", user_id, changed, "" if active is None else f" active={active}")
 

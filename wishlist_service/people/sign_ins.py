@@ -26,7 +26,7 @@ from wishlist_service.errors import (
 from wishlist_service.models import PlexLink
 from wishlist_service.people import accounts
 from wishlist_service.plex.client import PlexClient
-from wishlist_service.plex.pins import PlexPins, sign_in_url
+from wishlist_service.plex.pins import PlexPins
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.queries.sync_users import get_client_identifier
 from wishlist_service.tokens import CLIENT_IDENTIFIER, TokenCipher
@@ -45,7 +45,7 @@ class Links:
     def __init__(self, config: Config, pool: db.Pool, cipher: TokenCipher, *, stop: threading.Event) -> None:
         self._config = config
         self._pool = pool
-        self._pins = PlexPins(config, stop=stop)
+        self.pins = PlexPins(config, stop=stop)
         self._cipher = cipher
         self._stop = stop
         self._lock = threading.Lock()
@@ -69,7 +69,7 @@ class Links:
     def url(self, link: PlexLink) -> str:
         """Return the address at Plex where the person signs in. Raises Conflict if the sign-in cannot succeed."""
         try:
-            return sign_in_url(link.code, self._client_identifier(link))
+            return self.pins.sign_in_url(link.code, self._client_identifier(link))
         except TokenUnreadable as error:
             raise Conflict(_KEY_CHANGED) from error
 
@@ -89,7 +89,7 @@ class Links:
 
     def _start(self, *, name: str | None, user_id: int | None) -> int:
         try:
-            pin = self._pins.make()
+            pin = self.pins.make()
         except PlexError as error:
             logger.warning("sign-in could not be started reason=%r", str(error))
             raise PlexAway(f"{_why(error)}, so no sign-in was started. Try again in a minute.") from error
@@ -129,7 +129,7 @@ class Links:
         if link is None:
             return db.read(self._pool, sign_ins.is_any_pending)
         try:
-            token = self._pins.token(link.pin_id, self._client_identifier(link))
+            token = self.pins.token(link.pin_id, self._client_identifier(link))
             if token is not None:
                 self._store(link, token)
         except RateLimited:

@@ -7,7 +7,7 @@ after an error.
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from wishlist_service.config import Config
@@ -20,19 +20,25 @@ from wishlist_service.errors import (
     TokenRejected,
     Unreachable,
 )
-from wishlist_service.models import Contact, PlexAccount, Watchlist
+from wishlist_service.models import Contact, PlexAccount, Watchlist, WatchlistEntry
 from wishlist_service.plex.bodies import TooLarge
 from wishlist_service.plex.community import PlexCommunity
 from wishlist_service.plex.contacts import join
 from wishlist_service.plex.home import PlexHome
 from wishlist_service.plex.http import TRIES, PlexHttp, Reply
-from wishlist_service.plex.rows import clean_text
+from wishlist_service.plex.rows import clean_text, parse_entry
 from wishlist_service.plex.watchlist_pages import ListChanged, Page, PageReader
 
 logger = logging.getLogger(__name__)
 
-PAGE_SIZES: Final = (100, 50, 25, 10)  # for more than 100 Plex answers 400; a smaller one after a page too large
+PAGE_SIZES: Final[tuple[int, ...]] = (
+    100,
+    50,
+    25,
+    10,
+)  # for more than 100 Plex answers 400; a smaller one after a page too large
 LIST_PATH: Final = "/library/sections/watchlist/all"
+ADD_PATH: Final = "/actions/addToWatchlist"
 REMOVE_PATH: Final = "/actions/removeFromWatchlist"
 USER_PATH: Final = "/api/v2/user"
 _REFUSALS: Final = (400, 401, 402, 403, 422, 498)  # by any of these Plex may mean the token
@@ -48,7 +54,7 @@ class PlexClient:
 
     def __init__(self, config: Config, *, client_identifier: str, stop: threading.Event, **options: Any) -> None:
         self._list_url = f"{config.plex_discover_url}{LIST_PATH}"
-        self._remove_url = f"{config.plex_discover_url}{REMOVE_PATH}"
+        self._discover_url = config.plex_discover_url
         self._user_url = f"{config.plex_tv_url}{USER_PATH}"
         self._ping_url = f"{config.plex_tv_url}/api/v2/ping"
         self._page_pause_seconds = config.page_pause_seconds
@@ -141,17 +147,29 @@ class PlexClient:
             self.account(token)
             raise
 
+    def add_to_watchlist(self, token: str, uid: str) -> None:
+        """Add the title to the person's watchlist, if it is not there. Raises a PlexError."""
+        self._change_watchlist(ADD_PATH, token, uid, tries=1)
+
     def remove_from_watchlist(self, token: str, uid: str, *, tries: int = TRIES) -> None:
         """Remove the title from the person's watchlist, if it is there. Raises a PlexError."""
-        query = {"ratingKey": uid.rpartition("/")[2]}
-        reply = self._http.ask("PUT", self._remove_url, headers={"X-Plex-Token": token}, query=query, tries=tries)
-        # any other 404 is about the path, for example because Plex moved its watchlists
-        if reply.status == 404 and b"MetadataItem" in reply.body:
-            raise TitleUnknown("Plex no longer knows this title, so it cannot be taken off the watchlist.")
-        if reply.status in _REFUSALS:
-            self._explain_refusal(token, reply.status, tries=tries)
-        # decoded, since the login page of a network answers 200, too
-        _expect_ok(reply, "confirming the removal").decoded()
+        self._change_watchlist(REMOVE_PATH, token, uid, tries=tries)
+
+    def find_on_watchlist(self, token: str, uids: Collection[str]) -> WatchlistEntry | None:
+        """Return the newest row of the person's watchlist that has one of these uids, None if there is none.
+
+        Reads no further than to that row. Raises a PlexError.
+        """
+        received, sizes = 0, [*PAGE_SIZES]
+        while True:
+            reply = self._get_fitting_page(token, start=received, etag=None, sizes=sizes)
+            page = Page.from_reply(_expect_ok(reply, "sending the watchlist").decoded())
+            entries = [parse_entry(row) for row in page.rows if isinstance(row, dict)]
+            if found := next((entry for entry in entries if entry and entry.uid in uids), None):
+                return found
+            received += len(page.rows)
+            if not page.rows or received >= page.total:
+                return None
 
     def ping(self, token: str) -> None:
         """Use the token, so that it does not expire. Raises a PlexError."""
@@ -165,6 +183,17 @@ class PlexClient:
         """Return how many requests ended ok, not_modified, refused, rate_limited, server_error or no_answer so far."""
         return self._http.counts() + self._home.request_counts() + self._community.request_counts()
 
+    def _change_watchlist(self, path: str, token: str, uid: str, *, tries: int) -> None:
+        query, headers = {"ratingKey": uid.rpartition("/")[2]}, {"X-Plex-Token": token}
+        reply = self._http.ask("PUT", f"{self._discover_url}{path}", headers=headers, query=query, tries=tries)
+        # any other 404 is about the path, for example because Plex moved its watchlists
+        if reply.status == 404 and b"MetadataItem" in reply.body:
+            raise TitleUnknown("Plex no longer knows this title, so it cannot change the watchlist.")
+        if reply.status in _REFUSALS:
+            self._explain_refusal(token, reply.status, tries=tries)
+        # decoded, since the login page of a network answers 200, too
+        _expect_ok(reply, "confirming the change").decoded()
+
     def _read_list(
         self,
         token: str,
@@ -174,25 +203,28 @@ class PlexClient:
         known_twice: frozenset[str],
         miscounting: bool = False,
     ) -> Watchlist | None:
-        reader, sizes = PageReader(miscounting=miscounting), PAGE_SIZES
+        reader, sizes = PageReader(miscounting=miscounting), [*PAGE_SIZES]
         while not reader.complete:
-            if reader.received:
-                self._stop.wait(self._page_pause_seconds)
-            try:
-                reply = self._get_page(
-                    token, start=reader.received, etag=None if reader.received else etag, size=sizes[0]
-                )
-            except TooLarge:
-                if len(sizes) == 1:
-                    raise
-                sizes = sizes[1:]
-                continue
-            if reply.status == 304 and etag and not reader.received:
+            first = not reader.received
+            reply = self._get_fitting_page(token, start=reader.received, etag=etag if first else None, sizes=sizes)
+            if reply.status == 304 and etag and first:
                 return None
             reader.add(Page.from_reply(_expect_ok(reply, "sending the watchlist").decoded()), etag=reply.etag)
             if progress:
                 progress(reader.received, reader.total)
         return reader.watchlist(known_twice=known_twice)
+
+    def _get_fitting_page(self, token: str, *, start: int, etag: str | None, sizes: list[int]) -> Reply:
+        """Return the page. A size whose page was too large is dropped from `sizes`."""
+        if start:
+            self._stop.wait(self._page_pause_seconds)
+        while True:
+            try:
+                return self._get_page(token, start=start, etag=etag, size=sizes[0])
+            except TooLarge:
+                if len(sizes) == 1:
+                    raise
+                del sizes[0]
 
     def _get_page(self, token: str, *, start: int, etag: str | None, size: int) -> Reply:
         query = {

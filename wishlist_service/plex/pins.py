@@ -16,7 +16,6 @@ from wishlist_service.models import PlexPin
 from wishlist_service.plex.http import PRODUCT, PlexHttp
 from wishlist_service.plex.rows import clean_text
 
-SIGN_IN_PAGE: Final = "https://app.plex.tv/auth"
 LONGEST: Final = timedelta(hours=1)  # Plex gives a strong PIN half an hour
 
 
@@ -25,14 +24,17 @@ class PlexPins:
 
     def __init__(self, config: Config, *, stop: threading.Event) -> None:
         self._url = f"{config.plex_tv_url}/api/v2/pins"
+        self._sign_out_url = f"{config.plex_tv_url}/api/v2/users/signout"
+        self._sign_in_url = config.plex_auth_url
         self._http = PlexHttp(config, client_identifier="", stop=stop)  # each PIN has its own identifier
 
-    def make(self) -> PlexPin:
+    def make(self, client_identifier: str = "") -> PlexPin:
         """Return a new PIN. Raises a PlexError.
 
-        Each PIN has its own client identifier: for a known one, Plex may return an earlier token.
+        Each PIN has its own client identifier, at random if none is given: for a known one, Plex may return an earlier
+        token.
         """
-        client_identifier = str(uuid4())
+        client_identifier = client_identifier or str(uuid4())
         headers = {"X-Plex-Client-Identifier": client_identifier}
         reply = self._http.ask("POST", self._url, headers=headers, query={"strong": "true"}, tries=1)
         body = reply.decoded() if reply.status in (200, 201) else None
@@ -62,15 +64,23 @@ class PlexPins:
             return None
         return valid_token(token)
 
+    def sign_out(self, token: str, client_identifier: str) -> None:
+        """Make Plex forget the token. Raises a PlexError."""
+        headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": client_identifier}
+        reply = self._http.ask("DELETE", self._sign_out_url, headers=headers, tries=1)
+        if reply.status >= 300 and reply.status != 401:  # 401: it has forgotten it already
+            raise PlexChanged(f"Plex answered HTTP {reply.status} instead of forgetting a token.")
+
+    def sign_in_url(self, code: str, client_identifier: str, *, forward_url: str = "") -> str:
+        """Return the address where the person signs in. Plex then leads their browser to `forward_url`."""
+        query = {"clientID": client_identifier, "code": code, "context[device][product]": PRODUCT}
+        if forward_url:
+            query["forwardUrl"] = forward_url
+        return f"{self._sign_in_url}#?{urlencode(query, quote_via=quote)}"
+
 
 def valid_token(token: object) -> str:
     """Return the token if it can be sent in a header. Raises PlexChanged."""
     if not (isinstance(token, str) and 0 < len(token) <= 2000 and token.isascii() and token.isprintable()):
         raise PlexChanged("Plex sent a token that is not valid.")
     return token
-
-
-def sign_in_url(code: str, client_identifier: str) -> str:
-    """Return the address where the person signs in."""
-    query = {"clientID": client_identifier, "code": code, "context[device][product]": PRODUCT}
-    return f"{SIGN_IN_PAGE}#?{urlencode(query, quote_via=quote)}"

@@ -82,13 +82,14 @@ def list_foreign_relations(conn: Connection) -> list[str]:
           FROM pg_class
          WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
            AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-           AND relname NOT IN ('plex_users', 'plex_links', 'erased_accounts', 'wishlist_items', 'wishlist_records',
-                               'wishlist_item_sources', 'watchlist_rows', 'wishlist_tallies', 'wishlist_events',
-                               'sync_runs', 'deleted_runs', 'sync_state', 'sync_state_changes', 'failovers',
-                               'news_addresses', 'library_sections', 'library_titles', 'library_arrivals',
-                               'arrival_wishers', 'wishes', 'wishlist_documents', 'wishlist_event_documents',
-                               'plex_user_reports', 'sync_people', 'sync_run_reports')
-           AND relname !~ '^(plex_users|plex_links|wishlist_items|wishlist_events|sync_runs)_id_seq$'
+           AND relname NOT IN ('plex_users', 'plex_links', 'plex_sign_ins', 'sessions', 'invitations',
+                               'erased_accounts', 'wishlist_items', 'wishlist_records', 'wishlist_item_sources',
+                               'watchlist_rows', 'wishlist_tallies', 'wishlist_events', 'sync_runs', 'deleted_runs',
+                               'sync_state', 'sync_state_changes', 'failovers', 'news_addresses', 'library_sections',
+                               'library_titles', 'library_arrivals', 'arrival_wishers', 'wishes',
+                               'wishlist_documents', 'wishlist_event_documents', 'plex_user_reports', 'sync_people',
+                               'sync_run_reports')
+           AND relname !~ '^(plex_users|plex_links|invitations|wishlist_items|wishlist_events|sync_runs)_id_seq$'
            AND relname !~ '^(sync_state_changes|library_arrivals|news_addresses)_id_seq$'
            AND relname !~ '^_?yoyo_'
       ORDER BY relname

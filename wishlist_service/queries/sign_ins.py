@@ -1,5 +1,6 @@
-"""Sign-in links: rows of plex_links."""
+"""Sign-ins at Plex: by link (plex_links), and of browsers that come back (plex_sign_ins)."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from psycopg import Connection
@@ -126,3 +127,54 @@ def replace_client_identifier(conn: Connection, *, link_id: int, client_identifi
            SET client_identifier = %(client_identifier)s
          WHERE id = %(link_id)s
         """, {"link_id": link_id, "client_identifier": client_identifier})
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrowserSignIn:
+    """A browser that was at Plex. `address`: of this service. `wanted`: the path to show after the sign-in."""
+
+    pin_id: int
+    address: str
+    wanted: str
+    invitation_id: int | None
+
+
+def add_browser_sign_in(
+    conn: Connection, *, browser_hash: str, pin: PlexPin, address: str, wanted: str, invitation_id: int | None
+) -> None:
+    """Remember that this browser goes to Plex with this PIN."""
+    conn.execute("""
+        INSERT INTO plex_sign_ins (browser_hash, pin_id, address, wanted, invitation_id, expires_at)
+        VALUES (%(browser_hash)s, %(pin_id)s, %(address)s, %(wanted)s, %(invitation_id)s, now() + %(expires_in)s)
+        """, {
+        "browser_hash": browser_hash,
+        "pin_id": pin.id,
+        "address": address,
+        "wanted": wanted,
+        "invitation_id": invitation_id,
+        "expires_in": pin.expires_in,
+    })
+
+
+def take_browser_sign_in(conn: Connection, *, browser_hash: str) -> BrowserSignIn | None:
+    """Return the sign-in of this browser and forget it, so that it works once."""
+    return row(conn, BrowserSignIn, """
+        DELETE FROM plex_sign_ins
+         WHERE browser_hash = %(browser_hash)s
+     RETURNING pin_id, address, wanted, invitation_id
+        """, {"browser_hash": browser_hash})
+
+
+def remove_old_browser_sign_ins(conn: Connection) -> None:
+    """Delete those that never came back, a day after they expired."""
+    conn.execute("DELETE FROM plex_sign_ins WHERE expires_at < now() - interval '1 day'")
+
+
+def is_claimed(conn: Connection) -> bool:
+    """Return whether there ever was a person or an invitation."""
+    return value(conn, "SELECT claimed FROM sync_state")
+
+
+def claim(conn: Connection) -> bool:
+    """Claim the installation for the caller's transaction; return False if it was claimed. Others wait meanwhile."""
+    return conn.execute("UPDATE sync_state SET claimed = true WHERE NOT claimed").rowcount > 0

@@ -157,6 +157,22 @@ def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str, str] |
         """, {"uuid": uuid}).fetchone()
 
 
+def find_only_admin(conn: Connection) -> str | None:
+    """Return the name of the person with the mark admin. None if there is none, or more than one."""
+    names = rows(conn, str, "SELECT name FROM plex_users WHERE admin LIMIT 2")
+    return names[0] if len(names) == 1 else None
+
+
+def find_pause(conn: Connection, *, user_id: int) -> str | None:
+    """Return who paused the person: "self" or "admin"; None if they are not paused, or not here."""
+    return row(conn, str, """
+        SELECT CASE WHEN paused_by_self THEN 'self' ELSE 'admin' END
+          FROM plex_users
+         WHERE id = %(user_id)s
+           AND NOT active
+        """, {"user_id": user_id})
+
+
 def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | None]:
     """Return uuid and username of the person's Plex account, None if unknown. Raises NotFound."""
     account = conn.execute("""
@@ -169,17 +185,32 @@ def get_account(conn: Connection, *, user_id: int) -> tuple[str | None, str | No
     return account
 
 
-def update_user(conn: Connection, *, user_id: int, name: str | None, active: bool | None) -> None:
-    """Rename, pause or resume a person; None changes nothing. Raises NotFound, and Conflict if the name is taken."""
+def update_user(
+    conn: Connection,
+    *,
+    user_id: int,
+    name: str | None = None,
+    active: bool | None = None,
+    by_self: bool = False,
+    admin: bool | None = None,
+) -> None:
+    """Rename, pause, resume or mark a person; None changes nothing. Raises NotFound, and Conflict if the name is taken.
+
+    by_self: whether it is the person who pauses. Triggers end their sessions when they are paused or lose the mark.
+    """
     try:
         cur = conn.execute("""
             UPDATE plex_users
                SET name = coalesce(%(name)s, name),
                    active = coalesce(%(active)s, active),
+                   paused_by_self = CASE WHEN %(active)s::boolean IS NULL THEN paused_by_self
+                                         ELSE %(by_self)s AND NOT %(active)s
+                                     END,
+                   admin = coalesce(%(admin)s, admin),
                    next_sync_at = CASE WHEN %(active)s::boolean AND NOT active THEN now() ELSE next_sync_at END,
                    updated_at = now()
              WHERE id = %(user_id)s
-            """, {"user_id": user_id, "name": name, "active": active})
+            """, {"user_id": user_id, "name": name, "active": active, "by_self": by_self, "admin": admin})
     except UniqueViolation as error:
         raise _conflict(error) from error
     if not cur.rowcount:

@@ -308,6 +308,36 @@ document.querySelector("form[data-later]")?.addEventListener("submit", (event) =
   });
 });
 
+// ---- one's own watchlist ---------------------------------------------------------------------------------------
+
+// Replaces the card, so that the place on the wall stays. Elsewhere the page loads again.
+document.getElementById("want")?.addEventListener("submit", async (event) => {
+  const button = event.submitter;
+  const card = button?.closest("#titles > li");
+  if (!card) return;
+  event.preventDefault();
+  card.querySelector(".error")?.remove();
+  button.disabled = true;
+  const reply = await fetch(button.formAction, { method: "POST", body: new URLSearchParams({ show: "card" }) }).catch(() => null);
+  if (reply?.redirected) return location.assign(reply.url); // to sign in
+  const page = new DOMParser().parseFromString((await reply?.text()) ?? "", "text/html");
+  const fresh = reply?.ok && page.querySelector("li");
+  if (fresh) {
+    const link = fresh.querySelector("a");
+    if (card.querySelector("#first")) link.id = "first";
+    card.replaceWith(document.adoptNode(fresh));
+    link.focus({ preventScroll: true });
+    document.querySelector("#want [role=status]").textContent = `${link.querySelector(".name").textContent} is on your watchlist.`;
+    return;
+  }
+  button.disabled = false;
+  const told = document.createElement("p");
+  told.className = "error";
+  told.setAttribute("role", "alert");
+  told.textContent = page.querySelector("main p")?.textContent ?? "The service does not answer. Try again.";
+  button.after(told);
+});
+
 // ---- keys ------------------------------------------------------------------------------------------------------
 
 const singleKeys = () => localStorage.getItem("keys") !== "off";

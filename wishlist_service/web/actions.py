@@ -2,17 +2,32 @@
 
 import logging
 import threading
+from typing import Final
+
+from flask import g
 
 from wishlist_service import db
-from wishlist_service.errors import Conflict, NotFound
-from wishlist_service.queries import locks, merging, wishes
+from wishlist_service.errors import Conflict, NotFound, PlexAway, SyncError
+from wishlist_service.people import invitations
+from wishlist_service.queries import locks, merging, users, wishes
+from wishlist_service.queries.invitations import Invitation, get_invitation, store_own_address
 from wishlist_service.sync import claims
 from wishlist_service.sync.run import run_sync
 from wishlist_service.web.context import context, read
+from wishlist_service.web.listing import item_json
 from wishlist_service.write_back import watchlists
 from wishlist_service.write_back.watchlists import Outcome
 
 logger = logging.getLogger(__name__)
+
+_SIGN_IN_AGAIN: Final = "Plex no longer accepts your sign-in here. Sign in with Plex again, then try again."
+_REASONS: Final = {
+    "token_rejected": _SIGN_IN_AGAIN,
+    "token_unreadable": _SIGN_IN_AGAIN,
+    "rate_limited": "Plex asks to slow down. Try again in a few minutes.",
+    "unreachable": "Plex does not answer. Try again in a minute.",
+}
+"""By sync_state: what to say to the person themselves."""
 
 
 def set_dismissed(uids: list[str], *, dismissed: bool) -> None:
@@ -31,6 +46,53 @@ def take_off(uids: list[str], user_ids: list[int] | None, *, dry_run: bool) -> t
     wishers = read(wishes.list_wishers, uids=uids, user_ids=user_ids)
     outcomes = watchlists.take_off(shared.pool.connection, shared.plex, shared.cipher, wishers, dry_run=dry_run)
     return outcomes, bool(outcomes) and all(outcome.outcome == "failed" for outcome in outcomes)
+
+
+def change_own_watchlist(uids: list[str], *, wanted: bool) -> None:
+    """Put the title on the watchlist of the person who is signed in, or take it off.
+
+    Raises NotFound for an unknown title, Conflict for a person without a token of their own, and PlexAway if Plex does
+    not do it.
+    """
+    shared = context()
+    item_json(uids)
+    person = read(users.get_user, user_id=g.user_id)
+    if person.source != "own":
+        raise Conflict(
+            "This service has no sign-in of your own, so it cannot change your watchlist. Sign in with Plex again."
+        )
+    change = watchlists.add_own if wanted else watchlists.take_off_own
+    for wisher in read(wishes.list_wishers, uids=uids, user_ids=[person.id]):
+        try:
+            change(shared.pool.connection, shared.plex, shared.cipher, wisher)
+        except SyncError as error:
+            logger.warning(
+                "own watchlist not changed user=%s uid=%s state=%s reason=%r",
+                wisher.id, wisher.uid, error.state, str(error),
+            )  # fmt: skip
+            raise PlexAway(_REASONS.get(error.state, str(error))) from error
+
+
+def invite(
+    address: str,
+    *,
+    name: str | None = None,
+    days: int = invitations.DEFAULT_DAYS,
+    uses: int = 1,
+    user_id: int | None = None,
+) -> tuple[Invitation, str]:
+    """Make an invitation. Return it, and its address, which is not stored. Raises what invitations.make() raises.
+
+    address: of this service, as the admin's browser or program names it, without a slash at its end.
+    """
+    shared = context()
+    with shared.pool.connection() as conn, conn.transaction():
+        store_own_address(conn, address=address)
+        invitation_id, path = invitations.make(
+            conn, name=name, days=days, uses=uses, user_id=user_id, invited_by=g.user_id
+        )
+        address = invitations.own_address(conn, shared.config) or address
+        return get_invitation(conn, invitation_id=invitation_id), address + path
 
 
 def end_kept_wish(uids: list[str], user_id: int) -> None:

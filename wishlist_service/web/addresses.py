@@ -6,9 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 import flask
+from flask import request
 from werkzeug.urls import iri_to_uri
 from werkzeug.utils import cached_property
 
+from wishlist_service.queries.invitations import store_own_address
 from wishlist_service.web.context import context
 
 # Werkzeug takes such a name for none. Compose and home networks have names with an underscore.
@@ -55,6 +57,23 @@ class Request(flask.Request):
         base = self.root_path.rstrip("/")
         public = context().config.public_url
         return public.removesuffix(base) + base if public else ""
+
+
+def address_of_browser() -> str:
+    """Return the address of this service as the browser names it, without a slash at its end. For forms of ours.
+
+    A browser sends its own name of the host with every form, whatever a proxy makes of the Host header.
+    """
+    origin = request.headers.get("Origin", "")
+    if re.fullmatch(r"https?://[^/\s]+", origin):
+        return origin + request.script_root
+    return request.root_url.rstrip("/")
+
+
+def remember_own_address(address: str) -> None:
+    """Store the address at which an admin signed in, for links that no browser asks for."""
+    with context().pool.connection() as conn:
+        store_own_address(conn, address=address)
 
 
 def with_plain_clients(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

@@ -1,32 +1,31 @@
-"""Who may do what: the API_KEY allows everything, the READ_API_KEY reading. Without a READ_API_KEY everyone may read.
+"""Who may do what.
 
-On pages, a browser sends a signed cookie instead of a key. Decorators mark the views that need less or more.
+admin: whoever sends the API_KEY, or is a person with that mark. member: a person who signed in with Plex. reader:
+whoever sends the READ_API_KEY. Anybody may read while READING is open. Decorators mark the views that need less or
+more.
 """
 
-import hashlib
 import hmac
 import ipaddress
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from flask import current_app, g, request
-from itsdangerous import BadSignature, TimestampSigner
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
-from werkzeug.wrappers import Response
 
 from wishlist_service.config import Config
 from wishlist_service.errors import HostRefused
 from wishlist_service.web.context import LONGEST_HOST, READING, Context
-from wishlist_service.web.recent import network_of
+from wishlist_service.web.recent import network_of, parse_address
+from wishlist_service.web.sessions import find_session
 
 logger = logging.getLogger(__name__)
 
-COOKIE: Final = "wishlist_session"
-LIFETIME_SECONDS: Final = 30 * 24 * 3600
 HEADER: Final = "header"
 ADDRESS: Final = "address"
 _ROLES: Final = ("", "reader", "admin")
@@ -35,6 +34,16 @@ _LOCAL: Final = (
     *(".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain", ".localhost"),
     *(".fritz.box", ".ts.net"),
 )
+# this machine and private networks: loopback, RFC 1918, link-local, unique local addresses
+_NEAR: Final = tuple(
+    ipaddress.ip_network(each)
+    for each in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"),
+        *("::1/128", "fe80::/10", "fc00::/7"),
+    )
+)
+_FORWARDED: Final = ("X-Forwarded-For", "Forwarded")
+CLAIM_SECONDS: Final = 3600
 
 
 class Key(NamedTuple):
@@ -47,7 +56,9 @@ class Key(NamedTuple):
 View = TypeVar("View", bound=Callable[..., Any])
 
 _open_views: Final[set[Callable[..., Any]]] = set()
+_sessionless_views: Final[set[Callable[..., Any]]] = set()
 _admin_views: Final[set[Callable[..., Any]]] = set()
+_person_views: Final[set[Callable[..., Any]]] = set()
 
 
 def open_to_all(view: View) -> View:
@@ -56,9 +67,24 @@ def open_to_all(view: View) -> View:
     return view
 
 
+def same_for_all(view: View) -> View:
+    """Mark a view that answers everybody alike. It does not even look who asks, which the database would tell."""
+    _sessionless_views.add(view)
+    return view
+
+
 def needs_admin(view: View) -> View:
-    """Mark a view that needs the API_KEY even for reading. Changes always need it."""
+    """Mark a view that only an admin may see. Changes are for admins anyhow."""
     _admin_views.add(view)
+    return view
+
+
+def needs_person(view: View) -> View:
+    """Mark a view for people who signed in with Plex, also if it changes something of theirs. g.user_id is set there.
+
+    Anybody else gets 403; at a page, who is not signed in is led to the sign-in page.
+    """
+    _person_views.add(view)
     return view
 
 
@@ -68,44 +94,87 @@ def mark_page(*_: Any) -> None:
 
 
 def is_page() -> bool:
-    """Return whether the request is for a page. Pages are HTML and accept the cookie; the API does neither."""
+    """Return whether the request is for a page, which is HTML."""
     return "is_page" in g
 
 
 def check_key(shared: Context) -> None:
     """Let the request in, or raise an error that says what it needs. Runs before every view.
 
-    Sets g.names_shown: whether the reply may hold people's names. Sets g.is_admin: whether the API_KEY was sent, or the
-    cookie of someone who signed in with it. Sets g.role for pages: "admin", "reader" or "".
+    Sets g.role: "admin", "member", "reader", or "" for anybody. Sets g.user_id: the person who signed in with Plex, or
+    None. Sets g.is_admin, and g.names_shown: whether the reply may hold people's names.
     """
-    config = shared.config
-    g.names_shown = config.names == "all"
-    g.role = _signed_in_role(config) if is_page() else ""
-    g.is_admin = g.role == "admin"
+    g.role, g.user_id, g.is_admin, g.names_shown = "", None, False, shared.config.names == "all"
     view = current_app.view_functions.get(request.endpoint or "")
-    if request.routing_exception or view in _open_views:
+    if request.routing_exception or view in _sessionless_views:
         return
-
     reading = request.method in READING and view not in _admin_views
-    is_open = reading and not config.read_api_key
-    keys = [] if g.role else _sent_keys(reading=reading)
-    role = g.role or find_role(shared, keys, throttled=not is_open)
-    g.is_admin = role == "admin"
-    if g.is_admin:
-        g.names_shown = True
+    is_open = reading and shared.config.reading_is_open
+    keys = [] if view in _open_views else _sent_keys(reading=reading)
+    # On a page the session wins, since a proxy may add an Authorization of its own to everything a browser sends.
+    session = find_session(shared) if is_page() or not keys else None
+    if session:
+        g.role, g.user_id = session.role, session.user_id
+        if request.method not in READING:
+            refuse_other_sites(shared)
+    elif keys:
+        g.role = find_role(shared, keys, throttled=not is_open)
+    g.is_admin = g.role == "admin"
+    g.names_shown = g.names_shown or g.is_admin or g.user_id is not None
+    if view in _person_views:
+        _refuse_without_person(keys)
+    elif view not in _open_views:
+        _refuse_without_right(shared, keys, reading=reading)
+
+
+def _refuse_without_right(shared: Context, keys: Sequence[Key], *, reading: bool) -> None:
+    if g.is_admin or (g.role and reading):
         return
-    if role and not reading:
+    if g.user_id is not None:
+        raise Forbidden("Only an admin may do this.")
+    if g.role:
         raise Forbidden("The READ_API_KEY may only read. Send the API_KEY.")
-    if role:
-        return
-    if not config.read_api_key:
+    if shared.config.reading_is_open:
         _refuse_foreign_host(shared)
-    if is_open and (g.names_shown or not _not_blocked(shared, keys)):
+        if reading and (g.names_shown or not _not_blocked(shared, keys)):
+            return
+    raise _unauthorized(keys)
+
+
+def _refuse_without_person(keys: Sequence[Key]) -> None:
+    """Raise Forbidden for whoever is not a person who signed in, and Unauthorized if signing in is all that lacks."""
+    if g.user_id is not None:
         return
-    raise Unauthorized(
+    if not g.role and (keys or is_page()):
+        raise _unauthorized(keys)
+    raise Forbidden("This is for a person. Sign in with Plex; a key is of no person.")
+
+
+def _unauthorized(keys: Sequence[Key]) -> Unauthorized:
+    return Unauthorized(
         "The key is wrong." if keys else "This needs a key. Send it in the header X-API-Key.",
         www_authenticate=[WWWAuthenticate("ApiKey", {"header": "X-API-Key"}), WWWAuthenticate("Bearer")],
     )
+
+
+def refuse_other_sites(shared: Context) -> None:
+    """Raise Forbidden for a change that another site's page sent.
+
+    Browsers send Sec-Fetch-Site over TLS or on the same machine only, and Origin with every form. Only host and
+    port of the origin are compared, because only a proxy knows the scheme.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
+    sender = urlsplit(origin).netloc
+    known = (request.host, urlsplit(shared.config.public_url).netloc)
+    ours = site == "same-origin" if site else bool(sender) and sender in known
+    if not ours:
+        text = "This was not sent from a page of this service. Open the page here and try again."
+        if sender and site is None:
+            text += (
+                f" It came from {origin}, and the reverse proxy names this service {request.host or 'nothing'}. "
+                f"If both are this service, let the proxy pass on the Host header, or set PUBLIC_URL={origin}."
+            )
+        raise Forbidden(text)
 
 
 def find_role(shared: Context, keys: Sequence[Key], *, throttled: bool = True) -> str:
@@ -164,6 +233,31 @@ def _refuse_foreign_host(shared: Context) -> None:
     raise HostRefused(name)
 
 
+def may_claim(shared: Context) -> bool:
+    """Return whether this browser may begin an installation that nobody uses yet.
+
+    An admin may. Without a key it must be near, within an hour of the start. A proxy that TRUSTED_PROXIES does not
+    name would make everybody look near, and so would a name that a stranger points at this machine (DNS rebinding).
+    """
+    config = shared.config
+    if g.is_admin:
+        return True
+    behind_unnamed_proxy = not config.trusted_proxies and any(name in request.headers for name in _FORWARDED)
+    host = request.host
+    return (
+        time.monotonic() - shared.started < CLAIM_SECONDS
+        and not behind_unnamed_proxy
+        and bool(host)
+        and _is_answered(host, [urlsplit(config.public_url).hostname or ""])
+        and _is_near(request.remote_addr or "")
+    )
+
+
+def _is_near(address: str) -> bool:
+    ip = parse_address(address)
+    return ip is not None and any(ip in network for network in _NEAR)
+
+
 def _name_of(host: str) -> str:
     """Return the name in a Host header: in small letters, without port and without one dot at its end."""
     return re.sub(r":[0-9]*$", "", host.strip().lower()).removesuffix(".")
@@ -189,44 +283,6 @@ def _is_address(text: str, kind: type[ipaddress.IPv4Address | ipaddress.IPv6Addr
     except ValueError:
         return False
     return True
-
-
-def sign_in(response: Response, config: Config, role: str) -> Response:
-    """Set the cookie that holds the role for 30 days. It is restricted to TLS if this request came over TLS."""
-    response.set_cookie(
-        COOKIE,
-        _signer(config).sign(role).decode(),
-        max_age=LIFETIME_SECONDS,
-        path=config.url_base or "/",
-        secure=request.is_secure,
-        httponly=True,
-        samesite="Strict",
-    )
-    return response
-
-
-def sign_out(response: Response, config: Config) -> Response:
-    """Delete the cookie."""
-    response.delete_cookie(
-        COOKIE, path=config.url_base or "/", secure=request.is_secure, httponly=True, samesite="Strict"
-    )
-    return response
-
-
-def _signed_in_role(config: Config) -> str:
-    cookie = request.cookies.get(COOKIE)
-    if not cookie:
-        return ""
-    try:
-        return _signer(config).unsign(cookie, max_age=LIFETIME_SECONDS).decode()
-    except BadSignature:
-        return ""
-
-
-def _signer(config: Config) -> TimestampSigner:
-    # Both keys are in it, so a changed key signs everyone out.
-    salt = f"role on pages\n{config.read_api_key}"
-    return TimestampSigner(config.api_key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
 
 def _sent_keys(*, reading: bool) -> list[Key]:

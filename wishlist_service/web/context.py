@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -44,6 +44,8 @@ class Context:
     stop: threading.Event
     recent: Recent
     cache: ResponseCache
+    started: float = field(default_factory=time.monotonic)
+    """When the service started, before it forked. Its workers share this clock."""
 
     @cached_property
     def plex(self) -> PlexClient:
@@ -148,4 +150,4 @@ def _question() -> str:
         query = "&".join(part for part in query.split("&") if not part.startswith("apikey="))
     # With the address, because feeds hold links: links with a forged host must not reach others.
     address = f"{environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ.get('SCRIPT_NAME')}"
-    return f"{__version__} {g.names_shown} {g.role} {g.get('me')} {address} {environ['PATH_INFO']}?{query}"
+    return f"{__version__} {g.names_shown} {g.role} {g.user_id} {g.get('me')} {address} {environ['PATH_INFO']}?{query}"

@@ -9,6 +9,7 @@ from flask import Response, request
 from wishlist_service.web import request_counts
 from wishlist_service.web.compression import encode
 from wishlist_service.web.context import context
+from wishlist_service.web.sessions import prolong_cookie
 
 NOTHING: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 _API_POLICY: Final = f"{NOTHING}; form-action 'none'"
@@ -18,7 +19,7 @@ _IMAGES: Final = (
     "https://vod-static.plex.tv"
 )
 _PAGE_POLICY: Final = (
-    f"{NOTHING}; form-action 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; manifest-src 'self'"
+    f"{NOTHING}; script-src 'self'; style-src 'self'; connect-src 'self'; manifest-src 'self'"
     f"; img-src 'self' data: {_IMAGES}"
 )
 _METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PATCH", "DELETE")
@@ -34,10 +35,15 @@ def _has_own_host() -> bool:
 
 def finish(response: Response) -> Response:
     """Compress the reply, add the headers and count it. Runs after every view, which may have set its own policy."""
+    prolong_cookie(response)
+    response.vary.add("Cookie")
     encode(response)
     # With "no-referrer", browsers would send our own forms with "Origin: null".
     if response.mimetype == "text/html" and "Content-Security-Policy" not in response.headers:
-        policy, referrer = f"{_PAGE_POLICY} {_origin(context().config.plex_images_url)}", "same-origin"
+        config = context().config
+        # a form of ours leads to where people sign in at Plex
+        forms = f"form-action 'self' {_origin(config.plex_auth_url)}"
+        policy, referrer = f"{forms}; {_PAGE_POLICY} {_origin(config.plex_images_url)}", "same-origin"
     else:
         policy, referrer = _API_POLICY, "no-referrer"
     response.headers.setdefault("Content-Security-Policy", policy)

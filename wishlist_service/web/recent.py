@@ -79,6 +79,14 @@ def network_of(address: str) -> str:
 
     One client can use every address of such a network. What is no address is returned as it is.
     """
+    ip = parse_address(address)
+    if ip is None:
+        return address
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
+
+
+def parse_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an address without port and as IPv4 where it is a form of that; None if the text is no address."""
     text = address.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -87,9 +95,8 @@ def network_of(address: str) -> str:
     try:
         ip = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return address
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 def _hash(text: str) -> bytes:

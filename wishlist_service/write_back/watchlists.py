@@ -1,4 +1,4 @@
-"""Taking titles off people's watchlists at Plex. The service never adds any.
+"""Taking titles off people's watchlists at Plex, and adding one when its person asks for it.
 
 Plex is asked first, outside any transaction, then the change is stored. A sync that read the watchlist before must
 not store what it read: record_list_change() prevents that.
@@ -12,7 +12,7 @@ from typing import Final
 
 from psycopg import Connection
 
-from wishlist_service.errors import RateLimited, SyncError, TitleUnknown, Unreachable
+from wishlist_service.errors import PlexChanged, RateLimited, SyncError, TitleUnknown, Unreachable
 from wishlist_service.models import Wisher
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.process.retries import draw_jitter
@@ -73,16 +73,43 @@ def take_off(
                 with connect() as conn:
                     sync_users.record_list_change(conn, user_id=wisher.id)
             continue
-        with connect() as conn, conn.transaction():
-            locks.lock_wishlist(conn)
-            # asked for now, because the title may have been joined with another one meanwhile
-            item_ids = set(records.find_item_ids(conn, uids=wisher.uids).values())
-            merging.remove_wishes(conn, user_id=wisher.id, item_ids=item_ids)
-            records.forget_rows(conn, user_id=wisher.id, uids=wisher.uids)
-            sync_users.record_list_change(conn, user_id=wisher.id)
+        _end_wish(connect, wisher)
         outcomes.append(Outcome(wisher.id, wisher.name, "removed"))
         logger.info("title taken off a watchlist user=%s uid=%s", wisher.id, wisher.uid)
     return outcomes
+
+
+def add_own(connect: Connect, plex: PlexClient, cipher: TokenCipher, wisher: Wisher) -> None:
+    """Put the title on the watchlist of the person who asks for it, and store the wish once the watchlist shows it.
+
+    Raises a SyncError. Then nothing is stored here, and the next sync stores what Plex shows.
+    """
+    token = cipher.decrypt(wisher.plex_token or "", owner=wisher.id)
+    plex.add_to_watchlist(token, wisher.uid)
+    entry = plex.find_on_watchlist(token, [wisher.uid])
+    if entry is None:
+        raise PlexChanged("Plex confirmed the change, but does not show the title on the watchlist.")
+    with connect() as conn, conn.transaction():
+        locks.lock_wishlist(conn)
+        wanted = {item_id for item_id, _ in merging.list_present_wishes(conn, user_id=wisher.id)}
+        # asked for now, because the title may have been joined with another one meanwhile
+        item_ids = set(records.find_item_ids(conn, uids=[entry.uid]).values())
+        merging.add_wishes(conn, user_id=wisher.id, positions=dict.fromkeys(item_ids - wanted, entry.position))
+        records.show_newest(conn, item_ids=records.add_rows(conn, user_id=wisher.id, entries=[entry]))
+        sync_users.record_list_change(conn, user_id=wisher.id)
+    logger.info("title put on a watchlist user=%s uid=%s", wisher.id, entry.uid)
+
+
+def take_off_own(connect: Connect, plex: PlexClient, cipher: TokenCipher, wisher: Wisher) -> None:
+    """Take the title off the watchlist of the person who asks for it, and end the wish once the watchlist shows it.
+
+    Raises a SyncError, as add_own().
+    """
+    _remove_records(plex, cipher, wisher)
+    if plex.find_on_watchlist(cipher.decrypt(wisher.plex_token or "", owner=wisher.id), wisher.uids):
+        raise PlexChanged("Plex confirmed the change, but still shows the title on the watchlist.")
+    _end_wish(connect, wisher)
+    logger.info("title taken off a watchlist user=%s uid=%s", wisher.id, wisher.uid)
 
 
 def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_ids: set[int]) -> bool:
@@ -129,6 +156,17 @@ def keep_one(conn: Connection, plex: PlexClient, cipher: TokenCipher, *, except_
             # what a sync read of the watchlist meanwhile is out of date
             sync_users.record_list_change(conn, user_id=wisher.id)
     return True
+
+
+def _end_wish(connect: Connect, wisher: Wisher) -> None:
+    """Store that the title is off the watchlist."""
+    with connect() as conn, conn.transaction():
+        locks.lock_wishlist(conn)
+        # asked for now, because the title may have been joined with another one meanwhile
+        item_ids = set(records.find_item_ids(conn, uids=wisher.uids).values())
+        merging.remove_wishes(conn, user_id=wisher.id, item_ids=item_ids)
+        records.forget_rows(conn, user_id=wisher.id, uids=wisher.uids)
+        sync_users.record_list_change(conn, user_id=wisher.id)
 
 
 def _remove_records(plex: PlexClient, cipher: TokenCipher, wisher: Wisher) -> None:

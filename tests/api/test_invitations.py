@@ -1,0 +1,121 @@
+"""/api/invitations: made by an admin, listed without their addresses, withdrawn."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.support.household import Household
+from tests.support.visitors import READ_KEY, visitor
+
+PATH = "/api/invitations"
+
+
+def make(api: FlaskClient, **body: Any) -> dict[str, Any]:
+    """An invitation that was made."""
+    reply = api.post(PATH, json=body)
+    assert reply.status_code == 201, reply.text
+    return reply.json
+
+
+def days_until(moment: str) -> float:
+    return (datetime.fromisoformat(moment) - datetime.now(UTC)) / timedelta(days=1)
+
+
+def test_invitation_has_an_address_of_random_bits_and_the_defaults(api: FlaskClient) -> None:
+    one, other = make(api), make(api)
+
+    assert list(one) == ["id", "url", "name", "user_id", "uses_left", "expires_at", "created_at"]
+    assert (one["name"], one["user_id"], one["uses_left"]) == (None, None, 1)
+    assert 13.99 < days_until(one["expires_at"]) < 14.01
+    assert days_until(one["created_at"]) < 0.01
+    assert re.fullmatch(r"http://localhost/join/[\w-]{22,}", one["url"])
+    assert one["url"] != other["url"]
+
+
+def test_given_values_are_those_of_the_invitation(api: FlaskClient, household: Household) -> None:
+    household.add("Ann")
+
+    crowd = make(api, name="Ben", days=90, uses=50)
+    renewal = make(api, user_id=household.user("Ann")["id"], days=1)
+
+    assert (crowd["name"], crowd["uses_left"]) == ("Ben", 50)
+    assert 89.99 < days_until(crowd["expires_at"]) < 90.01
+    assert (renewal["name"], renewal["user_id"], renewal["uses_left"]) == ("Ann", 1, 1)
+    assert 0.99 < days_until(renewal["expires_at"]) < 1.01
+
+
+def test_address_is_stored_nowhere(api: FlaskClient, household: Household) -> None:
+    secret = make(api)["url"].rpartition("/")[2]
+
+    [row] = household.conn.execute("SELECT * FROM invitations").fetchall()
+    assert secret not in str(row)
+    assert [(item["id"], item["url"]) for item in api.get(PATH).json["items"]] == [(1, None)]
+
+
+def test_list_has_the_newest_first_and_not_those_that_were_withdrawn(api: FlaskClient) -> None:
+    made = [make(api, name=name) for name in ("Ann", "Ben", "Cleo")]
+
+    assert api.delete(f"{PATH}/{made[1]['id']}").status_code == 204
+
+    listed = api.get(PATH).json
+    assert listed == {"items": [made[2] | {"url": None}, made[0] | {"url": None}], "total": 2}
+    for unknown in (made[1]["id"], 999):
+        reply = api.delete(f"{PATH}/{unknown}")
+        assert (reply.status_code, reply.json["detail"]) == (404, f"No invitation has id {unknown}.")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"days": 0}, ["days"]),
+        ({"days": 91}, ["days"]),
+        ({"uses": 0, "days": "x"}, ["days", "uses"]),
+        ({"uses": 51}, ["uses"]),
+        ({"name": ""}, ["name"]),
+        ({"user_id": 999}, ["user_id"]),
+        ({"user_id": "1"}, ["user_id"]),
+        ({"user_id": 1, "name": "Ann"}, ["name"]),
+        ({"role": "admin"}, ["role"]),
+    ],
+)
+def test_wrong_values_are_named(api: FlaskClient, body: dict[str, Any], fields: list[str]) -> None:
+    reply = api.post(PATH, json=body)
+
+    assert (reply.status_code, [error["field"] for error in reply.json["errors"]]) == (422, fields)
+    assert api.get(PATH).json["total"] == 0
+
+
+def test_name_that_a_person_has_and_an_account_that_is_not_known_are_conflicts(
+    api: FlaskClient, household: Household
+) -> None:
+    household.add("Ann")
+    household.conn.execute("UPDATE plex_users SET plex_uuid = NULL")
+
+    taken, unknown = api.post(PATH, json={"name": "ann"}), api.post(PATH, json={"user_id": 1})
+
+    assert (taken.status_code, unknown.status_code) == (409, 409)
+    assert "has this name" in taken.json["detail"]
+    assert "has not yet said which account" in unknown.json["detail"]
+
+
+@pytest.mark.parametrize(("key", "status"), [("", 401), (READ_KEY, 403)])
+def test_only_an_admin_invites_lists_and_withdraws(household: Household, key: str, status: int) -> None:
+    with visitor(household, read_api_key=READ_KEY) as client:
+        headers = {"X-API-Key": key} if key else {}
+
+        assert client.post(PATH, json={}, headers=headers).status_code == status
+        assert client.get(PATH, headers=headers).status_code == status
+        assert client.delete(f"{PATH}/1", headers=headers).status_code == status
+
+
+def test_old_invitations_are_deleted_when_a_new_one_is_made(api: FlaskClient, household: Household) -> None:
+    make(api)
+    make(api)
+    household.conn.execute("UPDATE invitations SET expires_at = now() - interval '31 days' WHERE id = 1")
+
+    make(api)
+
+    assert [item["id"] for item in api.get(PATH).json["items"]] == [3, 2]

@@ -1,0 +1,32 @@
+"""Signing in with Plex, as the browser of a test client does it."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.support.fake_pins import Pins
+
+OURS = {"Origin": "http://localhost"}
+
+
+def go_to_plex(client: FlaskClient, *, path: str = "/sign-in/plex", **options: Any) -> dict[str, str]:
+    """Press the button; what the address at Plex tells it."""
+    reply = client.post(path, **{"headers": OURS} | options)
+    assert reply.status_code == 303, reply.text
+    address, _, asked = reply.location.partition("#?")
+    assert address.endswith("/auth")
+    return {name: value for name, [value] in parse_qs(asked, strict_parsing=True).items()}
+
+
+def come_back(client: FlaskClient, asked: dict[str, str], **options: Any) -> TestResponse:
+    """Be led back by Plex."""
+    return client.get(urlsplit(asked["forwardUrl"]).path, **options)
+
+
+def sign_in_with_plex(client: FlaskClient, pins: Pins, token: str, **options: Any) -> TestResponse:
+    """Press the button, agree at Plex with the account of this token, and be led back."""
+    asked = go_to_plex(client, **options)
+    pins.agree(asked["code"], token)
+    return come_back(client, asked)

@@ -1,0 +1,208 @@
+"""Signing in with Plex: a browser goes to Plex with a PIN, comes back, and the account decides who signs in.
+
+The browser has a random id in a cookie. Only the browser that started a sign-in can end it, and only once.
+"""
+
+import hashlib
+import hmac
+import logging
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from wishlist_service import db
+from wishlist_service.errors import (
+    Conflict,
+    Gone,
+    NotFound,
+    PausedByAdmin,
+    PinExpired,
+    PlexError,
+    RateLimited,
+    SignInFailed,
+    Stranger,
+    TokenRejected,
+)
+from wishlist_service.models import PlexAccount
+from wishlist_service.people import accounts, erased
+from wishlist_service.people import invitations as invited
+from wishlist_service.plex.client import PlexClient
+from wishlist_service.plex.pins import PlexPins
+from wishlist_service.queries import imports, invitations, sign_ins, users
+from wishlist_service.queries.invitations import Invitation
+from wishlist_service.tokens import TokenCipher
+
+logger = logging.getLogger(__name__)
+
+WAY_BACK: Final = "/sign-in/plex/back"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """A person who signed in.
+
+    new: whether they were added by this sign-in. wanted: the path to show them.
+    address: the address of this service as their browser names it, without a slash at its end.
+    """
+
+    user_id: int
+    new: bool
+    wanted: str
+    address: str
+
+
+def start(
+    pins: PlexPins,
+    pool: db.Pool,
+    *,
+    browser_id: str,
+    address: str,
+    wanted: str,
+    invitation_id: int | None = None,
+) -> str:
+    """Start the sign-in of this browser and return the address at Plex to lead it to.
+
+    browser_id: 256 random bits that only this browser has. address: of this service, as the browser names it.
+    wanted: the path to show afterwards. invitation_id: the invitation that the browser opened, if any; finish() gets
+    it back.
+    Raises SignInFailed if Plex gives no PIN.
+    """
+    try:
+        pin = pins.make(_client_identifier(browser_id))
+    except PlexError as error:
+        logger.warning("sign-in could not be started reason=%r", str(error))
+        raise SignInFailed(_why(error)) from error
+    with pool.connection() as conn, conn.transaction():
+        sign_ins.remove_old_browser_sign_ins(conn)
+        sign_ins.add_browser_sign_in(
+            conn,
+            browser_hash=_hash(browser_id),
+            pin=pin,
+            address=address,
+            wanted=wanted,
+            invitation_id=invitation_id,
+        )
+    return pins.sign_in_url(pin.code, pin.client_identifier, forward_url=address + WAY_BACK)
+
+
+def finish(
+    pins: PlexPins, pool: db.Pool, plex: PlexClient, cipher: TokenCipher, *, browser_id: str, may_claim: bool
+) -> Arrival:
+    """End the sign-in of the browser that came back from Plex, and return who signed in.
+
+    may_claim: whether this browser may begin an installation that nobody uses yet, as its first person and admin.
+    Raises Stranger, PausedByAdmin, or SignInFailed with the reason. Then nothing is stored, and Plex is told to forget
+    the token.
+    """
+    found = db.read(pool, sign_ins.take_browser_sign_in, browser_hash=_hash(browser_id)) if browser_id else None
+    if found is None:
+        raise SignInFailed("This sign-in was not started in this browser, or it has already ended.")
+    client_identifier = _client_identifier(browser_id)
+    try:
+        token = pins.token(found.pin_id, client_identifier)
+    except PinExpired as error:
+        raise SignInFailed("The sign-in has expired, because it took too long.") from error
+    except PlexError as error:
+        raise SignInFailed(_why(error)) from error
+    if token is None:
+        raise SignInFailed("You did not agree at Plex, so you are not signed in.")
+    try:
+        user_id, new = _admit(pool, plex, cipher, token, invitation_id=found.invitation_id, may_claim=may_claim)
+    except BaseException:
+        _forget(pins, token, client_identifier)
+        raise
+    logger.info("signed in with plex user=%s new=%s", user_id, new)
+    return Arrival(user_id=user_id, new=new, wanted=found.wanted, address=found.address)
+
+
+def _admit(
+    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, invitation_id: int | None, may_claim: bool
+) -> tuple[int, bool]:
+    """Return the person with the account of this token, which replaces their old one, and whether they are new."""
+    try:
+        account = plex.account(token, tries=1)
+    except TokenRejected as error:
+        raise SignInFailed("Plex does not accept the token that it gave.") from error
+    except PlexError as error:
+        raise SignInFailed(_why(error)) from error
+    owner = db.read(pool, users.find_account_owner, uuid=account.uuid)
+    invitation = db.read(pool, invitations.get_invitation, invitation_id=invitation_id) if invitation_id else None
+    if invitation and invitation.user_id not in (None, owner and owner[0]):
+        raise SignInFailed(
+            f"This invitation is for {invitation.name} alone, and you signed in as {account.username}. "
+            f"Sign in with the Plex account of {invitation.name}."
+        )
+    if owner is None:
+        if invitation:
+            return _join(pool, cipher, token, account, invitation), True
+        if may_claim and (user_id := _claim(pool, cipher, token, account)) is not None:
+            return user_id, True
+        raise Stranger
+    pause = db.read(pool, users.find_pause, user_id=owner[0])
+    if pause == "admin":
+        raise PausedByAdmin
+    try:
+        accounts.change_user(
+            pool, plex, cipher, user_id=owner[0], token=token, account=account, active=True if pause else None
+        )
+    except (Conflict, NotFound) as error:
+        raise SignInFailed("The people here were just changed.") from error
+    if invitation and invitation.user_id:
+        with pool.connection() as conn:
+            invitations.use_invitation(conn, invitation_id=invitation.id)
+    return owner[0], False
+
+
+def _join(pool: db.Pool, cipher: TokenCipher, token: str, account: PlexAccount, invitation: Invitation) -> int:
+    """Add the person who was invited and return their id. Raises SignInFailed if the invitation no longer works."""
+    try:
+        with pool.connection() as conn, conn.transaction():
+            if not invitations.use_invitation(conn, invitation_id=invitation.id):
+                invited.check(invitations.get_invitation(conn, invitation_id=invitation.id))
+            user_id = users.next_user_id(conn)
+            name = imports.find_free_name(conn, name=invitation.name or account.username)
+            users.add_user(conn, user_id=user_id, name=name, token=cipher.seal(token, owner=user_id, account=account))
+            erased.forget(conn, cipher, uuid=account.uuid)
+    except (Gone, NotFound) as error:
+        raise SignInFailed(str(error)) from error
+    except Conflict as error:
+        raise SignInFailed("The people here were just changed.") from error
+    logger.info("user joined user=%s invitation=%s", user_id, invitation.id)
+    return user_id
+
+
+def _claim(pool: db.Pool, cipher: TokenCipher, token: str, account: PlexAccount) -> int | None:
+    """Add the first person, as admin, and return their id; None if the installation is claimed."""
+    with pool.connection() as conn, conn.transaction():
+        if not sign_ins.claim(conn):
+            return None
+        user_id = users.next_user_id(conn)
+        name = imports.find_free_name(conn, name=account.username)
+        users.add_user(conn, user_id=user_id, name=name, token=cipher.seal(token, owner=user_id, account=account))
+        users.update_user(conn, user_id=user_id, admin=True)
+        erased.forget(conn, cipher, uuid=account.uuid)
+    logger.info("installation claimed user=%s", user_id)
+    return user_id
+
+
+def _forget(pins: PlexPins, token: str, client_identifier: str) -> None:
+    try:
+        pins.sign_out(token, client_identifier)
+    except PlexError as error:
+        logger.warning("plex was not told to forget a token reason=%r", str(error))
+
+
+def _client_identifier(browser_id: str) -> str:
+    """Return the client identifier of this browser's PIN. The hash of the id, which is stored, does not tell it."""
+    made = hmac.new(browser_id.encode(), b"client identifier", hashlib.sha256).digest()
+    return str(UUID(bytes=made[:16], version=4))
+
+
+def _hash(browser_id: str) -> str:
+    return hashlib.sha256(browser_id.encode()).hexdigest()
+
+
+def _why(error: PlexError) -> str:
+    if isinstance(error, RateLimited):
+        return "Plex asks to slow down (HTTP 429). Wait a minute."
+    return str(error)
