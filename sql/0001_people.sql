@@ -33,7 +33,7 @@ COMMENT ON COLUMN sync_state.library_due_at IS
     'a look writes nothing.';
 COMMENT ON COLUMN sync_state.library_failures IS 'How often in a row that failed. The time of the next try depends on it.';
 COMMENT ON COLUMN sync_state.library_asked_at IS
-    'When the media server last told that it has something new. Null once a look has begun after that.';
+    'When the media server told that it has something new. Null once a look has begun after that.';
 COMMENT ON COLUMN sync_state.library_whole_at IS
     'When all wanted titles were last compared with all libraries, which happens once a day. Null before the first time.';
 COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';

@@ -63,6 +63,8 @@ class Operation:
         request: dict[str, Any] = {"query_string": self.parameters("query"), "headers": headers}
         if self.bodies and "data" not in changes:
             request["json"] = next(iter(self.bodies.values()))
+        if "multipart/form-data" in self.spec.get("requestBody", {"content": {}})["content"] and "data" not in changes:
+            changes["data"] = changes.pop("json", request.pop("json"))
         url = self.path.format_map(self.parameters("path") | (path or {}))
         reply = client.open(url, method=self.method.upper(), **request | changes)
         if expect:

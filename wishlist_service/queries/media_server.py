@@ -16,14 +16,14 @@ from wishlist_service.models import Wisher
 class LibraryState:
     """When the media server is to be looked at.
 
-    due: whether a look that was put off, or planned after a change, is due. asked_at: when the server last told that
-    it has something new. whole_due: whether everything is to be compared. read_at: when a watchlist was last read in
+    due: whether a look that was put off, or planned after a change, is due. asked: whether the server told that it has
+    something new. whole_due: whether everything is to be compared. read_at: when a watchlist was last read in
     full.
     """
 
     now: datetime
     due: bool
-    asked_at: datetime | None
+    asked: bool
     whole_due: bool
     read_at: datetime | None
     has_titles: bool
@@ -63,7 +63,7 @@ def get_state(conn: Connection) -> LibraryState:
     return rows(conn, LibraryState, """
         SELECT now() AS now,
                library_due_at <= now() AS due,
-               library_asked_at AS asked_at,
+               library_asked_at IS NOT NULL AS asked,
                coalesce(library_whole_at NOT BETWEEN now() - interval '1 day' AND now(), true) AS whole_due,
                (SELECT max(list_read_at) FROM plex_users) AS read_at,
                EXISTS (SELECT FROM wishlist_items) AS has_titles
@@ -72,17 +72,13 @@ def get_state(conn: Connection) -> LibraryState:
 
 
 def ask_for_look(conn: Connection) -> None:
-    """Record that the media server has something new."""
-    conn.execute("UPDATE sync_state SET library_asked_at = clock_timestamp()")
+    """Record that the media server has something new. Writes nothing if a look is already asked for."""
+    conn.execute("UPDATE sync_state SET library_asked_at = now() WHERE library_asked_at IS NULL")
 
 
-def note_look(conn: Connection, *, asked_at: datetime | None) -> None:
-    """Record that a look begins, which answers what was asked up to `asked_at`. Writes nothing if nothing was asked."""
-    conn.execute("""
-        UPDATE sync_state
-           SET library_asked_at = NULL
-         WHERE library_asked_at <= %(asked_at)s
-        """, {"asked_at": asked_at})
+def note_look(conn: Connection) -> None:
+    """Record that a look begins, which answers what was asked before. Writes nothing if nothing was asked."""
+    conn.execute("UPDATE sync_state SET library_asked_at = NULL WHERE library_asked_at IS NOT NULL")
 
 
 def put_off(conn: Connection, *, jitter: float) -> float:

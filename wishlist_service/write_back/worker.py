@@ -174,7 +174,7 @@ class WriteBack:
         if not self._is_due(state):
             return
         began = time.monotonic()
-        media_server.note_look(conn, asked_at=state.asked_at)
+        media_server.note_look(conn)
         self._look_began = began
         done = self._attempt("the media server", partial(self._look, conn, state))
         if done:
@@ -193,7 +193,7 @@ class WriteBack:
     def _is_due(self, state: LibraryState) -> bool:
         if not state.has_titles:
             return False
-        if state.asked_at and self._is_apart():
+        if state.asked and self._is_apart():
             return True
         if not state.due:
             return False
@@ -229,7 +229,7 @@ class WriteBack:
         ask = partial(db.ask, self._url, media_server.list_wishers_of_available)
         refused: set[int] = set()
         for uid in dict.fromkeys(wisher.uid for wisher in ask(uid=None, grace=GRACE)):
-            if self._is_apart() and db.ask(self._url, media_server.get_state).asked_at:
+            if self._is_apart() and db.ask(self._url, media_server.get_state).asked:
                 return  # the rest follows after the look
             # asked again, because this may take an hour: by now a person may be paused, erased or have a new token
             able = [wisher for wisher in ask(uid=uid, grace=GRACE) if wisher.id not in refused]
