@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from wishlist_service import db
 from wishlist_service.api import docs, health, history, invitations, me, metrics, sync, users, webhooks, wishlist
 from wishlist_service.config import Config
-from wishlist_service.feeds import arr, downloads, views
+from wishlist_service.feeds import arr, downloads, protection, views
 from wishlist_service.pages.problem_pages import show_problem
 from wishlist_service.pages.registration import register_pages
 from wishlist_service.people.sign_ins import Links
@@ -97,6 +97,7 @@ def create_app(config: Config, *, recent: Recent | None = None) -> Flask:
         wishlist,
         history,
         views,
+        protection,
         arr,
         downloads,
         sync,
