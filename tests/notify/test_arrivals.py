@@ -218,7 +218,9 @@ def test_more_than_20_titles_are_one_line_with_the_number_and_a_link(home: Arriv
 
     [message] = home.look()
 
-    assert message.startswith("22 titles that the household wanted are in the library now: http://localhost:8000/?")
+    assert message.startswith(
+        "22 titles that the household wanted are in the library now: http://localhost:8000/arrived?since="
+    )
     assert len(message.splitlines()) == 1
 
 

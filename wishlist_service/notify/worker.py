@@ -121,7 +121,7 @@ class Notifications:
         if not self._deliver(conn, recipient, notifier, message, told=told, about=about):
             return
         message = (
-            digest.compose_arrivals(arrivals, own=bool(own), link=self._link(conn, arrivals, own)) if arrivals else None
+            digest.compose_arrivals(arrivals, own=bool(own), link=self._link(conn, arrivals)) if arrivals else None
         )
         upto = replace(told, arrival_id=present.arrival_id)
         self._deliver(conn, told, notifier, message, told=upto, about=f"arrivals={len(arrivals)}")
@@ -148,14 +148,14 @@ class Notifications:
             logger.info("message sent address=%s %s", notifier.label, about)
         return True
 
-    def _link(self, conn: Connection, arrivals: list[Arrival], user_id: int | None) -> str:
+    def _link(self, conn: Connection, arrivals: list[Arrival]) -> str:
         """Return where the titles can be seen that came since the first of these."""
         address = (
             invitations.own_address(conn, self._config)
             or f"http://localhost:{self._config.port}{self._config.url_base}"
         )
         day = min(arrival.happened_at for arrival in arrivals).date()
-        return f"{address}/?status=all&arrived_since={day}{f'&user={user_id}' if user_id else ''}"
+        return f"{address}/arrived?since={day}"
 
     def _fingerprints(self, notifier: Notifier) -> list[str]:
         return self._cipher.fingerprints(notifier.address, column="news_addresses.fingerprint")
