@@ -9,6 +9,8 @@ CREATE TABLE sync_state (
     generation        bigint NOT NULL DEFAULT 0,
     library_due_at    timestamptz NOT NULL DEFAULT now(),
     library_failures  integer NOT NULL DEFAULT 0,
+    library_asked_at  timestamptz,
+    library_whole_at  timestamptz,
     language          text NOT NULL DEFAULT 'en',
     timeline          text,
     next_switch_at    timestamptz NOT NULL DEFAULT now(),
@@ -26,8 +28,14 @@ COMMENT ON COLUMN sync_state.client_identifier IS
 COMMENT ON COLUMN sync_state.generation IS
     'Grows with every change of what the wishlist shows. Microseconds since 1970, so that a database restored from '
     'a backup never gets a number that it already had with other contents.';
-COMMENT ON COLUMN sync_state.library_due_at IS 'When a scheduler next reads the media server.';
+COMMENT ON COLUMN sync_state.library_due_at IS
+    'When a scheduler next looks at the media server. It does so later if the last look changed nothing, because such '
+    'a look writes nothing.';
 COMMENT ON COLUMN sync_state.library_failures IS 'How often in a row that failed. The time of the next try depends on it.';
+COMMENT ON COLUMN sync_state.library_asked_at IS
+    'When the media server told that it has something new. Null once a look has begun after that.';
+COMMENT ON COLUMN sync_state.library_whole_at IS
+    'When all wanted titles were last compared with all libraries, which happens once a day. Null before the first time.';
 COMMENT ON COLUMN sync_state.language IS 'The PLEX_LANGUAGE in which titles and details were read.';
 COMMENT ON COLUMN sync_state.timeline IS
     'The timeline of the server at the last change. Another one means that a standby was promoted since.';
@@ -183,6 +191,9 @@ CREATE TABLE plex_users (
     missed            text[] NOT NULL DEFAULT '{}',
     wishlist_size     bigint NOT NULL DEFAULT 0,
     pinged_at         timestamptz,
+    tell_available    boolean NOT NULL DEFAULT true,
+    tell_trouble      boolean NOT NULL DEFAULT true,
+    tell_new_wishes   boolean NOT NULL DEFAULT false,
     created_at        timestamptz NOT NULL DEFAULT now(),
     updated_at        timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT plex_users_pkey PRIMARY KEY (id),
@@ -270,6 +281,12 @@ COMMENT ON COLUMN plex_users.missed IS
 COMMENT ON COLUMN plex_users.wishlist_size IS 'How many titles the person wants at present. Kept by triggers.';
 COMMENT ON COLUMN plex_users.pinged_at IS
     'When the token was last used only to keep it alive, which happens once a day.';
+COMMENT ON COLUMN plex_users.tell_available IS
+    'Whether the person''s own addresses are told which titles that they want came to the media server.';
+COMMENT ON COLUMN plex_users.tell_trouble IS
+    'Whether the person''s own addresses are told when their watchlist cannot be read or is held.';
+COMMENT ON COLUMN plex_users.tell_new_wishes IS
+    'Whether the person''s own addresses are told of new wishes of the household.';
 COMMENT ON COLUMN plex_users.created_at IS 'When the person was added.';
 COMMENT ON COLUMN plex_users.updated_at IS 'When the name, the token or active was last changed by a request.';
 

@@ -181,6 +181,17 @@ COMMENT ON COLUMN wishlist_records.page_tells_date IS
 COMMENT ON COLUMN wishlist_records.page_tells_year IS
     'Whether the page of the record had the year when it was last asked for.';
 
+CREATE FUNCTION item_names(title_id bigint) RETURNS text[]
+    LANGUAGE sql STABLE
+    RETURN ARRAY(
+        SELECT DISTINCT unnest(record.uid || record.external_ids) COLLATE "C" AS name
+          FROM wishlist_records AS record
+         WHERE record.item_id = title_id
+      ORDER BY name);
+
+COMMENT ON FUNCTION item_names(bigint) IS
+    'The names of all records of the title, like plex://... and imdb://..., sorted. Libraries are searched for them.';
+
 CREATE FUNCTION shown_id(kind text, external_ids text[], shown_before text) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN (SELECT split_part(one, '://', 2)

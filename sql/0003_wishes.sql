@@ -314,6 +314,7 @@ BEGIN
                   AND earlier.user_id = event.user_id
                   AND earlier.id < event.id);
 
+    UPDATE library_arrivals SET item_id = older WHERE item_id = younger;
     DELETE FROM wishlist_items WHERE id = younger RETURNING * INTO gone;
     UPDATE wishlist_items
        SET title = gone.title,

@@ -10,9 +10,9 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from wishlist_service import db
-from wishlist_service.api import docs, health, history, invitations, me, metrics, sync, users, wishlist
+from wishlist_service.api import docs, health, history, invitations, me, metrics, sync, users, webhooks, wishlist
 from wishlist_service.config import Config
-from wishlist_service.feeds import arr, downloads, views
+from wishlist_service.feeds import arr, downloads, protection, views
 from wishlist_service.pages.problem_pages import show_problem
 from wishlist_service.pages.registration import register_pages
 from wishlist_service.people.sign_ins import Links
@@ -90,7 +90,22 @@ def create_app(config: Config, *, recent: Recent | None = None) -> Flask:
     app.url_map.merge_slashes = False  # before the first route, because a path with a uid may hold "//"
     app.url_map.strict_slashes = False  # an address that ends in a slash is the same
     app.url_map.converters |= {"uid": UidConverter, "id": IdConverter}
-    for module in (users, me, invitations, wishlist, history, views, arr, downloads, sync, health, metrics, docs):
+    for module in (
+        users,
+        me,
+        invitations,
+        wishlist,
+        history,
+        views,
+        protection,
+        arr,
+        downloads,
+        sync,
+        webhooks,
+        health,
+        metrics,
+        docs,
+    ):
         app.register_blueprint(module.bp)
     register_pages(app)
     register_problems(app, show_problem)

@@ -359,4 +359,4 @@ class Message:
 
     title: str
     body: str = field(repr=False)
-    urgent: bool
+    urgent: bool = False

@@ -28,11 +28,16 @@ from wishlist_service.queries import imports, sign_ins, users
 logger = logging.getLogger(__name__)
 
 Encrypted = Literal[
-    "plex_users.plex_token", "plex_users.plex_pin", "plex_links.client_identifier", "sync_state.erased_key"
+    "plex_users.plex_token",
+    "plex_users.plex_pin",
+    "plex_links.client_identifier",
+    "sync_state.erased_key",
+    "news_addresses.address",
 ]
 Fingerprinted = Literal["plex_users.token_fingerprint", "news_addresses.fingerprint"]
 CLIENT_IDENTIFIER: Final = "plex_links.client_identifier"
 PIN: Final = "plex_users.plex_pin"
+ADDRESS: Final = "news_addresses.address"
 ERASED_KEY: Final = "sync_state.erased_key"
 THE_ONE_ROW: Final = 1
 """Stands for the id of the row of sync_state."""

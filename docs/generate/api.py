@@ -122,8 +122,12 @@ def _curl(method: str, path: str, parameters: list[dict[str, Any]], operation: d
     if "security" in operation:
         words.append('-H "X-API-Key: $API_KEY"')
     if "requestBody" in operation:
-        example = next(iter(operation["requestBody"]["content"]["application/json"]["examples"].values()))
-        words += ["-H 'Content-Type: application/json' -d", shlex.quote(json.dumps(example["value"]))]
+        [(kind, media)] = operation["requestBody"]["content"].items()
+        value = next(iter(media["examples"].values()))["value"]
+        if kind == "application/json":
+            words += ["-H 'Content-Type: application/json' -d", shlex.quote(json.dumps(value))]
+        else:
+            words += [f"-F {shlex.quote(f'{name}={text}')}" for name, text in value.items()]
     return " ".join(words)
 
 

@@ -18,11 +18,11 @@ GROUPS: dict[str, list[Setting]] = {
             *("PLEX_PAGE_PAUSE_SECONDS", "PLEX_TIMEOUT_SECONDS", "KEEP_RUNS_DAYS"),
         )
     ],
-    "Notifications": [_NAMED["NOTIFY_URLS"]],
+    "Notifications": [_NAMED["NOTIFY_URLS"], _NAMED["NOTIFY_TARGETS"]],
     "The media server, and changes at Plex": [
         _NAMED[name]
         for name in (
-            *("PLEX_SERVER_URL", "PLEX_SERVER_TOKEN", "PLEX_COLLECTION"),
+            *("PLEX_SERVER_URL", "PLEX_SERVER_TOKEN", "PLEX_LIBRARY_MINUTES", "PLEX_COLLECTION"),
             *("REMOVE_WHEN_AVAILABLE", "REMOVE_AFTER_SYNC"),
         )
     ],

@@ -4,11 +4,13 @@ Modelled on what is known of the real one: small numbers as keys, external ids o
 with their bounds, errors as HTML pages, collections only for the owner.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
+from zlib import crc32
 
 from tests.support.fake_plex import FakePlex, Handler, Row
 
@@ -37,6 +39,12 @@ class Library:
     collections: dict[str, Collection] = field(default_factory=dict[str, Collection])
     miscount: int = 0
     """How much the total that pages claim is more than the truth."""
+    tells_changes: bool = True
+    """Whether the server tells when the titles of this library last changed."""
+
+    def changed_at(self) -> int:
+        """A number that differs after each title or season that came or left."""
+        return crc32(repr([(row["ratingKey"], row.get("childCount")) for row in self.rows]).encode())
 
 
 class FakeMediaServer(FakePlex):
@@ -66,18 +74,18 @@ class FakeMediaServer(FakePlex):
         library = self.libraries[str(next(self._keys))] = Library(media_type, title)
         return library
 
-    def add_title(self, library: Library, guid: str, *ids: str) -> str:
-        """Add a title with this guid and these external ids; returns its key."""
+    def add_title(self, library: Library, guid: str, *ids: str, **facts: Any) -> str:
+        """Add a title with this guid, these external ids and other facts, like childCount; returns its key."""
         key = str(next(self._keys))
-        library.rows.append(
-            {
-                "ratingKey": key,
-                "guid": guid,
-                "type": library.type,
-                "title": guid,
-                "Guid": [{"id": known} for known in ids],
-            }
-        )
+        title = {
+            "ratingKey": key,
+            "guid": guid,
+            "type": library.type,
+            "title": guid,
+            "addedAt": int(time.time()),
+            "Guid": [{"id": known} for known in ids],
+        }
+        library.rows.append(title | facts)
         return key
 
     def collect(self, library: Library, title: str, *keys: str, smart: bool = False) -> Collection:
@@ -103,7 +111,11 @@ class FakeMediaServer(FakePlex):
         handler.send_json(200, {"MediaContainer": {"size": 0, "claimed": True, "machineIdentifier": MACHINE}})
 
     def _sections(self, handler: Handler) -> None:
-        rows = [{"key": key, "type": library.type, "title": library.title} for key, library in self.libraries.items()]
+        rows = [
+            {"key": key, "type": library.type, "title": library.title, "uuid": f"uuid-of-{key}"}
+            | ({"contentChangedAt": library.changed_at()} if library.tells_changes else {})
+            for key, library in self.libraries.items()
+        ]
         handler.send_json(200, {"MediaContainer": {"size": len(rows), "Directory": rows}})
 
     def _titles(self, handler: Handler, section: str) -> None:

@@ -76,6 +76,8 @@ class Operation:
         request: dict[str, Any] = {"query_string": self.parameters("query"), "headers": headers}
         if self.bodies and "data" not in changes:
             request["json"] = next(iter(self.bodies.values()))
+        if "multipart/form-data" in self.spec.get("requestBody", {"content": {}})["content"] and "data" not in changes:
+            changes["data"] = changes.pop("json", request.pop("json"))
         url = self.path.format_map(self.parameters("path") | (path or {}))
         reply = client.open(url, method=self.method.upper(), **request | changes)
         client.delete_cookie(COOKIE)
@@ -99,7 +101,8 @@ class Operation:
 def live_in(household: Household) -> None:
     """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more.
 
-    Ann is signed in with Plex, and an invitation waits. Ann was read as Ben's friend before she had a token, and Plex shows her Kim in her Home.
+    Ann is signed in with Plex, and an invitation waits. Ann was read as Ben's friend before she had a token, and Plex
+    shows her Kim in her Home.
     """
     ann = household.add("Ann", [LANTERN, HARBOUR])
     ben = household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])

@@ -292,6 +292,7 @@ def test_look_that_fails_changes_nothing_and_names_the_cure(
 ) -> None:
     look(wishful, server)
     server.libraries["1"].rows.clear()
+    server.libraries["2"].rows.append(server.libraries["2"].rows[0] | {"ratingKey": "9999"})
     server.faults[path] = deque(faults)
 
     with caplog.at_level(logging.INFO):

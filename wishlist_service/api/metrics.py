@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, SummaryMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -57,6 +57,15 @@ class _Numbers(Collector):
         for run in self._numbers["runs"]:
             syncs.add_metric([run["status"]], count_value=run["runs"], sum_value=run["seconds"])
         yield syncs
+
+        fulfilled = self._numbers["fulfilled"]
+        yield CounterMetricFamily(
+            "wishlist_fulfilled", "Wanted titles that came to the media server.", value=fulfilled["titles"]
+        )
+        days = HistogramMetricFamily("wishlist_days_to_library", "Days from the first wish until the title came.")
+        buckets = sorted(fulfilled["buckets"].items(), key=lambda bucket: int(bucket[0]))
+        days.add_metric([], [*buckets, ("+Inf", fulfilled["titles"])], sum_value=fulfilled["days"])
+        yield days
 
         requests = CounterMetricFamily("wishlist_plex_requests", "Requests to Plex during syncs.", labels=["outcome"])
         for outcome, count in self._numbers["plex_requests"].items():

@@ -253,6 +253,14 @@ class Config:
     plex_server_token: str = _setting(
         "PLEX_SERVER_TOKEN", "The token of the server's owner.", parsers.foreign_secret, secret=True
     )
+    library_minutes: float = _setting(
+        "PLEX_LIBRARY_MINUTES",
+        "Minutes between two looks at the media server, decimals allowed, from 0.05 to 1440. A look at unchanged "
+        "libraries is one small request. `0`: only with each full read of a watchlist. See "
+        "[notifications](notifications.md) for webhooks.",
+        parsers.number_or_zero(0.05, 1440),
+        15,
+    )
     plex_collection: str = _setting(
         "PLEX_COLLECTION",
         "A collection to keep in each library, with the wanted titles that are there. Choose a name that you "
@@ -281,6 +289,13 @@ class Config:
         parsers.addresses,
         (),
         secret=True,
+    )
+    notify_targets: str = _setting(
+        "NOTIFY_TARGETS",
+        "`public`: an address for messages that a member sets for themselves may not lead to this machine or to a "
+        "private network. `any`: it may lead anywhere. Addresses of an admin may in both cases.",
+        parsers.choice("public", "any"),
+        "public",
     )
     port: int = _setting(
         "PORT",

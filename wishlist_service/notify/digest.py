@@ -1,16 +1,17 @@
-"""The text of a message about what is new."""
+"""The texts of messages: about what is new on the wishlist, and about what came to the media server."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
 from wishlist_service.models import Message, Renewal
-from wishlist_service.queries.notifications import ListError, NewWish
+from wishlist_service.queries.notifications import Arrival, ListError, NewWish
 
 MAXIMUM_TITLES: Final = 20  # shared by all people; with more people than that, one title for each of the first 20
 MAXIMUM_LENGTH: Final = 80  # of a title
-
+MAXIMUM_NAMES: Final = 5
 
 _TITLES: Final = {
     "token_rejected": "token is refused",
@@ -38,6 +39,44 @@ def compose(
     )
 
 
+def compose_arrivals(arrivals: Sequence[Arrival], *, own: bool, link: str) -> Message:
+    """Return one message about what came to the media server.
+
+    own: whether it goes to the person who wants it, not to the household. link: where all of it can be seen.
+    """
+    count = len(arrivals)
+    if count > MAXIMUM_TITLES:
+        return Message(
+            title=f"In the library now: {count} titles",
+            body=f"{count} titles that {'you' if own else 'the household'} wanted are in the library now: {link}",
+        )
+    return Message(
+        title=f"In the library now: {_came(arrivals[0]) if count == 1 else f'{count} titles'}",
+        body="\n".join(_arrival(arrival, own=own) for arrival in arrivals),
+    )
+
+
+def _arrival(arrival: Arrival, *, own: bool) -> str:
+    day = arrival.since.astimezone(UTC)
+    year = "" if day.year == datetime.now(UTC).year else f" {day.year}"
+    sentences = [
+        f"In the library now: {_came(arrival)}.",
+        f"{'You have' if own else f'{arrival.name} has'} wanted it since {day.day} {day:%B}{year}.",
+    ]
+    if arrival.others:
+        verb = "wants" if len(arrival.others) == 1 else "want"
+        sentences.append(f"{_listed(arrival.others, maximum=MAXIMUM_NAMES)} {verb} it too.")
+    return " ".join(sentences)
+
+
+def _came(arrival: Arrival) -> str:
+    title, seasons = _named(arrival), f"{arrival.seasons} season{'' if arrival.seasons == 1 else 's'}"
+    if arrival.new_seasons:
+        which = "a new season" if arrival.new_seasons == 1 else f"{arrival.new_seasons} new seasons"
+        return f"{which} of {title}, {seasons} in all"
+    return f"{title}, {seasons}" if arrival.seasons else title
+
+
 def _title(wishes: Sequence[NewWish], errors: Sequence[ListError]) -> str:
     if len(errors) > 1:
         return f"{len(errors)} Plex watchlists need attention"
@@ -63,7 +102,7 @@ def _listed(texts: list[str], *, maximum: int) -> str:
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-def _named(wish: NewWish) -> str:
+def _named(wish: NewWish | Arrival) -> str:
     title = wish.title if len(wish.title) <= MAXIMUM_LENGTH else f"{wish.title[: MAXIMUM_LENGTH - 1].rstrip()}…"
     return f"{title} ({wish.year})" if wish.year else title
 

@@ -1,8 +1,14 @@
-"""The addresses of NOTIFY_URLS. Apprise, an optional package, sends to them; it is imported only if there are any."""
+"""The addresses that get messages. Apprise, an optional package, sends to them; it is imported only if needed."""
 
+import ipaddress
 import logging
 import re
-from collections.abc import Sequence
+import socket
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 from wishlist_service.models import Message
@@ -10,52 +16,89 @@ from wishlist_service.models import Message
 logger = logging.getLogger(__name__)
 
 READ_SECONDS: Final = 20  # a slower service gets the message again, although it may have taken the first one
+NOT_INSTALLED: Final = "Apprise is not installed, run: pip install -r requirements-notify.txt"
+_PRIVATE: Final = "the address leads to this machine or a private network"
+_LOCAL: Final = frozenset({"syslog", "dbus", "qt", "kde", "glib", "gnome", "macosx", "windows"})
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+_guarded: Final = threading.local()
 
 
 class Notifier:
-    """One address, the `number`th of NOTIFY_URLS. The address is a secret: never log it."""
+    """One address, with a `label` for the log. The address is a secret: never log it.
 
-    def __init__(self, number: int, address: str, hub: Any) -> None:
-        self.number = number
+    anywhere: whether it may lead to this machine and to private networks.
+    """
+
+    def __init__(self, label: str, address: str, service: Any, *, anywhere: bool) -> None:
+        self.label = label
         self.address = address
-        self._hub = hub
+        self._service = service
+        self._anywhere = anywhere
+
+    @property
+    def masked(self) -> str:
+        """What may be shown of the address: scheme and host, or the name of the service where the host is a secret."""
+        scheme, _, rest = self.address.partition("://")
+        host = str(self._service.host or "")
+        # what some services take for a host is a token, and no token looks like these
+        is_host = re.fullmatch(r"localhost|[\w-]+(\.[\w-]+)+|[0-9a-fA-F]*:[0-9a-fA-F:.]*", host, re.ASCII)
+        if rest and is_host and "host" in self._service.template_tokens:
+            return f"{scheme.lower()}://{host}"
+        return str(self._service.service_name)
+
+    def find_obstacle(self) -> str | None:
+        """Return why the address may not be used: it names this machine or a private host; None if it may.
+
+        A name that cannot be resolved now is checked when a message is sent.
+        """
+        if self._anywhere:
+            return None
+        if self.address.partition("://")[0].lower() in _LOCAL:
+            return _PRIVATE
+        host = str(self._service.host or "") if "host" in self._service.template_tokens else ""
+        if not host:
+            return None
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return None
+        return None if all(_is_public(str(entry[4][0])) for entry in found) else _PRIVATE
 
     def send(self, message: Message) -> str | None:
         """Send the message. Return None if the service took it, or else the reason."""
-        kind = "warning" if message.urgent else "info"
-        try:
-            result = self._hub.notify(title=message.title, body=message.body, notify_type=kind, body_format="text")
-        except Exception as error:  # any of 170 services may raise; the text may hold the address
-            return type(error).__name__
-        return None if result else _reason(" ".join(entry.message for entry in result.logs()))
-
-
-def open_notifiers(addresses: Sequence[str]) -> list[Notifier]:
-    """Return the usable addresses. Log why the others are skipped."""
-    if not addresses:
-        return []
-    try:
         import apprise
-    except ImportError:
-        logger.error("no messages are sent: Apprise is not installed, run: pip install -r requirements-notify.txt")
-        return []
-    _keep_addresses_out_of_the_log()
-    notifiers: list[Notifier] = []
-    for number, address in enumerate(addresses, start=1):
+
         hub = apprise.Apprise()
-        if not hub.add(address):
-            logger.error("address %s of NOTIFY_URLS is skipped: Apprise does not know this kind of address", number)
-            continue
-        for service in hub:
-            # some services refuse a message that is too long, again at every try
-            if service.overflow_mode == apprise.OverflowMode.UPSTREAM:
-                service.overflow_mode = apprise.OverflowMode.TRUNCATE
-            service.socket_read_timeout = max(service.socket_read_timeout or 0, READ_SECONDS)
-        notifiers.append(Notifier(number, address, hub))
-    return notifiers
+        hub.add(self._service)
+        kind = "warning" if message.urgent else "info"
+        with _guarding(not self._anywhere):
+            try:
+                result = hub.notify(title=message.title, body=message.body, notify_type=kind, body_format="text")
+            except Exception as error:  # any of 170 services may raise; the text may hold the address
+                return _PRIVATE if _guarded.refused else type(error).__name__
+            if result:
+                return None
+            return _PRIVATE if _guarded.refused else _reason(" ".join(entry.message for entry in result.logs()))
 
 
-def _keep_addresses_out_of_the_log() -> None:
+def open_notifier(label: str, address: str, *, anywhere: bool) -> Notifier | None:
+    """Return the address, ready for messages; None if Apprise does not know this kind. Raises ImportError."""
+    import apprise
+
+    _prepare()
+    service: Any = apprise.Apprise.instantiate(address, suppress_exceptions=True)
+    if service is None:
+        return None
+    # some services refuse a message that is too long, again at every try
+    if service.overflow_mode == apprise.OverflowMode.UPSTREAM:
+        service.overflow_mode = apprise.OverflowMode.TRUNCATE
+    service.socket_read_timeout = max(service.socket_read_timeout or 0, READ_SECONDS)
+    return Notifier(label, address, service, anywhere=anywhere)
+
+
+@cache
+def _prepare() -> None:
     # Apprise's warnings contain hosts and recipients; only _reason() reads them
     apprise_log = logging.getLogger("apprise")
     apprise_log.setLevel(logging.WARNING)
@@ -64,6 +107,44 @@ def _keep_addresses_out_of_the_log() -> None:
     # at DEBUG, these log whole addresses and tokens
     for name in ("urllib3", "oauthlib", "requests_oauthlib"):
         logging.getLogger(name).setLevel(logging.INFO)
+    sys.addaudithook(_refuse_private)
+
+
+@contextmanager
+def _guarding(guard: bool) -> Generator[None]:
+    """Let this thread connect to public addresses only. So neither a name nor a redirect leads to a private one."""
+    _guarded.on, _guarded.refused = guard, False
+    try:
+        yield
+    finally:
+        _guarded.on = False
+
+
+def _refuse_private(event: str, arguments: tuple[Any, ...]) -> None:
+    if not getattr(_guarded, "on", False):
+        return
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        target = arguments[1]
+        if target is None or (isinstance(target, tuple) and target and _is_public(str(target[0]))):
+            return
+    elif event not in ("subprocess.Popen", "os.system", "os.posix_spawn", "syslog.openlog", "syslog.syslog"):
+        return
+    _guarded.refused = True
+    raise PermissionError(_PRIVATE)
+
+
+def _is_public(host: str) -> bool:
+    """Return whether this is an IP address outside of this machine and of private networks."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if not inner and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        address = inner or address
+    return address.is_global and not address.is_multicast
 
 
 def _reason(logged: str) -> str:

@@ -1,4 +1,4 @@
-"""New: what came onto the wall in the last seven days, by day."""
+"""New: what came onto the wall in the last seven days, by day. And what came to the media server this month."""
 
 import json
 import time
@@ -29,6 +29,22 @@ def show() -> ResponseReturnValue:
     news: list[dict[str, Any]] = json.loads(read(events.list_news, since=since, limit=_MAXIMUM))
     reply = make_response(render_template("new.html", days=_by_day(news, _last_visit(), now.date())))
     return _remember_visit(reply)
+
+
+@bp.get("/arrived")
+def show_arrived() -> ResponseReturnValue:
+    """Return the page of the titles that came to the media server, by default this month. It is never cached."""
+    query = Fields.from_query(request)
+    since = query.moment("since") or start_of_month()
+    query.done()
+    news: list[dict[str, Any]] = json.loads(read(events.list_arrived, since=since, limit=_MAXIMUM))
+    never = datetime.max.replace(tzinfo=UTC)
+    return render_template("arrived.html", days=_by_day(news, never, datetime.now().astimezone().date()), since=since)
+
+
+def start_of_month() -> datetime:
+    """Return the first moment of this month in the service's time zone."""
+    return datetime.combine(datetime.now().date().replace(day=1), datetime.min.time()).astimezone()
 
 
 def _by_day(news: list[dict[str, Any]], last_visit: datetime, today: date) -> list[dict[str, Any]]:

@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 from flask import g
 
 from wishlist_service.models import PlexUser
+from wishlist_service.pages.new import start_of_month
 from wishlist_service.pages.runs import amount
 from wishlist_service.pages.wording import State, relative, rfc3339, state_of
-from wishlist_service.queries import looks, users
+from wishlist_service.queries import events, looks, users
 from wishlist_service.queries.users import Freshness
 from wishlist_service.web.context import context, read
 
@@ -31,6 +32,8 @@ class Status(NamedTuple):
     """Empty if all is well."""
     stopped: bool
     outdated: tuple[int, ...]
+    arrived: int
+    """How many titles came to the media server this month."""
     mine: bool
     """Whether the list of who looks at the page is not up to date."""
 
@@ -55,6 +58,7 @@ def read_status() -> Status:
         warning=warning,
         stopped=stopped,
         outdated=tuple(freshness.outdated),
+        arrived=read(events.count_arrived, since=start_of_month()),
         mine=g.me in freshness.outdated,
     )
 

@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from wishlist_service.config import Config
 from wishlist_service.errors import MediaServerError, PlexChanged, RateLimited, Unreachable
@@ -40,11 +40,30 @@ _LARGEST_MISCOUNT: Final = 5
 
 @dataclass(frozen=True)
 class Section:
-    """A library of movies or of shows."""
+    """A library of movies or of shows.
+
+    id: stays the same if the library is renamed; another library never gets it.
+    content_changed_at: differs after each change of its titles; None if the server does not tell.
+    """
 
     key: str
     media_type: str
     title: str
+    id: str
+    content_changed_at: int | None
+
+
+class Title(NamedTuple):
+    """A title of a library.
+
+    ids: plex://movie/…, and imdb://…, tmdb://… and tvdb://…, which are unique only with the media type.
+    seasons: of a show; None if the server does not tell. added_at: when it came there, in seconds since 1970.
+    """
+
+    key: str
+    ids: set[str]
+    seasons: int | None
+    added_at: int | None
 
 
 class _PageTooLarge(MediaServerError):
@@ -65,7 +84,13 @@ class MediaServer:
         """Return the libraries of movies and shows, at least one."""
         rows = self._container("/library/sections", {}).get("Directory") or []
         found = [
-            Section(key=str(row.get("key")), media_type=row["type"], title=str(row.get("title")))
+            Section(
+                key=str(row.get("key")),
+                media_type=row["type"],
+                title=str(row.get("title")),
+                id=str(row.get("uuid") or row.get("key")),
+                content_changed_at=_number(row.get("contentChangedAt")),
+            )
             for row in rows
             if isinstance(row, Mapping) and row.get("type") in _TYPES
         ]
@@ -75,14 +100,16 @@ class MediaServer:
             )
         return found
 
-    def titles(self, section: Section) -> Iterator[tuple[str, set[str]]]:
-        """Yield the key and the ids of each title of the library, page by page.
-
-        Ids are plex://movie/…, and imdb://…, tmdb://… and tvdb://…, which are unique only with the media type.
-        """
+    def titles(self, section: Section) -> Iterator[Title]:
+        """Yield each title of the library, page by page."""
         for row in self._rows(f"/library/sections/{section.key}/all", includeGuids="1"):
             guids = [row.get("guid"), *(guid.get("id") for guid in row.get("Guid") or [] if isinstance(guid, Mapping))]
-            yield _key(row), {_modern(guid) for guid in guids if isinstance(guid, str)}
+            yield Title(
+                key=_key(row),
+                ids={_modern(guid) for guid in guids if isinstance(guid, str)},
+                seasons=_number(row.get("childCount")) if section.media_type == "show" else None,
+                added_at=_number(row.get("addedAt")),
+            )
 
     def keep_collection(self, section: Section, name: str, keys: set[str]) -> tuple[int, int]:
         """Make the library's collection of this name hold exactly these titles; return how many were added and removed.
@@ -220,6 +247,12 @@ def _key(row: Mapping[str, Any]) -> str:
 
 def _is_key(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def _number(value: object) -> int | None:
+    """Return a whole number, which XML writes as a text; None for anything else."""
+    text = str(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 def _modern(guid: str) -> str:

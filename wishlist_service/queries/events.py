@@ -177,6 +177,44 @@ def list_news(conn: Connection, *, since: datetime, limit: int) -> str:
         """, {"since": since, "limit": limit})
 
 
+def list_arrived(conn: Connection, *, since: datetime, limit: int) -> str:
+    """Return the wanted titles that came to the media server since then, as list_news() does, newest first.
+
+    They stay in it when they are no longer wanted.
+    """
+    return value(conn, """
+        SELECT coalesce(
+                   json_agg(json_build_object(
+                                'kind', 'available', 'happened_at', rfc3339(arrived.at), 'item', item.document)
+                            ORDER BY arrived.at DESC, item.id DESC),
+                   '[]')::text
+          FROM (SELECT arrival.item_id, max(arrival.happened_at) AS at
+                  FROM library_arrivals AS arrival
+                  JOIN wishlist_items AS title ON title.id = arrival.item_id
+                 WHERE arrival.new_seasons = 0
+                   AND arrival.happened_at >= %(since)s
+                   AND title.wish_count > 0
+                   AND title.dismissed_at IS NULL
+              GROUP BY arrival.item_id
+              ORDER BY at DESC, arrival.item_id DESC
+                 LIMIT %(limit)s) AS arrived
+          JOIN wishlist_documents AS item ON item.id = arrived.item_id
+        """, {"since": since, "limit": limit})
+
+
+def count_arrived(conn: Connection, *, since: datetime) -> int:
+    """Return how many titles list_arrived() has without a limit."""
+    return value(conn, """
+        SELECT count(DISTINCT arrival.item_id)
+          FROM library_arrivals AS arrival
+          JOIN wishlist_items AS title ON title.id = arrival.item_id
+         WHERE arrival.new_seasons = 0
+           AND arrival.happened_at >= %(since)s
+           AND title.wish_count > 0
+           AND title.dismissed_at IS NULL
+        """, {"since": since})
+
+
 def list_changes(conn: Connection, *, after: EventPlace, limit: int) -> EventPage:
     """Return a page of events, oldest first.
 

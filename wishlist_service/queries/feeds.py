@@ -74,6 +74,68 @@ def get_readiness(conn: Connection, *, user_ids: list[int], media_type: str | No
         """, {"user_ids": user_ids, "media_type": media_type})[0]
 
 
+@dataclass(frozen=True)
+class Protection:
+    """Whether it is known what everybody wants.
+
+    people: how many are here and not paused. unread: for each whose list cannot be relied on, the name and why.
+    unknown: the names of those whose list Plex does not show. as_of: when the oldest of the other lists was last read.
+    """
+
+    people: int
+    unread: list[str]
+    unknown: list[str]
+    as_of: str | None
+
+
+def get_protection(conn: Connection) -> Protection:
+    """Return whether it is known what everybody wants."""
+    return rows(conn, Protection, """
+        WITH person AS (
+             SELECT id, name, last_success_at,
+                    sync_state IN ('hidden', 'no_watchlist') AS unknown,
+                    CASE WHEN last_success_at IS NULL THEN 'never read'
+                         WHEN sync_state = 'held' THEN 'held'
+                         WHEN sync_state IN ('token_rejected', 'token_unreadable', 'other_account', 'pin_rejected')
+                         THEN 'refused'
+                         WHEN last_success_at < now() - interval '1 day' THEN 'not read for more than a day'
+                     END AS gap
+               FROM plex_user_reports
+              WHERE active)
+        SELECT count(*) AS people,
+               coalesce(
+                   array_agg(name || ' (' || gap || ')' ORDER BY id) FILTER (WHERE gap IS NOT NULL AND NOT unknown),
+                   '{}') AS unread,
+               coalesce(array_agg(name ORDER BY id) FILTER (WHERE unknown), '{}') AS unknown,
+               rfc3339(min(last_success_at) FILTER (WHERE NOT unknown)) AS as_of
+          FROM person
+        """)[0]
+
+
+def list_protected(conn: Connection) -> str:
+    """Return every title that somebody wants as a JSON array, oldest first, dismissed ones included."""
+    return value(conn, """
+        SELECT coalesce(
+                   json_agg(json_build_object(
+                                'uid', item.uid,
+                                'media_type', item.media_type,
+                                'title', item.title,
+                                'imdb_id', item.imdb_id,
+                                'tmdb_id', item.tmdb_id,
+                                'tvdb_id', item.tvdb_id,
+                                'wanted_by', people.names)
+                            ORDER BY item.added_at, item.id),
+                   '[]')::text
+          FROM wishlist_items AS item
+         CROSS JOIN LATERAL (
+               SELECT json_agg(name ORDER BY first_added_at, user_id) AS names
+                 FROM wishes
+                WHERE wishes.item_id = item.id
+                  AND wishes.removed_at IS NULL) AS people
+         WHERE item.wanted_count > 0
+        """)
+
+
 def list_people(conn: Connection) -> list[tuple[int, str]]:
     """Return id and name of the active people."""
     return conn.execute("""

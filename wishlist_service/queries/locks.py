@@ -21,6 +21,7 @@ DELETION_LOCK: Final = 7
 LOOKS_LOCK: Final = 8
 _REQUEST_LOCK = 9
 SWITCH_LOCK: Final = 10
+LIBRARY_LOCK: Final = 11
 _RUN_LOCKS = 1464421201  # with the id of a running run
 PERSON_LOCKS: Final = 1464421202  # with the id of a person claimed by a scheduled run
 

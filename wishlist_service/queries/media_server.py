@@ -1,38 +1,95 @@
-"""Which wanted titles the media server has."""
+"""What the media server has of the wanted titles, and what came there."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from psycopg import Connection
+from psycopg.types.json import Jsonb
 
 from wishlist_service.db import rows, value
 from wishlist_service.models import Wisher
 
-Wanted = tuple[int, str, list[str], bool]
 
+@dataclass(frozen=True, kw_only=True)
+class LibraryState:
+    """When the media server is to be looked at.
 
-def claim_look(conn: Connection, *, interval: timedelta) -> bool:
-    """Return whether to read the media server now: True for one scheduler per interval.
-
-    Always False while there are no titles, so that the first ones do not wait for the next interval.
+    due: whether a look that was put off, or planned after a change, is due. asked: whether the server told that it has
+    something new. whole_due: whether everything is to be compared. read_at: when a watchlist was last read in
+    full.
     """
-    return bool(
-        conn.execute("""
-            UPDATE sync_state
-               SET library_due_at = now() + %(interval)s
-             WHERE library_due_at <= now()
-               AND EXISTS (SELECT FROM wishlist_items)
-            """, {"interval": interval}).rowcount
-    )
+
+    now: datetime
+    due: bool
+    asked: bool
+    whole_due: bool
+    read_at: datetime | None
+    has_titles: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A wanted title.
+
+    names: of all its records, like plex://… and imdb://…. available: None if it was never compared.
+    compared: whether the last look compared these names. seasons: the maximum that the server had.
+    left_lately: whether it was there and left within 30 days.
+    """
+
+    id: int
+    media_type: str
+    names: list[str]
+    dismissed: bool
+    available: bool | None
+    compared: bool
+    seasons: int | None
+    left_lately: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownSection:
+    """A library that was read. The fields are the columns of library_sections."""
+
+    id: str
+    content_changed_at: int | None
+    largest_key: int
+    read_at: datetime
+
+
+def get_state(conn: Connection) -> LibraryState:
+    """Return when the media server is to be looked at. Never while there are no titles, so the first do not wait."""
+    return rows(conn, LibraryState, """
+        SELECT now() AS now,
+               library_due_at <= now() AS due,
+               library_asked_at IS NOT NULL AS asked,
+               coalesce(library_whole_at NOT BETWEEN now() - interval '1 day' AND now(), true) AS whole_due,
+               (SELECT max(list_read_at) FROM plex_users) AS read_at,
+               EXISTS (SELECT FROM wishlist_items) AS has_titles
+          FROM sync_state
+        """)[0]
+
+
+def ask_for_look(conn: Connection) -> None:
+    """Record that the media server has something new. Writes nothing if a look is already asked for."""
+    conn.execute("UPDATE sync_state SET library_asked_at = now() WHERE library_asked_at IS NULL")
+
+
+def note_look(conn: Connection) -> None:
+    """Record that a look begins, which answers what was asked before. Writes nothing if nothing was asked."""
+    conn.execute("UPDATE sync_state SET library_asked_at = NULL WHERE library_asked_at IS NOT NULL")
 
 
 def put_off(conn: Connection, *, jitter: float) -> float:
     """Record that the media server was not read, or the changes after that failed; return the seconds to the next try.
 
-    After 1, 2, 4 ... 32 minutes, then hourly.
+    After 1, 2, 4 ... 32 minutes, then hourly. The next try compares everything.
     """
     return value(conn, """
         UPDATE sync_state
            SET library_failures = library_failures + 1,
+               library_whole_at = NULL,
                library_due_at = now() + least(interval '1 minute' * 2 ^ least(library_failures, 6) * %(jitter)s,
                                               interval '1 hour')
      RETURNING extract(epoch FROM library_due_at - now())::float8
@@ -49,22 +106,46 @@ def retry_at_once(conn: Connection) -> None:
     conn.execute("UPDATE sync_state SET library_due_at = now() WHERE library_failures > 0 AND library_due_at > now()")
 
 
-def list_wanted(conn: Connection) -> list[Wanted]:
-    """Return id, media type and names of each wanted title, like plex://… and imdb://…, and whether it is dismissed.
+def list_sections(conn: Connection) -> list[KnownSection]:
+    """Return the libraries that were read."""
+    return rows(conn, KnownSection, """
+        SELECT id, content_changed_at, largest_key, read_at
+          FROM library_sections
+        """)
 
-    The names are those of all records of the title.
+
+def list_types_to_compare(conn: Connection, *, collection: bool) -> list[str]:
+    """Return the media types with wanted titles that are new, or have new ids, since they were compared.
+
+    collection: also those with titles that are no longer wanted, were dismissed or no longer are.
     """
-    return conn.execute("""
-        SELECT item.id,
-               item.media_type,
-               ARRAY(
-                   SELECT unnest(record.uid || record.external_ids)
-                     FROM wishlist_records AS record
-                    WHERE record.item_id = item.id),
-               item.dismissed_at IS NOT NULL
+    return rows(conn, str, """
+        SELECT DISTINCT item.media_type
           FROM wishlist_items AS item
+     LEFT JOIN library_titles AS known ON known.item_id = item.id
+         WHERE CASE WHEN item.wanted_count > 0
+                    THEN known.names IS DISTINCT FROM item_names(item.id)
+                         OR %(collection)s AND known.dismissed <> (item.dismissed_at IS NOT NULL)
+                    ELSE %(collection)s AND known.names IS NOT NULL
+                END
+        """, {"collection": collection})
+
+
+def list_wanted(conn: Connection, *, media_types: Sequence[str]) -> list[Wanted]:
+    """Return the wanted titles of these types, dismissed ones included."""
+    return rows(conn, Wanted, """
+        SELECT item.id, item.media_type, named.names,
+               item.dismissed_at IS NOT NULL AS dismissed,
+               item.available,
+               coalesce(known.names = named.names, false) AS compared,
+               known.seasons,
+               coalesce(known.left_at > now() - interval '30 days', false) AS left_lately
+          FROM wishlist_items AS item
+     LEFT JOIN library_titles AS known ON known.item_id = item.id
+         CROSS JOIN LATERAL (SELECT item_names(item.id) AS names) AS named
          WHERE item.wanted_count > 0
-        """).fetchall()
+           AND item.media_type = ANY (%(media_types)s)
+        """, {"media_types": list(media_types)})
 
 
 def list_play_urls(conn: Connection, *, item_ids: list[int]) -> dict[int, str]:
@@ -80,12 +161,10 @@ def list_play_urls(conn: Connection, *, item_ids: list[int]) -> dict[int, str]:
     )
 
 
-def store_available(
-    conn: Connection, *, item_ids: list[int], available: list[bool], sure: list[bool], play_urls: list[str | None]
-) -> int:
+def store_available(conn: Connection, *, titles: Sequence[dict[str, Any]]) -> int:
     """Store whether the media server has each title, whether surely, and where Plex plays it.
 
-    Returns for how many that changed.
+    titles: their id, available, sure and play_url. Returns for how many that changed.
     """
     return conn.execute("""
         UPDATE wishlist_items AS item
@@ -95,12 +174,134 @@ def store_available(
                                   END,
                available_sure = looked.sure,
                play_url = looked.play_url
-          FROM unnest(%(item_ids)s::bigint[], %(available)s::boolean[], %(sure)s::boolean[], %(play_urls)s::text[])
-               AS looked (id, available, sure, play_url)
+          FROM jsonb_to_recordset(%(titles)s) AS looked (id bigint, available boolean, sure boolean, play_url text)
          WHERE item.id = looked.id
            AND (item.available, item.available_sure, item.play_url)
                IS DISTINCT FROM (looked.available, looked.sure, looked.play_url)
-        """, {"item_ids": item_ids, "available": available, "sure": sure, "play_urls": play_urls}).rowcount
+        """, {"titles": Jsonb(titles)}).rowcount
+
+
+def store_compared(conn: Connection, *, titles: Sequence[dict[str, Any]]) -> None:
+    """Store which names of each title were compared, how many seasons are there, and that it left.
+
+    titles: their id, names, dismissed, seasons and left, which is whether it was there before and is not now.
+    """
+    conn.execute("""
+        INSERT INTO library_titles (item_id, names, dismissed, seasons, left_at)
+        SELECT looked.id, looked.names, looked.dismissed, greatest(looked.seasons, known.seasons),
+               CASE WHEN looked."left" THEN now() ELSE known.left_at END
+          FROM jsonb_to_recordset(%(titles)s)
+               AS looked (id bigint, names text[], dismissed boolean, seasons integer, "left" boolean)
+          JOIN wishlist_items AS item ON item.id = looked.id        -- it may have been erased since
+     LEFT JOIN library_titles AS known ON known.item_id = looked.id
+         WHERE looked."left"
+            OR (known.names, known.dismissed, known.seasons)
+               IS DISTINCT FROM (looked.names, looked.dismissed, greatest(looked.seasons, known.seasons))
+            ON CONFLICT (item_id) DO UPDATE
+           SET names = excluded.names,
+               dismissed = excluded.dismissed,
+               seasons = excluded.seasons,
+               left_at = excluded.left_at
+        """, {"titles": Jsonb(titles)})
+
+
+def forget_unwanted(conn: Connection, *, media_types: Sequence[str]) -> None:
+    """Record that titles of these types that nobody wants were not compared."""
+    conn.execute("""
+        UPDATE library_titles AS known
+           SET names = NULL
+          FROM wishlist_items AS item
+         WHERE item.id = known.item_id
+           AND item.wanted_count = 0
+           AND item.media_type = ANY (%(media_types)s)
+           AND known.names IS NOT NULL
+        """, {"media_types": list(media_types)})
+
+
+def add_arrivals(conn: Connection, *, arrivals: Sequence[dict[str, Any]], looked_at: datetime | None) -> None:
+    """Record what came to the media server since the last look, at `looked_at`, and who wanted it before it came.
+
+    arrivals: id of the title, seasons, new_seasons, and added_at in seconds since 1970, None if unknown. Of a wish that
+    began after the last look, added_at tells whether it was there first.
+    """
+    conn.execute("""
+        WITH wisher AS (
+             SELECT came.id AS item_id, came.seasons, came.new_seasons, source.user_id,
+                    least(began.at, source.watchlisted_at) AS since
+               FROM jsonb_to_recordset(%(arrivals)s)
+                    AS came (id bigint, seasons integer, new_seasons integer, added_at bigint)
+               JOIN wishlist_items AS item ON item.id = came.id
+               JOIN wishlist_item_sources AS source ON source.item_id = came.id
+               JOIN plex_users AS person ON person.id = source.user_id
+              CROSS JOIN LATERAL (
+                    SELECT greatest(source.first_added_at, max(event.happened_at)) AS at
+                      FROM wishlist_events AS event
+                     WHERE event.item_id = source.item_id
+                       AND event.user_id = source.user_id
+                       AND event.kind = 'came_back') AS began
+              WHERE source.removed_at IS NULL
+                AND item.dismissed_at IS NULL
+                AND person.active
+                AND (began.at <= %(looked_at)s
+                     OR coalesce(
+                            to_timestamp(came.added_at)
+                            >= date_trunc('second', least(began.at, source.watchlisted_at)),
+                            true))),
+             arrival AS (
+             INSERT INTO library_arrivals (item_id, seasons, new_seasons, days)
+             SELECT item_id, seasons, new_seasons,
+                    greatest(0, extract(epoch FROM now() - min(since)) / 86400)
+               FROM wisher
+           GROUP BY item_id, seasons, new_seasons
+           ORDER BY item_id
+          RETURNING id, item_id)
+        INSERT INTO arrival_wishers (arrival_id, user_id, since)
+        SELECT arrival.id, wisher.user_id, wisher.since
+          FROM arrival
+          JOIN wisher USING (item_id)
+        """, {"arrivals": Jsonb(arrivals), "looked_at": looked_at})
+
+
+def store_sections(conn: Connection, *, sections: Sequence[dict[str, Any]], read_at: datetime) -> None:
+    """Store which libraries were read, as of `read_at`.
+
+    sections: id, content_changed_at and largest_key of all that are there; largest_key is None for one not read now.
+    """
+    conn.execute("""
+        WITH there AS (
+             SELECT id, content_changed_at, largest_key
+               FROM jsonb_to_recordset(%(sections)s) AS there (id text, content_changed_at bigint, largest_key bigint)),
+             gone AS (
+             DELETE FROM library_sections
+              WHERE id NOT IN (SELECT id FROM there))
+        INSERT INTO library_sections AS known (id, content_changed_at, largest_key, read_at)
+        SELECT id, content_changed_at, largest_key, %(read_at)s
+          FROM there
+         WHERE largest_key IS NOT NULL
+            ON CONFLICT (id) DO UPDATE
+           SET content_changed_at = excluded.content_changed_at,
+               largest_key = greatest(known.largest_key, excluded.largest_key),
+               read_at = excluded.read_at
+        """, {"sections": Jsonb(sections), "read_at": read_at})
+
+
+def plan_look(conn: Connection, *, whole: bool, interval: timedelta) -> None:
+    """Record that libraries were read, whether all of them were, and when the next look is due."""
+    conn.execute("""
+        UPDATE sync_state
+           SET library_due_at = now() + %(interval)s,
+               library_whole_at = CASE WHEN %(whole)s THEN now() ELSE library_whole_at END
+        """, {"whole": whole, "interval": interval})
+
+
+def forget_library(conn: Connection) -> None:
+    """Make the next look the first one, after a restore: what it finds is told to nobody, nor what waits to be told."""
+    conn.execute("""
+        WITH sections AS (
+             DELETE FROM library_sections)
+        UPDATE news_addresses
+           SET arrival_id = (SELECT coalesce(max(id), 0) FROM library_arrivals)
+        """)
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:

@@ -10,6 +10,9 @@ from wishlist_service.db import value
 def get_numbers(conn: Connection) -> dict[str, Any]:
     """Return items by type, users by state, seconds since each was read, runs and requests to Plex by outcome.
 
+    And of the titles that came to the media server how many there are, how many days they took in all, and how many
+    of them took up to so many days (`buckets`).
+
     `users` counts paused people as "paused", whatever their state. `ages` leaves out people who were never read.
     """
     return value(conn, """
@@ -61,6 +64,19 @@ def get_numbers(conn: Connection) -> dict[str, Any]:
                                      GROUP BY label) AS parts
                              GROUP BY status
                              ORDER BY status) AS ended),
+                   'fulfilled', (
+                       SELECT json_build_object(
+                                  'titles', count(*),
+                                  'days', coalesce(sum(days), 0),
+                                  'buckets', (
+                                      SELECT json_object_agg(bound, (
+                                                 SELECT count(*)
+                                                   FROM library_arrivals
+                                                  WHERE new_seasons = 0
+                                                    AND days <= bound))
+                                        FROM unnest(ARRAY[1, 3, 7, 14, 30, 90, 180, 365]) AS bound))
+                         FROM library_arrivals
+                        WHERE new_seasons = 0),
                    'plex_requests', (
                        SELECT coalesce(json_object_agg(outcome, requests), '{}')
                          FROM (SELECT outcome, sum(requests) AS requests

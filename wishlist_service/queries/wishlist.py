@@ -101,6 +101,15 @@ def get_stats(conn: Connection) -> str:
                           AND dismissed_at IS NULL
                           AND added_at > now() - interval '7 days'),
                    'removed_items', coalesce(sum(items) FILTER (WHERE wanted_count = 0), 0),
+                   'fulfilled_last_30_days', (
+                       SELECT count(DISTINCT item_id)
+                         FROM library_arrivals
+                        WHERE new_seasons = 0
+                          AND happened_at > now() - interval '30 days'),
+                   'median_days_to_library', (
+                       SELECT round((percentile_cont(0.5) WITHIN GROUP (ORDER BY days))::numeric, 1)
+                         FROM library_arrivals
+                        WHERE new_seasons = 0),
                    'users_active', (SELECT count(*) FROM plex_users WHERE active),
                    'last_success_at', (SELECT rfc3339(max(last_success_at)) FROM plex_users WHERE active))::text
           FROM wishlist_tallies

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from io import BytesIO
+from typing import IO, Any
 from urllib.parse import quote
 
 import flask
@@ -41,6 +42,10 @@ class Request(flask.Request):
     @host.setter
     def host(self, host: str) -> None:
         self._host = host  # Flask sets what Werkzeug takes for it
+
+    def _get_file_stream(self, *_args: Any, **_options: Any) -> IO[bytes]:
+        """Return where an uploaded file goes: into memory, because no disk may fill up from it."""
+        return BytesIO()
 
     @cached_property
     def root_url(self) -> str:

@@ -59,6 +59,7 @@ _open_views: Final[set[Callable[..., Any]]] = set()
 _sessionless_views: Final[set[Callable[..., Any]]] = set()
 _admin_views: Final[set[Callable[..., Any]]] = set()
 _person_views: Final[set[Callable[..., Any]]] = set()
+_pushed_views: Final[set[Callable[..., Any]]] = set()
 
 
 def open_to_all(view: View) -> View:
@@ -88,6 +89,15 @@ def needs_person(view: View) -> View:
     return view
 
 
+def takes_reader_key(view: View) -> View:
+    """Mark a view to which a program pushes what it knows. That needs what reading needs, and the key in the address.
+
+    Such a program cannot send headers.
+    """
+    _pushed_views.add(view)
+    return view
+
+
 def mark_page(*_: Any) -> None:
     """Mark the request as one for a page. Runs before check_key."""
     g.is_page = True
@@ -108,7 +118,7 @@ def check_key(shared: Context) -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if request.routing_exception or view in _sessionless_views:
         return
-    reading = request.method in READING and view not in _admin_views
+    reading = (request.method in READING or view in _pushed_views) and view not in _admin_views
     is_open = reading and shared.config.reading_is_open
     keys = [] if view in _open_views else _sent_keys(reading=reading)
     # On a page the session wins, since a proxy may add an Authorization of its own to everything a browser sends.

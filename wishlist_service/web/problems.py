@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, request
 from psycopg import OperationalError
 from psycopg.errors import DiskFull, InsufficientPrivilege, QueryCanceled, ReadOnlySqlTransaction, UndefinedTable
 from psycopg_pool import PoolTimeout, TooManyRequests
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 
 from wishlist_service.errors import (
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 _DETAILS = {
     404: "There is nothing at this path. /docs lists all paths.",
     405: "This path does not accept this method. The Allow header lists those that it accepts.",
-    413: "The body is larger than 64 KiB, the maximum.",
     415: "Send JSON, with the header Content-Type: application/json.",
 }
 
@@ -118,6 +117,8 @@ def _invalid(error: Invalid) -> Problem:
 
 def _http_error(error: HTTPException) -> Problem:
     status = error.code or 500
+    if isinstance(error, RequestEntityTooLarge):
+        return Problem(status, f"The body is larger than {(request.max_content_length or 0) // 1024} KiB, the maximum.")
     detail = _DETAILS.get(status) or error.description or HTTP_STATUS_CODES[status]
     headers = [pair for pair in error.get_headers() if pair[0].lower() not in ("content-type", "content-length")]
     return Problem(status, detail, headers=headers)

@@ -27,6 +27,7 @@ HEAD_SECONDS = 10
 BODY_SECONDS = 30
 REPLY_SECONDS = 30
 LARGEST_BODY = 64 * 1024
+LARGEST_FORM = 2 * 1024 * 1024 + 64 * 1024  # as api/webhooks.py has it, which this process must not import
 _WAITING_BYTES = 64 * 1024
 
 
@@ -63,6 +64,7 @@ class WebWorker(ThreadWorker):
         self.being_read: dict[socket.socket, float] = {}
         self.turns = threading.Semaphore(self.cfg.threads)
         self.downloads = threading.Semaphore(2)
+        self.pushes = threading.Semaphore(2)
         self.application, self.wsgi = self.wsgi, self._serve
 
     def run(self) -> None:
@@ -127,13 +129,17 @@ class WebWorker(ThreadWorker):
 
     def _serve(self, environ: MutableMapping[str, Any], start_response: Any) -> Iterable[bytes]:
         """Run the application in its turn, after the whole body was read. Sending the reply takes no turn."""
-        if int(environ.get("CONTENT_LENGTH") or 0) <= LARGEST_BODY:  # the application refuses a larger one unread
-            environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(LARGEST_BODY + 1))
-        self.being_read.pop(environ["gunicorn.socket"], None)
-        # Making a download takes longest. Only some may begin at a time, so that the others get their turn.
-        few = self.downloads if "/export/" in environ["PATH_INFO"] else contextlib.nullcontext()
-        with few, self.turns:
-            return self.application(environ, start_response)
+        # Making a download takes longest, and what a media server pushes takes memory. Only some may begin at a time,
+        # so that the others get their turn.
+        is_push = environ["PATH_INFO"].rstrip("/").endswith("/api/webhooks/plex")
+        largest = LARGEST_FORM if is_push else LARGEST_BODY
+        few = self.pushes if is_push else self.downloads if "/export/" in environ["PATH_INFO"] else None
+        with few or contextlib.nullcontext():
+            if int(environ.get("CONTENT_LENGTH") or 0) <= largest:  # the application refuses a larger one unread
+                environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(largest + 1))
+            self.being_read.pop(environ["gunicorn.socket"], None)
+            with self.turns:
+                return self.application(environ, start_response)
 
     def handle_error(self, req: Request | None, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is not HTTP. gunicorn would quote it in its answer and log, and it may hold a key."""

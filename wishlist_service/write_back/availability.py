@@ -1,54 +1,126 @@
-"""Which wanted titles the media server has: read in bulk, only differences are stored."""
+"""Which wanted titles the media server has, and what came there: read in bulk, only differences are stored."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Set
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from wishlist_service import db
+from psycopg import Connection
+
 from wishlist_service.errors import MediaServerError
-from wishlist_service.plex.media_server import MediaServer, Section, play_url
+from wishlist_service.plex.media_server import MediaServer, Section, Title, play_url
 from wishlist_service.queries import locks, media_server
-from wishlist_service.queries.media_server import Wanted
+from wishlist_service.queries.media_server import KnownSection, Wanted
 
 logger = logging.getLogger(__name__)
 
-
-class Found(NamedTuple):
-    """What the media server has of the wanted titles."""
-
-    keys: dict[int, str]
-    """The key that each of them has there, by its id."""
-    sure: set[int]
-    """Those of which it is certain that they are the wanted titles."""
-    shown: dict[Section, set[str]]
-    """The keys of the titles in each library, without dismissed titles."""
+_TYPES: Final = {"movie", "show"}
 
 
-def check(database_url: str, server: MediaServer) -> Found:
-    """Find out which wanted titles the media server has, and store it. Store nothing if a library cannot be read.
+@dataclass
+class Copy:
+    """What the libraries have of one wanted title.
 
-    Raises MediaServerError.
+    key: on the server. sure: whether it is certain that this is the wanted title. seasons: the maximum of all copies.
+    known: whether a library has it that was read before; only of such libraries: known_seasons, the maximum there, and
+    added_at, the first time. new: whether it has come since the last look to all libraries that have it.
     """
-    wanted = db.ask(database_url, media_server.list_wanted)
-    found = _find(server, wanted)
-    item_ids = [item[0] for item in wanted]
-    available = [item_id in found.keys for item_id in item_ids]
-    sure = [item_id in found.sure for item_id in item_ids]
-    machine = _name(server) if found.keys else ""
-    play_urls = [
-        play_url(machine, found.keys[item_id]) if machine and item_id in found.keys else None for item_id in item_ids
-    ]
-    with db.connect(database_url, role="library") as conn, conn.transaction():
+
+    key: str
+    sure: bool = False
+    seasons: int | None = None
+    known: bool = False
+    known_seasons: int | None = None
+    added_at: int | None = None
+    new: bool = True
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the media server has of the wanted titles.
+
+    copies: by the id of the title. shown: the keys of the titles in each library that was read, without dismissed
+    titles. largest_keys: the largest key of any title in each of these libraries.
+    """
+
+    copies: dict[int, Copy] = field(default_factory=dict[int, Copy])
+    shown: dict[Section, set[str]] = field(default_factory=dict[Section, set[str]])
+    largest_keys: dict[Section, int] = field(default_factory=dict[Section, int])
+
+
+def look(
+    conn: Connection,
+    server: MediaServer,
+    *,
+    now: datetime,
+    looked_at: datetime | None,
+    whole: bool,
+    collection: bool,
+    interval: timedelta,
+) -> Found | None:
+    """Read the libraries if they or the wanted titles have changed, and store what differs.
+
+    Stores nothing if a library cannot be read. Returns None, after one request and no write, if nothing has changed.
+
+    now: by the clock of the database. looked_at: when the last look began, as far as the caller knows it.
+    whole: read everything anyway. collection: a change of what is dismissed or no longer wanted counts, too.
+    interval: until the next look. Raises MediaServerError.
+    """
+    sections = server.sections()
+    known = {section.id: section for section in media_server.list_sections(conn)}
+    media_types = (
+        _TYPES
+        if whole
+        else _changed(sections, known) | {*media_server.list_types_to_compare(conn, collection=collection)}
+    )
+    if not media_types:
+        return None
+    wanted = media_server.list_wanted(conn, media_types=sorted(media_types))
+    found = _find(server, [section for section in sections if section.media_type in media_types], known, wanted)
+    machine = _name(server) if found.copies else ""
+    titles = [_as_stored(title, found.copies.get(title.id), machine) for title in wanted]
+    arrivals = [news for title in wanted if (news := _find_news(title, found.copies.get(title.id)))]
+    read_at = [section.read_at for section in known.values()]
+    with conn.transaction():
         locks.lock_wishlist(conn)
-        changed = media_server.store_available(
-            conn, item_ids=item_ids, available=available, sure=sure, play_urls=play_urls
+        changed = media_server.store_available(conn, titles=titles)
+        media_server.store_compared(conn, titles=titles)
+        media_server.forget_unwanted(conn, media_types=sorted(media_types))
+        if arrivals:
+            media_server.add_arrivals(conn, arrivals=arrivals, looked_at=looked_at or min(read_at, default=None))
+        media_server.store_sections(
+            conn,
+            sections=[
+                {
+                    "id": section.id,
+                    "content_changed_at": section.content_changed_at,
+                    "largest_key": found.largest_keys.get(section),
+                }
+                for section in sections
+            ],
+            read_at=now,
         )
+        media_server.plan_look(conn, whole=whole, interval=interval)
     logger.info(
         "media server read libraries=%s wanted=%s available=%s changed=%s",
-        len(found.shown), len(item_ids), len(found.keys), changed,
+        len(found.shown), len(wanted), len(found.copies), changed,
     )  # fmt: skip
     return found
+
+
+def _changed(sections: Iterable[Section], known: Mapping[str, KnownSection]) -> set[str]:
+    """Return the types of the libraries that have changed since they were read. One that is gone may be of any."""
+    if known.keys() - {section.id for section in sections}:
+        return _TYPES
+    return {
+        section.media_type
+        for section in sections
+        if section.id not in known
+        or section.content_changed_at is None
+        or section.content_changed_at != known[section.id].content_changed_at
+    }
 
 
 def _name(server: MediaServer) -> str:
@@ -60,32 +132,82 @@ def _name(server: MediaServer) -> str:
         return ""
 
 
-def _find(server: MediaServer, wanted: Iterable[Wanted]) -> Found:
-    """Read all libraries. Memory grows with the wanted titles only. Raises MediaServerError."""
-    known: dict[str, dict[str, list[tuple[int, frozenset[str], bool]]]] = {
+def _as_stored(title: Wanted, there: Copy | None, machine: str) -> dict[str, Any]:
+    return {
+        "id": title.id,
+        "available": there is not None,
+        "sure": there is not None and there.sure,
+        "play_url": play_url(machine, there.key) if machine and there else None,
+        "names": title.names,
+        "dismissed": title.dismissed,
+        "seasons": there.seasons if there else None,
+        "left": bool(title.available) and there is None,
+    }
+
+
+def _find_news(title: Wanted, there: Copy | None) -> dict[str, Any] | None:
+    """Return what came of the title since the last look, for queries.media_server.add_arrivals(); None if nothing.
+
+    A title that was not compared before may have been there for long, so it only counts if its key is new.
+    """
+    if there is None or not there.known:
+        return None
+    new_seasons = 0
+    if title.available:
+        if not (title.compared and title.seasons and there.known_seasons and there.known_seasons > title.seasons):
+            return None
+        new_seasons = there.known_seasons - title.seasons
+    elif title.left_lately or not (title.compared or there.new):
+        return None
+    return {
+        "id": title.id,
+        "seasons": there.known_seasons,
+        "new_seasons": new_seasons,
+        "added_at": None if new_seasons else there.added_at,
+    }
+
+
+def _find(
+    server: MediaServer, sections: Iterable[Section], known: Mapping[str, KnownSection], wanted: Sequence[Wanted]
+) -> Found:
+    """Read these libraries. Memory grows with the wanted titles only. Raises MediaServerError."""
+    by_name: dict[str, dict[str, list[tuple[Wanted, frozenset[str]]]]] = {
         "movie": defaultdict(list),
         "show": defaultdict(list),
     }
-    for item_id, media_type, names, dismissed in wanted:
-        title = (item_id, frozenset(names), dismissed)
+    for title in wanted:
+        names = frozenset(title.names)
         for name in names:
-            known[media_type][name].append(title)
+            by_name[title.media_type][name].append((title, names))
 
-    found = Found({}, set(), {})
-    for section in server.sections():
+    found = Found()
+    for section in sections:
         keys = found.shown[section] = set()
-        of_this_type = known[section.media_type]
-        for key, there in server.titles(section):
-            for item_id, names, dismissed in {title for name in there for title in of_this_type.get(name, ())}:
-                if _contradicts(names, there):
+        found.largest_keys[section] = 0
+        of_this_type, before = by_name[section.media_type], known.get(section.id)
+        for there in server.titles(section):
+            found.largest_keys[section] = max(found.largest_keys[section], int(there.key))
+            matching = {pair[0].id: pair for name in there.ids for pair in of_this_type.get(name, ())}
+            for title, names in matching.values():
+                if _contradicts(names, there.ids):
                     continue
-                found.keys.setdefault(item_id, key)
-                if _is_sure(names, there) and item_id not in found.sure:
-                    found.sure.add(item_id)
-                    found.keys[item_id] = key
-                if not dismissed:
-                    keys.add(key)
+                _count(found.copies.setdefault(title.id, Copy(there.key)), there, before)
+                if not found.copies[title.id].sure and _is_sure(names, there.ids):
+                    found.copies[title.id].sure = True
+                    found.copies[title.id].key = there.key
+                if not title.dismissed:
+                    keys.add(there.key)
     return found
+
+
+def _count(copy: Copy, there: Title, before: KnownSection | None) -> None:
+    """Add a title of a library to what is there. `before`: what is known of the library, None if it was never read."""
+    copy.seasons = max(copy.seasons or 0, there.seasons or 0) or None
+    copy.new &= before is not None and int(there.key) > before.largest_key
+    if before:
+        copy.known = True
+        copy.known_seasons = max(copy.known_seasons or 0, there.seasons or 0) or None
+        copy.added_at = min(filter(None, (copy.added_at, there.added_at)), default=None)
 
 
 def _contradicts(names: Set[str], there: Set[str]) -> bool:

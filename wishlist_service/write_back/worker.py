@@ -1,15 +1,18 @@
-"""The scheduler's changes at Plex, in a thread of their own, so that no sync waits for them.
+"""The scheduler's changes at Plex, and its looks at the media server, in threads of their own: no sync waits for them.
 
-The thread has its own clients: when Plex asks it to slow down, the sync goes on. Several schedulers share the work.
+They have their own clients: when Plex asks them to slow down, the sync goes on. Several schedulers share the changes.
+Of these, the one that holds an advisory lock does all looks.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Any, Final
+
+from psycopg import Connection
 
 from wishlist_service import db
 from wishlist_service.config import Config
@@ -17,7 +20,8 @@ from wishlist_service.errors import MediaServerError, RateLimited, Unreachable
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.media_server import MediaServer
 from wishlist_service.process.retries import draw_jitter, retry_in
-from wishlist_service.queries import media_server, sync_runs, sync_users, wishes
+from wishlist_service.queries import locks, media_server, sync_runs, sync_users, wishes
+from wishlist_service.queries.media_server import LibraryState
 from wishlist_service.tokens import TokenCipher
 from wishlist_service.write_back import availability, watchlists
 
@@ -25,7 +29,10 @@ logger = logging.getLogger(__name__)
 
 TURN_SECONDS: Final = 60
 KEEPING_SECONDS: Final = 3600  # then the media server has its turn
-LIBRARY_EVERY: Final = timedelta(hours=1)
+ASKED_SECONDS: Final = 5  # until it is noticed that the media server asked for a look
+APART_SECONDS: Final = 30  # between the beginnings of two looks that the media server asked for
+TAKEN_OVER_WITHIN_SECONDS: Final = 20
+LONGEST_PLAN: Final = timedelta(hours=1)  # that is stored; what is longer is remembered
 GRACE: Final = timedelta(days=1)  # an available title is taken off once it and the wish are this old
 
 
@@ -43,19 +50,35 @@ class WriteBack:
         self._again_at = 0.0
         """When titles are next taken off watchlists after a failure, by the monotonic clock."""
         self._in_trouble: set[str] = set()
+        # without an interval, a look comes after each full read of a list
+        self._interval = timedelta(minutes=config.library_minutes) or timedelta(hours=config.sync_interval_hours)
+        self._planned = min(timedelta(minutes=config.library_minutes), LONGEST_PLAN)
+        self._look_began: float | None = None
+        self._look_at = 0.0
+        """When the next look is due if the media server asks for none, by the monotonic clock. 0: now."""
+        self._looked_at: datetime | None = None
+        """When the last look began that succeeded, by the clock of the database."""
+        self._found: availability.Found | None = None
+        """What the last look found; None if nothing had changed."""
 
     def start(self) -> None:
-        """Take a turn every minute in the background, if a setting asks for changes."""
-        if self._config.remove_after_sync or self._config.plex_server_url:
-            # a daemon: it may be cut off at any moment
+        """Take turns in the background, as far as a setting asks for them."""
+        # daemons: they may be cut off at any moment
+        if self._config.remove_after_sync:
             threading.Thread(target=self._loop, daemon=True, name="write-back").start()
+        if self._config.plex_server_url:
+            threading.Thread(target=self._loop_looks, daemon=True, name="library").start()
 
     def turn(self) -> None:
-        """Do what is due. The first turn also tries again what failed before."""
+        """Do once what is due."""
+        self._take_off()
+        self._attempt("reading the media server", self._look_once)
+
+    def _take_off(self) -> None:
+        """Take stored wishes off their watchlists. The first time, also try again what failed before."""
         if not self._begun:
             self._begun = self._attempt("the beginning", self._begin)
         self._attempt("taking titles off watchlists", self._keep)
-        self._attempt("reading the media server", self._read_media_server)
 
     @cached_property
     def _options(self) -> dict[str, Any]:
@@ -93,9 +116,31 @@ class WriteBack:
 
     def _loop(self) -> None:
         while not self._stop.is_set():
-            self.turn()
+            self._take_off()
             left = self._again_at - time.monotonic()
             self._stop.wait(min(TURN_SECONDS, left) if left > 0 else TURN_SECONDS)
+
+    def _loop_looks(self) -> None:
+        while not self._stop.is_set():
+            self._attempt("reading the media server", self._serve)
+            self._stop.wait(TAKEN_OVER_WITHIN_SECONDS)
+
+    def _serve(self) -> None:
+        """Look while this scheduler is the one that looks."""
+        with db.connect(self._url, role="library") as conn:
+            locks.notice_end_soon(conn)
+            while not locks.try_turn(conn, locks.LIBRARY_LOCK):
+                if self._stop.wait(TAKEN_OVER_WITHIN_SECONDS):
+                    return
+            media_server.retry_at_once(conn)
+            while not self._stop.is_set():
+                self._look_if_due(conn)
+                self._stop.wait(min(ASKED_SECONDS, self._interval.total_seconds()))
+
+    def _look_once(self) -> None:
+        with db.connect(self._url, role="library") as conn, locks.giving_back_locks(conn):
+            if self._config.plex_server_url and locks.try_turn(conn, locks.LIBRARY_LOCK):
+                self._look_if_due(conn)
 
     def _begin(self) -> None:
         with db.connect(self._url, role="write-back") as conn:
@@ -123,20 +168,50 @@ class WriteBack:
                 self._failures = 0
                 self._stop.wait(self._config.page_pause_seconds)
 
-    def _read_media_server(self) -> None:
-        """Read it if it is due. If that fails, or what follows from it, the next try is due soon."""
-        if not (self._config.plex_server_url and db.ask(self._url, media_server.claim_look, interval=LIBRARY_EVERY)):
+    def _look_if_due(self, conn: Connection) -> None:
+        """Look at the media server. If that fails, or what follows from it, the next try is due soon."""
+        state = media_server.get_state(conn)
+        if not self._is_due(state):
             return
-        found: list[availability.Found] = []
-        done = self._attempt("the media server", lambda: found.append(availability.check(self._url, self._server)))
-        if found:
-            done = self._attempt("the collections", partial(self._collect, found[0]))
+        began = time.monotonic()
+        media_server.note_look(conn)
+        self._look_began = began
+        done = self._attempt("the media server", partial(self._look, conn, state))
+        if done:
+            self._looked_at, self._look_at = state.now, began + self._interval.total_seconds()
+            if self._found:
+                done = self._attempt("the collections", partial(self._collect, self._found))
             done = self._attempt("taking available titles off", self._remove_available) and done
         if done:
-            db.ask(self._url, media_server.record_success)
+            media_server.record_success(conn)
         else:
-            seconds = db.ask(self._url, media_server.put_off, jitter=draw_jitter())
-            logger.info("the media server is read again in_seconds=%.0f", seconds)
+            self._look_at = 0
+            logger.info(
+                "the media server is read again in_seconds=%.0f", media_server.put_off(conn, jitter=draw_jitter())
+            )
+
+    def _is_due(self, state: LibraryState) -> bool:
+        if not state.has_titles:
+            return False
+        if state.asked and self._is_apart():
+            return True
+        if not state.due:
+            return False
+        if self._config.library_minutes:
+            return time.monotonic() >= self._look_at
+        return not (self._looked_at and self._look_at and state.read_at and state.read_at <= self._looked_at)
+
+    def _is_apart(self) -> bool:
+        """Return whether the last look began long enough ago for another one that was asked for."""
+        return self._look_began is None or time.monotonic() >= self._look_began + APART_SECONDS
+
+    def _look(self, conn: Connection, state: LibraryState) -> None:
+        collection = bool(self._config.plex_collection)
+        whole = state.whole_due or (collection and self._looked_at is None)  # the setting may be new
+        self._found = availability.look(
+            conn, self._server,
+            now=state.now, looked_at=self._looked_at, whole=whole, collection=collection, interval=self._planned,
+        )  # fmt: skip
 
     def _collect(self, found: availability.Found) -> None:
         """Put the wanted titles of each library into its collection, and take all others out."""
@@ -154,6 +229,8 @@ class WriteBack:
         ask = partial(db.ask, self._url, media_server.list_wishers_of_available)
         refused: set[int] = set()
         for uid in dict.fromkeys(wisher.uid for wisher in ask(uid=None, grace=GRACE)):
+            if self._is_apart() and db.ask(self._url, media_server.get_state).asked:
+                return  # the rest follows after the look
             # asked again, because this may take an hour: by now a person may be paused, erased or have a new token
             able = [wisher for wisher in ask(uid=uid, grace=GRACE) if wisher.id not in refused]
             outcomes = watchlists.take_off(connect, self._plex, self._cipher, able)
