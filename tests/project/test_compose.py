@@ -50,7 +50,7 @@ def environment_of(service: str) -> set[str]:
 
 
 def test_each_container_gets_only_the_secrets_that_it_uses() -> None:
-    secret = re.compile("KEY|TOKEN|PASSWORD|NOTIFY")
+    secret = re.compile("KEY|TOKEN|PASSWORD|NOTIFY_URLS")
     given = {name: {each for each in environment_of(name) if secret.search(each)} for name in SERVICES}
     mounted = {name: {str(each).partition(":")[0] for each in service["volumes"]} for name, service in SERVICES.items()}
 

@@ -22,7 +22,7 @@ from wishlist_service.config import Config
 from wishlist_service.errors import HostRefused
 from wishlist_service.web.context import LONGEST_HOST, READING, Context
 from wishlist_service.web.recent import network_of, parse_address
-from wishlist_service.web.sessions import find_session
+from wishlist_service.web.sessions import COOKIE, find_session
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def check_key(shared: Context) -> None:
     is_open = reading and shared.config.reading_is_open
     keys = [] if view in _open_views else _sent_keys(reading=reading)
     # On a page the session wins, since a proxy may add an Authorization of its own to everything a browser sends.
-    session = find_session(shared) if is_page() or not keys else None
+    session = find_session(shared) if COOKIE in request.cookies and (is_page() or not keys) else None
     if session:
         g.role, g.user_id = session.role, session.user_id
         if request.method not in READING:

@@ -70,11 +70,10 @@ def find_session(shared: Context) -> sessions.Session | None:
     return found
 
 
-def prolong_cookie(response: Response) -> Response:
-    """Let the browser keep its cookie as long as the session, if that was prolonged. Runs after every view."""
-    if g.pop("session_prolonged", False) and "Set-Cookie" not in response.headers:
+def prolong_cookie(response: Response) -> None:
+    """Let the browser keep its cookie as long as the session, which was prolonged."""
+    if "Set-Cookie" not in response.headers:
         set_cookie(response, COOKIE, sent_id(COOKIE), seconds=LIFETIME_SECONDS)
-    return response
 
 
 def new_id() -> str:
