@@ -178,7 +178,7 @@ def test_without_scripts_there_is_no_button_that_does_nothing(browser: Browser, 
         expect(page.get_by_role("button", name=re.compile("^Copy"))).to_have_count(0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(browser: Browser, home: str, household: Household, scheme: str) -> None:
     household.plex.people["token-of-ben-0123456789"].always = status(404)
     household.sync()

@@ -194,7 +194,7 @@ def test_axe_finds_nothing_on_a_phone(browser: Browser, home: str, scheme: str) 
             assert page.evaluate(SMALL_TARGETS) == [], path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_page_of_the_api_has_a_way_back_and_fits_a_phone(browser: Browser, household: Household, scheme: str) -> None:
     with gunicorn(settings_for(household)) as (_, address), visit(browser, **PHONE, color_scheme=scheme) as page:
         page.goto(f"{address}/docs")

@@ -140,6 +140,9 @@ def hold_script(page: Page) -> list[Route]:
 def test_nothing_shifts_while_the_page_and_then_its_script_come(
     browser: Browser, crowd: Household, home: str, path: str
 ) -> None:
+    ann, hanna = (crowd.plex.people[f"token-of-{name}-0123456789"] for name in ("ann", "hanna"))
+    hanna.rows = [*ann.rows[100:120], *hanna.rows]
+    crowd.sync()
     with dripping(home) as address:
         for width in WIDTHS:
             # what counts on the minutes does not count meanwhile

@@ -34,7 +34,7 @@ def pins(household: Household) -> Pins:
     return Pins(household.plex)
 
 
-@pytest.fixture(params=["direct", BASE])
+@pytest.fixture(params=["direct", pytest.param(BASE, marks=pytest.mark.slow)])
 def home(ann: Household, request: pytest.FixtureRequest) -> Iterator[str]:
     """The wall's address, also under a path behind nginx."""
     if request.param == BASE:
@@ -191,7 +191,7 @@ def test_everything_is_reached_by_keyboard(browser: Browser, ann: Household, pin
         expect(page.get_by_role("link", name="Erase Ann")).to_be_focused()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(browser: Browser, ann: Household, scheme: str) -> None:
     add_pending_and_failed(ann)
     states = ["token_rejected", "held", "other_account", "never"]

@@ -58,7 +58,7 @@ def address(crowd: Household) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["direct", BASE])
+@pytest.fixture(params=["direct", pytest.param(BASE, marks=pytest.mark.slow)])
 def home(crowd: Household, request: pytest.FixtureRequest) -> Iterator[str]:
     """The wall's address, also under a path behind nginx."""
     if request.param == "direct":
@@ -247,7 +247,7 @@ def test_axe_finds_nothing(browser: Browser, address: str, scheme: str) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") == 320, path
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["scripts", "no scripts"])
 def test_poster_that_fails_to_load_looks_like_none(browser: Browser, household: Household, scripts: bool) -> None:
     places = [
         ("/?search=pier", "#titles .poster"),
