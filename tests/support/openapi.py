@@ -101,8 +101,8 @@ class Operation:
 def live_in(household: Household) -> None:
     """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more.
 
-    Ann is signed in with Plex, and an invitation waits. Ann was read as Ben's friend before she had a token, and Plex
-    shows her Kim in her Home.
+    Ann is signed in with Plex, and an invitation waits.
+    Ann was read as Ben's friend before she had a token, and Plex shows her Kim in her Home.
     """
     ann = household.add("Ann", [LANTERN, HARBOUR])
     ben = household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
