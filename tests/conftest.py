@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -40,6 +41,8 @@ from wishlist_service.postgres.embedded import EmbeddedPostgres
 from wishlist_service.tokens import TokenCipher
 
 compute_once()
+# A shell ignores Ctrl-C for what it runs in the background, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import logging
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +21,10 @@ from wishlist_service.sync import claims
 class Loop:
     """A sidecar whose loop runs in a thread for the length of a with block."""
 
-    def __init__(self, household: Household, **settings: Any) -> None:
+    def __init__(self, household: Household, *, alive_file: Path | None = None, **settings: Any) -> None:
         self.stop = threading.Event()
-        self._thread = threading.Thread(target=Sidecar(replace(household.config, **settings), stop=self.stop).loop)
+        sidecar = Sidecar(replace(household.config, **settings), stop=self.stop, alive_file=alive_file)
+        self._thread = threading.Thread(target=sidecar.loop)
 
     def __enter__(self) -> "Loop":
         self._thread.start()
@@ -173,6 +175,34 @@ def test_each_token_is_pinged_once_a_day(household: Household) -> None:
     assert pings(household).count("token-of-ann-0123456789") == 1
     assert set(pings(household)) == {"token-of-ann-0123456789", "token-of-ben-0123456789"}
     assert household.user("Ann")["pinged_at"] is not None
+
+
+def test_pings_wait_while_a_list_is_due(household: Household, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(scheduler, "TURN_SECONDS", 1)
+    household.add("Ann")
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET pinged_at = now() - interval '2 days'")
+    asked, answered = threading.Event(), threading.Event()
+
+    def answer_late(_start: int) -> None:
+        asked.set()
+        answered.wait(20)
+
+    household.add("Ben", [row("2", "Beta")]).before_page = answer_late
+    alive = tmp_path / "alive"
+
+    with Loop(household):
+        assert asked.wait(20)
+        with Loop(household, alive_file=alive):
+            for _ in range(2):  # the second time at the end of the first turn
+                alive.unlink(missing_ok=True)
+                wait_until(alive.exists)
+            assert pings(household) == []
+            answered.set()
+        wait_until(lambda: household.titles("Ben") == ["Beta"])
+
+    with Loop(household):
+        wait_until(lambda: set(pings(household)) == {"token-of-ann-0123456789", "token-of-ben-0123456789"})
 
 
 def test_stop_ends_the_loop_after_the_person_being_synced(household: Household) -> None:

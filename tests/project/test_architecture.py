@@ -69,7 +69,7 @@ ALLOWED = {
     "segno": {"pages.people"},
     "yoyo": {"migrate"},
     "schedule": {"scheduler", "backup"},
-    "cryptography": {"tokens"},
+    "nacl": {"tokens"},
     "itsdangerous": {"web.auth"},
     "dotenv": {"config"},
     "gunicorn": {"web.worker"},

@@ -8,8 +8,11 @@ import pytest
 
 from tests.support.fake_friends import answer
 from tests.support.fake_plex import row
+from tests.support.looking import INTERVAL, asked, log_position, looking
 from tests.support.neighbours import ANN, Neighbours
 from tests.support.plex_faults import status
+from tests.support.processes import wait_until
+from wishlist_service.sync import looks
 from wishlist_service.sync.switches import switch
 
 ROWS = [row(f"a{number:x}", f"Title {number}") for number in range(1, 13)]
@@ -321,3 +324,40 @@ def test_names_of_others_are_not_in_sentences_while_names_are_hidden(neighbours:
 
     assert "Fay" not in str(shown)
     assert "Ann" not in str(shown)
+
+
+def looks_at_both(neighbours: Neighbours) -> tuple[int, int]:
+    return asked(neighbours.household), len(neighbours.friends.asked(ANN))
+
+
+def test_friends_are_looked_at_less_often_and_an_unchanged_list_is_not_stored(
+    neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert neighbours.add(neighbours.fay).status_code == 201
+    neighbours.household.sync()
+    before, position = looks_at_both(neighbours), log_position(neighbours.household)
+    monkeypatch.setattr(looks, "FRIENDS_EVERY_SECONDS", 8 * INTERVAL)
+
+    with looking(neighbours.household):
+        wait_until(lambda: looks_at_both(neighbours)[1] - before[1] >= 2)
+        ann, fay = (after - earlier for after, earlier in zip(looks_at_both(neighbours), before, strict=True))
+        assert fay * 2 <= ann
+        assert log_position(neighbours.household) == position
+
+        neighbours.fay.rows = [row("5", "Epsilon"), *neighbours.fay.rows]
+        wait_until(lambda: neighbours.household.titles("Fay") == ["Delta", "Epsilon"])
+
+
+def test_friends_are_looked_at_as_often_as_others_if_those_wait_longer(
+    neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert neighbours.add(neighbours.fay).status_code == 201
+    neighbours.household.sync()
+    before = looks_at_both(neighbours)
+    monkeypatch.setattr(looks, "FRIENDS_EVERY_SECONDS", INTERVAL / 8)
+
+    with looking(neighbours.household):
+        wait_until(lambda: looks_at_both(neighbours)[0] - before[0] >= 8)
+
+    ann, fay = (after - earlier for after, earlier in zip(looks_at_both(neighbours), before, strict=True))
+    assert ann / 2 <= fay <= ann * 2

@@ -46,7 +46,7 @@ STATES: Final = {
     "no_watchlist": State(
         "No watchlist",
         "This account has no watchlist: Discover is turned off at Plex, as for managed profiles. If it is turned on, "
-        "the list is read within a day.",
+        "the list is read by itself.",
         "waiting",
     ),
     "hidden": State(
@@ -69,12 +69,12 @@ STATES: Final = {
     ),
     "rate_limited": State(
         "Plex asked to slow down",
-        "You need not do anything. The next sync continues where this one stopped.",
+        "You need not do anything. Their list is asked for again by itself, from where this stopped.",
         "waiting",
     ),
     "unreachable": State(
         "Plex did not answer",
-        "The next sync tries again. If this does not change, check the internet connection of this service.",
+        "It is tried again by itself. If this does not change, check the internet connection of this service.",
         "waiting",
     ),
     "token_rejected": State(
