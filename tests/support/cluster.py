@@ -149,7 +149,7 @@ def kill_leader(cluster: Cluster, followers: list[Follower], schedulers: list[Pr
         awaited[f"copy {number} of the API answered"] = lambda done=follower.read: answered(done, killed)
         awaited[f"copy {number} of the API wrote"] = lambda done=follower.wrote: answered(done, killed)
     for number, (scheduler, length) in enumerate(zip(schedulers, lengths, strict=True), 1):
-        awaited[f"scheduler {number} had read lists and stored them"] = lambda s=scheduler, n=length: finished(s, n)
+        awaited[f"scheduler {number} stored a list"] = lambda s=scheduler, n=length: stored(s, n)
     awaited["a synchronous standby was named again"] = lambda: cluster.standby not in (None, standby)
 
     seconds: dict[str, float] = {}
@@ -173,9 +173,9 @@ def answered(done: list[tuple[float, float]], killed: float) -> bool:
     return bool(done) and done[-1][0] > killed
 
 
-def finished(scheduler: Program, length: int) -> bool:
-    """Whether a run has started and finished since the output was so long."""
-    return bool(re.search(r"sync started run=(\d+) .* sync finished run=\1 ", scheduler.output[length:], re.DOTALL))
+def stored(scheduler: Program, length: int) -> bool:
+    """Whether a run that began since the output was so long has stored a list."""
+    return bool(re.search(r"sync started run=(\d+) .* user synced run=\1 ", scheduler.output[length:], re.DOTALL))
 
 
 def look_back(household: Household, followers: list[Follower], schedulers: list[Program]) -> int:
