@@ -4,16 +4,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from psycopg import Connection, connect
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from tests.support.clients import MakeClient
 from tests.support.computed_once import compute_once
 from tests.support.fake_actions import Actions
 from tests.support.fake_plex import FakePlex
@@ -172,6 +175,21 @@ def client(config: Config) -> Iterator[FlaskClient]:
     open_app(app)
     yield app.test_client()
     close_app(app)
+
+
+@pytest.fixture
+def make_client(config: Config) -> Iterator[MakeClient]:
+    """The API with other settings."""
+    apps: list[Flask] = []
+
+    def make(**settings: Any) -> FlaskClient:
+        apps.append(create_app(replace(config, **settings)))
+        open_app(apps[-1])
+        return apps[-1].test_client()
+
+    yield make
+    for app in apps:
+        close_app(app)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ _NAMED = {setting.name: setting for setting in SETTINGS.values()}
 _of_compose = partial(Setting, compose_only=True)
 
 GROUPS: dict[str, list[Setting]] = {
-    "Keys": [_NAMED[name] for name in ("API_KEY", "READ_API_KEY", "NAMES", "TOKEN_ENCRYPTION_KEY")],
+    "Keys": [_NAMED[name] for name in ("API_KEY", "READ_API_KEY", "READING", "NAMES", "TOKEN_ENCRYPTION_KEY")],
     "Sync": [
         _NAMED[name]
         for name in (
@@ -59,7 +59,8 @@ GROUPS: dict[str, list[Setting]] = {
         _of_compose("TZ", "The time zone of the nightly backup, and of the days on the page New.", default="Etc/UTC"),
     ],
     "For tests": [
-        _NAMED[name] for name in ("PLEX_DISCOVER_URL", "PLEX_TV_URL", "PLEX_COMMUNITY_URL", "PLEX_IMAGES_URL")
+        _NAMED[name]
+        for name in ("PLEX_DISCOVER_URL", "PLEX_TV_URL", "PLEX_AUTH_URL", "PLEX_COMMUNITY_URL", "PLEX_IMAGES_URL")
     ],
 }
 

@@ -30,7 +30,13 @@ def test_health_is_ok_and_asks_no_plex(client: FlaskClient, household: Household
     after = client.get("/health")
 
     assert (before.status_code, after.status_code) == (200, 200)
-    assert before.json == {"status": "ok", "database": "ok", "version": __version__, "last_success_at": None}
+    assert before.json == {
+        "status": "ok",
+        "database": "ok",
+        "version": __version__,
+        "claimed": True,
+        "last_success_at": None,
+    }
     assert after.json["last_success_at"] == f"{household.user('Ann')['last_success_at']:%Y-%m-%dT%H:%M:%SZ}"
     assert plex.asked == []
 
@@ -47,7 +53,8 @@ def test_health_fails_when_there_is_no_database(without_database: FlaskClient) -
     reply = without_database.get("/health")
 
     assert reply.status_code == 503
-    assert reply.json == {"status": "error", "database": "away", "version": __version__, "last_success_at": None}
+    unknown = {"claimed": None, "last_success_at": None}
+    assert reply.json == {"status": "error", "database": "away", "version": __version__} | unknown
 
 
 def test_health_fails_when_the_database_keeps_silent(client: FlaskClient, conn: Connection[dict[str, object]]) -> None:

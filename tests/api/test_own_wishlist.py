@@ -20,7 +20,7 @@ SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 @pytest.fixture
 def cleo(client: FlaskClient, filled: Household, actions: Actions) -> Iterator[FlaskClient]:
     """Cleo, who wants nothing, signed in with Plex."""
-    assert sign_in_with_plex(client, Pins(filled.plex), token_of("Cleo")).status_code == 303
+    assert sign_in_with_plex(client, Pins(filled.plex), "cleo").status_code == 303
     filled.sync()
     client.environ_base["HTTP_SEC_FETCH_SITE"] = "same-origin"
     yield client

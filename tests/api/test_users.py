@@ -34,6 +34,7 @@ def test_added_person_is_shown_with_everything_but_the_token(api: FlaskClient) -
         "name": "Ann",
         "source": "own",
         "via": None,
+        "admin": False,
         "token_masked": "****9abc",
         "active": True,
         "plex_username": "ann.plex",

@@ -47,7 +47,7 @@ def sign_in(page: Page, address: str) -> None:
     home = address.removesuffix("/syncs")
     page.goto(f"{home}/sign-in?next=/syncs")
     page.get_by_label("Key").fill(API_KEY)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Syncs")
 
 

@@ -225,7 +225,7 @@ def test_place_is_kept_after_a_dismissal_that_can_be_undone(browser: Browser, ho
     with visit(browser) as page:
         page.goto(f"{home}/sign-in?next=/?sort=title")
         page.get_by_label("Key").fill(API_KEY)
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         for count in (50, 100, 150):
             expect(page.locator("#titles li")).to_have_count(count)
             page.locator("#titles li").last.scroll_into_view_if_needed()
@@ -255,7 +255,7 @@ def test_take_off_asks_plex_when_the_time_is_over_or_the_page_is_left(
     with visit(browser) as page:
         page.goto(f"{home}/sign-in?next=/title/{2:024x}/watchlists?user=1")
         page.get_by_label("Key").fill(API_KEY)
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         page.get_by_role("button", name="Take it off for Ann").click()
         page.get_by_role("button", name="Undo").click()
         expect(page.get_by_role("button", name="Take it off for Ann")).to_be_enabled()

@@ -56,7 +56,7 @@ def sign_in(page: Page, home: str) -> None:
     page.goto(f"{home}people")
     page.get_by_role("link", name="Sign in to add and change people").click()
     page.get_by_label("Key").fill(API_KEY)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Add a person")).to_be_visible()
     assert page.url == f"{home}people"
 

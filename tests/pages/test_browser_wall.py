@@ -223,7 +223,7 @@ def test_link_in_a_message_opens_for_who_is_signed_in(browser: Browser, crowd: H
     ):
         page.goto(address)
         page.get_by_label("Key").fill("reading-key-0123456789")
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         expect(page.locator("#count")).to_have_text("501 titles")
 
         page.goto(address.replace("127.0.0.1", "localhost") + "/health")  # another site

@@ -54,7 +54,7 @@ def test_contacts_are_in_three_groups_and_only_members_of_the_home_are_ticked(
         (neighbours.fay.uuid, ""),
         (neighbours.oz.uuid, " disabled"),
     ]
-    assert "Cannot be read: neither in the Plex Home nor a friend. Send a sign-in link." in keeper.get(PAGE).text
+    assert "Cannot be read: neither in the Plex Home nor a friend. Invite them." in keeper.get(PAGE).text
     assert re.findall('name="pin-([^"]+)"', keeper.get(PAGE).text) == [neighbours.ben.uuid]
 
 
@@ -134,8 +134,8 @@ def test_cards_say_where_a_list_comes_from_and_what_would_improve_it(
 
     page = keeper.get("/people").text
 
-    assert "Read through Ann’s Plex Home. Send a sign-in link: then the list needs nobody else." in page
-    assert "Read as Ann’s friend. Send a sign-in link: private titles, faster updates." in page
+    assert "Read through Ann’s Plex Home. Invite them to sign in: then the list needs nobody else." in page
+    assert "Read as Ann’s friend. Invite them to sign in: private titles, faster updates." in page
 
 
 def test_new_pin_is_saved_on_the_page(neighbours: Neighbours, keeper: FlaskClient) -> None:

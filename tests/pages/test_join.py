@@ -72,7 +72,7 @@ def test_invited_person_joins_a_day_later_under_the_name_of_the_invitation(
         """
     )
 
-    reply = sign_in_with_plex(client, pins, token_of("Dora"), path=path)
+    reply = sign_in_with_plex(client, pins, "dora.plex", path=path)
 
     dora = ann.user("Dora")
     assert (reply.status_code, reply.location) == (303, f"/?user={dora['id']}")
@@ -85,7 +85,7 @@ def test_invited_person_joins_a_day_later_under_the_name_of_the_invitation(
 def test_without_a_name_they_are_called_as_plex_calls_them(ann: Household, client: FlaskClient, pins: Pins) -> None:
     ann.conn.execute("UPDATE plex_users SET name = 'dora.plex' WHERE name = 'Ann'")
 
-    sign_in_with_plex(client, pins, token_of("Dora"), path=invite(client))
+    sign_in_with_plex(client, pins, "dora.plex", path=invite(client))
 
     assert ann.user("dora.plex (2)")["plex_uuid"] == ann.plex.people[token_of("Dora")].uuid
 
@@ -96,13 +96,13 @@ def test_used_up_invitation_says_so_to_whoever_opens_it_and_to_whoever_is_at_ple
     dora, gus = browser(), browser()
     path = invite(dora)
     asked = go_to_plex(gus, path=path)
-    sign_in_with_plex(dora, pins, token_of("Dora"), path=path)
+    sign_in_with_plex(dora, pins, "dora.plex", path=path)
 
-    pins.agree(asked["code"], token_of("Gus"))
+    token = pins.agree_as(asked["code"], "gus")
     late = come_back(gus, asked)
 
     assert (late.status_code, "This invitation is used up. Ask for a new one." in late.text) == (422, True)
-    assert token_of("Gus") in pins.signed_out
+    assert pins.signed_out == [token]
     for reply in (gus.get(path), gus.post(path, headers=OURS)):
         assert (reply.status_code, "This invitation is used up. Ask for a new one." in reply.text) == (410, True)
     assert len(ann.conn.execute("SELECT FROM plex_users").fetchall()) == 2
@@ -111,8 +111,8 @@ def test_used_up_invitation_says_so_to_whoever_opens_it_and_to_whoever_is_at_ple
 def test_two_people_use_an_invitation_for_two(ann: Household, browser: MakeBrowser, pins: Pins) -> None:
     path = invite(browser(), uses=2)
 
-    for name in ("Dora", "Gus"):
-        assert sign_in_with_plex(browser(), pins, token_of(name), path=path).status_code == 303
+    for username in ("dora.plex", "gus"):
+        assert sign_in_with_plex(browser(), pins, username, path=path).status_code == 303
 
     assert browser().get(path).status_code == 410
 
@@ -139,16 +139,14 @@ def test_invitation_that_no_longer_works_says_why(
 def test_renewal_heals_its_person_and_admits_nobody_else(ann: Household, browser: MakeBrowser, pins: Pins) -> None:
     ann.conn.execute("UPDATE plex_users SET sync_state = 'token_rejected'")
     path = invite(browser(), user_id=ann.user("Ann")["id"])
-    fresh = "fresh-token-of-ann-0123456789"
-    ann.plex.add(fresh, username="ann", rows=[row("1", "Alpha")]).uuid = ann.user("Ann")["plex_uuid"]
 
     page = browse(browser(), path)
-    stranger = sign_in_with_plex(browser(), pins, token_of("Dora"), path=path)
-    herself = sign_in_with_plex(browser(), pins, fresh, path=path)
+    stranger = sign_in_with_plex(browser(), pins, "dora.plex", path=path)
+    herself = sign_in_with_plex(browser(), pins, "ann", path=path)
 
     assert page.one("h1").text == "Sign in again, Ann"
     assert (stranger.status_code, "This invitation is for Ann alone" in stranger.text) == (422, True)
-    assert token_of("Dora") in pins.signed_out
+    assert len(pins.signed_out) == 1
     assert herself.status_code == 303
     assert ann.user("Ann")["sync_state"] == "never"
     assert browser().get(path).status_code == 410
@@ -159,7 +157,7 @@ def test_person_who_is_here_signs_in_and_leaves_the_invitation_to_others(
 ) -> None:
     path = invite(client, name="Dora")
 
-    assert sign_in_with_plex(client, pins, token_of("Ann"), path=path).status_code == 303
+    assert sign_in_with_plex(client, pins, "ann", path=path).status_code == 303
 
     assert client.get("/api/me").json["user"]["name"] == "Ann"
     assert browse(client, path).one("h1").text == "You are invited"
@@ -193,7 +191,7 @@ def test_invitation_claims_the_installation(household: Household, client: FlaskC
     path = invite(client)
     household.plex.add(token_of("Dora"), username="dora", rows=[])
 
-    sign_in_with_plex(client, pins, token_of("Dora"), path=path)
+    sign_in_with_plex(client, pins, "dora", path=path)
 
     assert household.user("dora")["admin"] is False
 

@@ -14,7 +14,7 @@ from tests.support.seen import Seen, browse, follow
 from tests.support.visitors import HOSTILE, READ_KEY, visitor
 from wishlist_service.pages.wording import STATES
 
-CHANGES = ["/people", "/people/1", "/people/1/link", "/people/1/erase"]
+CHANGES = ["/people", "/people/1", "/people/1/invite", "/people/1/erase", "/people/invitations/1/withdraw"]
 
 MakeBrowser = Callable[..., FlaskClient]
 
@@ -108,8 +108,7 @@ def test_who_has_no_key_sees_states_and_the_way_to_sign_in_only(
     for path in CHANGES:
         reply = client.post(path, data={"name": "Eve"})
         assert (reply.status_code, reply.location) == ((403, None) if key else (303, "/sign-in?next=%2F"))
-    for path in ("/people/1/erase", "/people/link/1"):
-        assert client.get(path).status_code == (403 if key else 303)
+    assert client.get("/people/1/erase").status_code == (403 if key else 303)
     assert browse(client, "/people").one("h2").text == "Ann"
     assert pins.made == {}
 
@@ -142,9 +141,10 @@ def test_hidden_names_are_hidden_here_as_well(ann: Household, browser: MakeBrows
 def test_what_people_are_called_is_never_markup(household: Household, keeper: FlaskClient, pins: Pins) -> None:
     household.add("Ann", [], token="token-of-ann-0123456789")
     household.conn.execute("UPDATE plex_users SET name = %s, plex_username = %s, sync_detail = %s", [HOSTILE] * 3)
-    renewal = keeper.post("/people/1/link").location
-    pages = [browse(keeper, path) for path in ("/people", "/people/1/erase", renewal)]
-    pages.append(Seen(keeper.post("/people", data={"name": HOSTILE})))
+    pages = [browse(keeper, path) for path in ("/people", "/people/1/erase")]
+    pages.append(Seen(keeper.post("/people/1/invite")))
+    pages.append(Seen(keeper.post("/people", data={"name": f"{HOSTILE} II"})))
+    pages.append(Seen(keeper.post("/people", data={"name": HOSTILE, "days": HOSTILE})))
     pages.append(Seen(keeper.post("/people/1", data={"name": HOSTILE * 2})))
 
     for page in pages:
@@ -179,33 +179,59 @@ def test_person_is_erased_once_asked_about(ann: Household, keeper: FlaskClient) 
     assert "all their current and past wishes (2 titles now)" in asked.one("main").text
     assert browse(keeper, "/").titles == ["Alpha", "Beta"]
     page = follow(keeper, keeper.post(asked.all("form")[-1]["action"]))
-    assert [heading.text for heading in page.all("h2")] == ["Add a person", "Ben"]
+    assert [heading.text for heading in page.all("h2")] == ["Invite people", "Ben"]
     assert browse(keeper, "/").titles == ["Alpha"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ANN", "Another person has this name (upper and lower case count as the same). Choose another one."),
+        ("x" * 101, "The name must have 1 to 100 characters."),
+        ("a\x07b", "The name must not hold control characters or invalid Unicode."),
+    ],
+)
+def test_name_that_cannot_be_is_said_beside_the_form(
+    ann: Household, keeper: FlaskClient, name: str, sentence: str
+) -> None:
+    ann.add("Ben", [])
+    added = Seen(keeper.post("/people", data={"name": name}))
+    renamed = Seen(keeper.post("/people/2", data={"name": name}))
+
+    for page, field in ((added, "name"), (renamed, "name-2")):
+        assert page.one("p", role="alert").text == sentence
+        [wrong] = page.all("input", **{"aria-invalid": "true"})
+        assert (wrong["id"], wrong["value"], wrong["aria-describedby"]) == (field, name, "error")
+    assert ["open" in part.attributes for part in renamed.all("details", class_="changes")] == [False, True]
+    assert [person["name"] for person in ann.conn.execute("SELECT name FROM plex_users ORDER BY id")] == ["Ann", "Ben"]
+    assert ann.conn.execute("SELECT FROM invitations").rowcount == 0
 
 
 def test_page_of_a_fault_can_be_loaded_again(ann: Household, keeper: FlaskClient) -> None:
     faulty = keeper.post("/people/1", data={"name": ""})
-    again = keeper.get("/people/1")
 
-    assert (faulty.status_code, again.status_code, again.headers["Location"]) == (422, 303, "/people#person-1")
+    assert faulty.status_code == 422
+    for path in ("/people/1", "/people/1/invite"):
+        again = keeper.get(path)
+        assert (again.status_code, again.headers["Location"]) == (303, "/people#person-1")
 
 
 def test_who_is_not_here_is_not_found(keeper: FlaskClient, pins: Pins) -> None:
-    for path in ("/people/7", "/people/7/link", "/people/7/erase"):
+    for path in ("/people/7", "/people/7/invite", "/people/7/erase", "/people/invitations/7/withdraw"):
         assert Seen(keeper.post(path)).one("h1").text == "Not found"
-    for path in ("/people/7/erase", "/people/link/7"):
-        assert Seen(keeper.get(path)).one("h1").text == "Not found"
+    assert Seen(keeper.get("/people/7/erase")).one("h1").text == "Not found"
     assert pins.made == {}
 
 
 @pytest.mark.parametrize("key", ["", API_KEY])
-def test_without_people_the_page_says_what_to_do(browser: MakeBrowser, key: str) -> None:
+def test_without_people_the_page_says_what_to_do(household: Household, browser: MakeBrowser, key: str) -> None:
     client = browser(key)
 
     page = browse(client, "/people")
 
     assert page.one("h1").text == "No one has been added yet"
-    assert ("Add a person" in [heading.text for heading in page.all("h2")]) is bool(key)
+    household.conn.execute("UPDATE sync_state SET claimed = true")
+    assert ("Invite people" in [heading.text for heading in page.all("h2")]) is bool(key)
     assert browse(client, "/").all("a", href="/people")[-1].text == "Add the first person"
 
 
@@ -227,12 +253,11 @@ def test_many_people_come_in_pages_that_changing_one_does_not_leave(household: H
 @pytest.mark.parametrize("base", ["", "/plex-wishlist"])
 def test_everything_stays_under_the_path(ann: Household, browser: MakeBrowser, pins: Pins, base: str) -> None:
     client = browser(API_KEY, url_base=base)
-    link = client.post(f"{base}/people", data={"name": "Dora"}).location
+    made = client.post(f"{base}/people", data={"name": "Dora"})
 
-    assert link == f"{base}/people/link/1"
+    assert f"http://localhost{base}/join/" in made.text
     assert client.post(f"{base}/people/1", data={"name": "Anna"}).location == f"{base}/people#person-1"
-    for path in (f"{base}/people", f"{base}/people/1/erase", link):
-        reply = client.get(path)
+    for reply in (made, client.get(f"{base}/people"), client.get(f"{base}/people/1/erase")):
         assert "unsafe" not in reply.headers["Content-Security-Policy"]
         for element in Seen(reply).elements:
             for name in ("href", "src", "action"):

@@ -57,7 +57,7 @@ def test_right_key_signs_in_for_30_days_by_a_cookie_that_no_script_reads(make_cl
     cookie = reply.headers["Set-Cookie"]
     expires = parsedate_to_datetime(re.findall("Expires=(.+?);", cookie)[0])
     assert timedelta(days=29) < expires - datetime.now(UTC) <= timedelta(days=30)
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
     assert "Secure" not in cookie
     assert API_KEY not in cookie
     assert Seen(client.get("/")).one("button", class_="plain").text == "Sign out"
@@ -150,15 +150,6 @@ def test_page_takes_no_key_from_the_address_and_does_not_hand_it_on(make_client:
     assert (asked.status_code, asked.location) == (303, "/sign-in?next=%2F%3Fsearch%3D%25C3%25A9")
 
 
-@pytest.mark.parametrize("key", [API_KEY, READ_KEY])
-def test_the_api_takes_no_cookie(make_client: MakeClient, key: str) -> None:
-    client = make_client(read_api_key=READ_KEY)
-    sign_in(client, key)
-
-    assert client.get("/").status_code == 200
-    assert client.get("/api/wishlist").status_code == client.delete("/api/users/1", headers=OURS).status_code == 401
-
-
 @pytest.mark.parametrize("change", [{"api_key": "another-api-key-0123456789"}, {"read_api_key": "another-" + READ_KEY}])
 def test_changing_a_key_signs_everybody_out(make_client: MakeClient, change: dict[str, str]) -> None:
     before = make_client(read_api_key=READ_KEY)
@@ -237,12 +228,3 @@ def test_signing_in_never_leads_elsewhere(make_client: MakeClient, wanted: str, 
         reply = sign_in(client, wanted=wanted)
 
     assert (reply.status_code, reply.location) == (303, "/")
-
-
-def test_link_from_a_message_tries_again_with_the_cookie(make_client: MakeClient) -> None:
-    client = make_client(read_api_key=READ_KEY)
-
-    page = Seen(client.get("/sign-in?next=/", headers={"Sec-Fetch-Site": "cross-site"}))
-
-    assert page.one("meta", **{"http-equiv": "refresh"})["content"] == "0"
-    assert Seen(client.get("/sign-in?next=/")).all("meta", **{"http-equiv": "refresh"}) == []

@@ -59,6 +59,14 @@ class Pins:
         """The person opens the address, signs in and agrees; the token must be one of the simulated Plex's."""
         self.made[code].token = token
 
+    def agree_as(self, code: str, username: str) -> str:
+        """The same with an account, for which Plex makes a new token. Returns it."""
+        person = next(person for person in self._plex.people.values() if person.username == username)
+        token = f"token-number-{next(self._ids)}-of-{username}"
+        self._plex.people[token] = person
+        self.agree(code, token)
+        return token
+
     def expire(self, code: str) -> None:
         """Half an hour goes by."""
         self.made[code].seconds_left = 0
@@ -94,11 +102,12 @@ class Pins:
         if handler.person is None or not handler.headers.get("X-Plex-Client-Identifier"):
             return handler.plex_tv(None)
         self.signed_out.append(handler.token)
+        del self._plex.people[handler.token]
         return handler.send_body(204, b"", "text/plain")
 
     def _show_sign_in_page(self, handler: Handler) -> None:
         """Plex's own page, which reads what is behind # in its address. A link for each account, one to refuse."""
-        names = [person.username for person in self._plex.people.values()]
+        names = sorted({person.username for person in self._plex.people.values()})
         handler.send_body(200, SIGN_IN_PAGE.replace("NAMES", json.dumps(names)).encode(), "text/html; charset=utf-8")
 
     def _agree_and_lead_back(self, handler: Handler) -> None:
@@ -108,7 +117,7 @@ class Pins:
         if not pin or pin.client_identifier != asked["clientID"]:
             return handler.send_body(404, b"No such PIN", "text/plain")
         if name := asked.get("as"):
-            [pin.token] = [token for token, person in self._plex.people.items() if person.username == name][-1:]
+            self.agree_as(pin.code, name)
         return handler.send_body(302, b"", "text/plain", {"Location": asked["forwardUrl"]})
 
 

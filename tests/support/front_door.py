@@ -12,11 +12,11 @@ OURS = {"Origin": "http://localhost"}
 
 
 def go_to_plex(client: FlaskClient, *, path: str = "/sign-in/plex", **options: Any) -> dict[str, str]:
-    """Press the button; what the address at Plex tells it."""
+    """Press the button; what the address at Plex says."""
     reply = client.post(path, **{"headers": OURS} | options)
     assert reply.status_code == 303, reply.text
     address, _, asked = reply.location.partition("#?")
-    assert address.endswith("/auth")
+    assert address == "https://app.plex.tv/auth"
     return {name: value for name, [value] in parse_qs(asked, strict_parsing=True).items()}
 
 
@@ -25,8 +25,8 @@ def come_back(client: FlaskClient, asked: dict[str, str], **options: Any) -> Tes
     return client.get(urlsplit(asked["forwardUrl"]).path, **options)
 
 
-def sign_in_with_plex(client: FlaskClient, pins: Pins, token: str, **options: Any) -> TestResponse:
-    """Press the button, agree at Plex with the account of this token, and be led back."""
+def sign_in_with_plex(client: FlaskClient, pins: Pins, username: str, **options: Any) -> TestResponse:
+    """Press the button, agree at Plex with this account, and be led back."""
     asked = go_to_plex(client, **options)
-    pins.agree(asked["code"], token)
+    pins.agree_as(asked["code"], username)
     return come_back(client, asked)

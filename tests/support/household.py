@@ -52,7 +52,6 @@ def addresses(plex: FakePlex) -> dict[str, str]:
         "plex_discover_url": plex.url,
         "plex_tv_url": plex.url,
         "plex_community_url": f"{plex.url}/api",
-        "plex_auth_url": f"{plex.url}/auth",
     }
 
 

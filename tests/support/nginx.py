@@ -151,12 +151,12 @@ def nginx(ports: dict[Setup, int]) -> Iterator[None]:
 
 
 @contextmanager
-def under_a_path(household: Household) -> Iterator[str]:
-    """The service under BASE behind nginx, with the address of its wall."""
+def under_a_path(household: Household, **more: str) -> Iterator[str]:
+    """The service under BASE behind nginx, with more settings; the address of its wall."""
     ports = dict(zip((*SERVICES, *SETUPS), free_ports(), strict=False))
     behind = next(service for service in SERVICES if service.name == "direct with URL_BASE")
     kept = next(setup for setup in SETUPS if setup.name == "sub-path kept, merge_slashes on")
-    env = settings_for(household, **SERVICES[behind]) | {"PORT": str(ports[behind])}
+    env = settings_for(household, **SERVICES[behind], **more) | {"PORT": str(ports[behind])}
     with gunicorn(env), nginx(ports):
         yield f"http://127.0.0.1:{ports[kept]}{BASE}/"
 

@@ -8,15 +8,20 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
+from tests.support.fake_actions import Actions
 from tests.support.fake_friends import Friends
 from tests.support.fake_home import Home, Member
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.sign_ins import add_pending_and_failed
 from wishlist_service.api.docs import read_document
+from wishlist_service.people.invitations import make
+from wishlist_service.queries.sessions import add_session
+from wishlist_service.web.sessions import COOKIE, hash_of
 
 OPENAPI = read_document()
 FORMATS = Draft202012Validator.FORMAT_CHECKER
+SESSION = "s" * 43
 LANTERN = row("5d7768a1c4d3b2001f0a11e1", "The Lantern Keeper", year=2024)
 HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=None, Guid=[])
 
@@ -47,6 +52,11 @@ class Operation:
         return OPENAPI["paths"][self.path][self.method]
 
     @property
+    def is_for_people(self) -> bool:
+        """Whether it takes no key, only the session of a person."""
+        return self.spec.get("security") == [{"Session": []}]
+
+    @property
     def bodies(self) -> dict[str, Any]:
         content = self.spec.get("requestBody", {"content": {}})["content"]
         return {name: example["value"] for media in content.values() for name, example in media["examples"].items()}
@@ -59,7 +69,10 @@ class Operation:
 
     def ask(self, client: FlaskClient, *, expect: int | None, path: Any = None, **changes: Any) -> Any:
         """The reply to the example request, changed as told; checked unless `expect` (the status) is None."""
-        headers = {"X-API-Key": API_KEY} if "security" in self.spec else {}
+        headers = {"X-API-Key": API_KEY} if {"ApiKey": []} in self.spec.get("security", []) else {}
+        if self.is_for_people:
+            client.set_cookie(COOKIE, SESSION)
+            headers["Sec-Fetch-Site"] = "same-origin"
         request: dict[str, Any] = {"query_string": self.parameters("query"), "headers": headers}
         if self.bodies and "data" not in changes:
             request["json"] = next(iter(self.bodies.values()))
@@ -67,6 +80,7 @@ class Operation:
             changes["data"] = changes.pop("json", request.pop("json"))
         url = self.path.format_map(self.parameters("path") | (path or {}))
         reply = client.open(url, method=self.method.upper(), **request | changes)
+        client.delete_cookie(COOKIE)
         if expect:
             self._check_promise(reply, expect)
         return reply
@@ -87,7 +101,7 @@ class Operation:
 def live_in(household: Household) -> None:
     """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more.
 
-    Ann was read as Ben's friend before she had a token, and Plex shows her Kim in her Home.
+    Ann is signed in with Plex, and an invitation waits. Ann was read as Ben's friend before she had a token, and Plex shows her Kim in her Home.
     """
     ann = household.add("Ann", [LANTERN, HARBOUR])
     ben = household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
@@ -106,4 +120,7 @@ def live_in(household: Household) -> None:
     kim.uuid = Operation("/api/users", "post").bodies["member"]["plex_uuid"]
     Home(household.plex, ann).members[kim.uuid] = Member(kim, pin="1234", managed=True)
     Friends(household.plex).befriend(ann, ben)
+    Actions(household.plex)
+    add_session(household.conn, id_hash=hash_of(SESSION), role="member", user_id=1, key_mac=None)
+    make(household.conn, name="Fay")
     household.conn.execute("UPDATE plex_users SET via_id = 2, via_source = 'friend' WHERE name = 'Ann'")

@@ -37,7 +37,6 @@ def environment(database_url: str, plex_url: str = "http://127.0.0.1:9", **more:
         "TOKEN_ENCRYPTION_KEY": PASSPHRASE,
         "PLEX_DISCOVER_URL": plex_url,
         "PLEX_TV_URL": plex_url,
-        "PLEX_AUTH_URL": f"{plex_url}/auth",
         "PLEX_COMMUNITY_URL": f"{plex_url}/api",
         "PLEX_PAGE_PAUSE_SECONDS": "0",
         "PLEX_LOOK_MINUTES": "0",

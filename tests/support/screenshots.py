@@ -43,7 +43,7 @@ def take_all(browser: Browser, key: str, scheme: str, width: int) -> None:
         go(page, "/sign-in")
         take(page, "sign-in", scheme, width)
         page.get_by_label("Key").fill(key)
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         links = page.get_by_role("navigation", name="Pages").get_by_role("link").all()
         pages = {link.inner_text().lower(): link.get_attribute("href") or "" for link in links}
         title = page.locator("#titles a").last.get_attribute("href") or ""

@@ -95,6 +95,7 @@ def test_every_view_but_a_few_needs_the_reading_key(make_client: MakeClient) -> 
         "/favicon.ico",
         "/manifest.webmanifest",
         "/sign-in",
+        "/sign-in/plex/back",
     } | {
         path
         for path in statuses

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from wishlist_service.api.users import masked
 from wishlist_service.queries import users
 from wishlist_service.web import actions
 from wishlist_service.web.auth import needs_person
@@ -16,8 +17,7 @@ bp = Blueprint("me", __name__, url_prefix="/api/me")
 @bp.get("")
 def who_asks() -> ResponseReturnValue:
     """Return the role of the caller, and the person if they signed in with Plex."""
-    Fields.from_query(request).done()
-    user = read(users.get_user, user_id=g.user_id) if g.user_id is not None else None
+    user = masked(read(users.get_user, user_id=g.user_id)) if g.user_id is not None else None
     return jsonify({"role": g.role or "reader", "user": user})
 
 

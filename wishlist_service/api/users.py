@@ -61,13 +61,13 @@ def list_users() -> ResponseReturnValue:
 
     items = read(users.list_users, active=active, source=source, via_id=via_id, limit=limit, offset=offset)
     total = read(users.count_users, active=active, source=source, via_id=via_id)
-    return jsonify({"items": [_masked(user) for user in items], "total": total, "limit": limit, "offset": offset})
+    return jsonify({"items": [masked(user) for user in items], "total": total, "limit": limit, "offset": offset})
 
 
 @bp.get(USER_PATH)
 def get_user(user_id: int) -> ResponseReturnValue:
     """Return one person."""
-    return jsonify(_masked(read(users.get_user, user_id=user_id)))
+    return jsonify(masked(read(users.get_user, user_id=user_id)))
 
 
 @bp.patch(USER_PATH)
@@ -92,7 +92,7 @@ def change_user(user_id: int) -> ResponseReturnValue:
         )
     accounts.change_user(
         shared.pool, shared.plex, shared.cipher,
-        user_id=user_id, name=name, token=token, active=active, admin=admin, moved=moved,
+        user_id=user_id, name=name, token=token, active=active, by_self=g.user_id == user_id, admin=admin, moved=moved,
     )  # fmt: skip
     return jsonify(read(users.get_user, user_id=user_id))
 
@@ -108,7 +108,8 @@ def remove_user(user_id: int) -> ResponseReturnValue:
     if purge:
         accounts.erase_user(shared.pool, shared.cipher, user_id=user_id)
     else:
-        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False)
+        by_self = g.user_id == user_id
+        accounts.change_user(shared.pool, shared.plex, shared.cipher, user_id=user_id, active=False, by_self=by_self)
     return "", 204
 
 
@@ -174,8 +175,8 @@ def get_sign_in(link_id: int) -> ResponseReturnValue:
     return jsonify(_shown(link))
 
 
-def _masked(user: PlexUser) -> PlexUser:
-    """Return the person; the last characters of the token only for the API_KEY."""
+def masked(user: PlexUser) -> PlexUser:
+    """Return the person; the last characters of the token only for an admin."""
     return user if g.is_admin else replace(user, token_masked="****")  # noqa: S106 - this hides it
 
 

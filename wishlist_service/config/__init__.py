@@ -139,7 +139,8 @@ class Config:
     )
     names: str = _setting(
         "NAMES",
-        "`hidden`: anyone who does not send the API_KEY sees `Person 1` instead of names. `all`: names are shown.",
+        "`hidden`: only admins and people who signed in with Plex see names; others see `Person 1` instead. `all`: "
+        "names are shown.",
         parsers.choice("all", "hidden"),
         "all",
     )

@@ -58,7 +58,8 @@ def show() -> ResponseReturnValue:
     return render_template(
         "feeds.html",
         root=request.root_url,
-        needs_key=bool(config.read_api_key),
+        needs_key=not config.reading_is_open,
+        has_read_key=bool(config.read_api_key),
         names_shown=config.names == "all",
         filters=filters,
         people=list_people(filters.user_ids or []),
@@ -100,8 +101,10 @@ def _test(asked: str) -> Answer:
 
 
 def _ask(path: str, query: str) -> Response:
-    """Return the reply of our own API, asked with the key that may read."""
-    key = context().config.read_api_key
-    headers = MultiDict({"X-API-Key": key} if key else {})
+    """Return the reply of our own API, asked with the key that may read, or as this browser if there is none."""
+    config = context().config
+    headers = MultiDict({"X-API-Key": config.read_api_key} if config.read_api_key else {})
+    if not (config.reading_is_open or config.read_api_key):
+        headers["Cookie"] = request.headers.get("Cookie", "")
     with current_app.test_request_context(f"/{path}", base_url=request.root_url, query_string=query, headers=headers):
         return current_app.full_dispatch_request()

@@ -73,12 +73,13 @@ def show_one(user_id: int) -> ResponseReturnValue:
 
 @bp.post("/<id:user_id>")
 def change(user_id: int) -> ResponseReturnValue:
-    """Rename, pause or resume a person, or give them another PIN. Fields that are absent stay as they are."""
+    """Rename, pause or resume a person, or change their mark or PIN. Fields that are absent stay as they are."""
     shared = context()
     try:
         fields = Fields(request.form.to_dict(), texts=True)
         name = fields.optional_text("name", maximum=100)
         active = fields.flag("active")
+        admin = fields.flag("admin")
         pin = fields.optional_token("pin")
         fields.done()
         moved = None
@@ -87,8 +88,9 @@ def change(user_id: int) -> ResponseReturnValue:
                 shared.config, shared.pool, shared.plex, shared.cipher, user_id=user_id, via_id=None, pin=pin
             )
         accounts.change_user(
-            shared.pool, shared.plex, shared.cipher, user_id=user_id, name=name, active=active, moved=moved
-        )
+            shared.pool, shared.plex, shared.cipher,
+            user_id=user_id, name=name, active=active, by_self=g.user_id == user_id, admin=admin, moved=moved,
+        )  # fmt: skip
     except (Conflict, Invalid, PlexAway) as error:
         return _page(error, of=user_id)
     return redirect(url_for(".show", offset=request.args.get("offset"), _anchor=f"person-{user_id}"), 303)

@@ -9,12 +9,12 @@ from werkzeug.wrappers import Response
 
 from wishlist_service import db
 from wishlist_service.errors import Conflict, PausedByAdmin, SignInFailed, Stranger, WishlistError
-from wishlist_service.pages.sign_in import local_path
+from wishlist_service.pages.sign_in import local_path, show_form
 from wishlist_service.people import browser_sign_ins
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.web.actions import begin_sync
 from wishlist_service.web.addresses import address_of_browser, remember_own_address
-from wishlist_service.web.auth import may_claim, open_to_all
+from wishlist_service.web.auth import open_to_all, why_no_claim
 from wishlist_service.web.context import context, read
 from wishlist_service.web.sessions import delete_cookie, new_id, sent_id, set_cookie, start_session
 
@@ -27,10 +27,11 @@ bp = Blueprint("plex_sign_in", __name__, url_prefix="/sign-in/plex")
 @bp.post("")
 @open_to_all
 def start() -> ResponseReturnValue:
-    """Lead to Plex."""
-    if not (read(sign_ins.is_claimed) or may_claim(context())):
-        return redirect(url_for("pages.sign_in.form"), 303)
-    return lead_to_plex(wanted=local_path(request.form.get("next", "")))
+    """Lead to Plex. Who may not begin an installation is asked for the API_KEY first."""
+    wanted = local_path(request.args.get("next", ""))
+    if why_no_claim(context()) and not read(sign_ins.is_claimed):
+        return show_form(wanted), 403
+    return lead_to_plex(wanted=wanted)
 
 
 @bp.get("")
@@ -48,9 +49,13 @@ def come_back() -> ResponseReturnValue:
     try:
         arrival = browser_sign_ins.finish(
             shared.links.pins, shared.pool, shared.plex, shared.cipher,
-            browser_id=browser_id, may_claim=may_claim(shared),
+            browser_id=browser_id, may_claim=not why_no_claim(shared),
         )  # fmt: skip
-    except (Stranger, PausedByAdmin, SignInFailed) as error:
+    except Stranger as error:
+        asks_key = not read(sign_ins.is_claimed)  # the hour is over since the browser left
+        page = Response(show_form(), 403, mimetype="text/html") if asks_key else _refusal(error)
+        return delete_cookie(page, COOKIE)
+    except (PausedByAdmin, SignInFailed) as error:
         return delete_cookie(_refusal(error), COOKIE)
     if arrival.new:
         with suppress(Conflict):  # a sync is running; the scheduler reads the new person after it
@@ -86,7 +91,9 @@ def lead_to_plex(*, wanted: str = "/", invitation_id: int | None = None) -> Resp
         )
     except SignInFailed as error:
         return _refusal(error)
-    return set_cookie(redirect(address, 303), COOKIE, browser_id, seconds=_SECONDS)
+    # without the body that redirect() makes, since the code of the PIN is in the address
+    response = Response(status=303, headers={"Location": address})
+    return set_cookie(response, COOKIE, browser_id, seconds=_SECONDS)
 
 
 def _refusal(error: WishlistError) -> Response:

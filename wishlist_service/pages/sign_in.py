@@ -1,13 +1,14 @@
-"""Sign in with a key, and sign out."""
+"""Sign in, and sign out."""
 
 import re
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from wishlist_service.queries import sign_ins
 from wishlist_service.web import auth
 from wishlist_service.web.addresses import address_of_browser, remember_own_address
-from wishlist_service.web.context import context
+from wishlist_service.web.context import context, read
 from wishlist_service.web.sessions import end_session, start_session
 
 bp = Blueprint("sign_in", __name__)
@@ -20,7 +21,7 @@ def form() -> ResponseReturnValue:
     wanted = local_path(request.args.get("next", ""))
     if g.role and "next" in request.args:
         return redirect(request.script_root + wanted, 303)
-    return _form(wanted)
+    return show_form(wanted)
 
 
 @bp.post("/sign-in")
@@ -33,7 +34,7 @@ def sign_in() -> ResponseReturnValue:
         if role == "admin":
             remember_own_address(address_of_browser())
         return start_session(redirect(request.script_root + wanted, 303), role=role)
-    return _form(wanted, error="The key is wrong." if key else "Enter a key."), 403
+    return show_form(wanted, error="The key is wrong." if key else "Enter a key."), 403
 
 
 @bp.post("/sign-out")
@@ -43,9 +44,18 @@ def sign_out() -> ResponseReturnValue:
     return end_session(redirect(url_for("pages.wall.show"), 303))
 
 
-def _form(wanted: str, **more: object) -> str:
-    has_read_key = bool(context().config.read_api_key)
-    return render_template("sign_in.html", wanted=wanted, has_read_key=has_read_key, **more)
+def show_form(wanted: str = "/", *, error: str = "") -> str:
+    """Return the page with the button for Plex, and the form for a key."""
+    shared = context()
+    claimed = read(sign_ins.is_claimed)
+    return render_template(
+        "sign_in.html",
+        wanted=wanted,
+        error=error,
+        claimed=claimed,
+        no_claim="" if claimed else auth.why_no_claim(shared),
+        has_read_key=bool(shared.config.read_api_key),
+    )
 
 
 def local_path(text: str) -> str:

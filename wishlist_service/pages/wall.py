@@ -11,7 +11,8 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.models import PlexUser, WishlistFilter
 from wishlist_service.pages.status import Status, read_status, state_now
-from wishlist_service.queries import sync_runs, users, wishlist
+from wishlist_service.queries import sign_ins, sync_runs, users, wishlist
+from wishlist_service.web.auth import why_no_claim
 from wishlist_service.web.context import context, read, reply
 from wishlist_service.web.listing import Listing, get_page, read_listing
 
@@ -121,8 +122,11 @@ def _empty_page(listing: Listing, status: Status) -> str:
         silent = [each for each in chosen if not each.active or not each.last_success_at or each.sync_state in unread]
         return _page(listing, status, silent)
     people = read(users.list_users, active=None, limit=MAXIMUM_PEOPLE, offset=0)
+    claimed = bool(people) or read(sign_ins.is_claimed)
     return render_template(
         "empty.html",
+        claimed=claimed,
+        no_claim="" if claimed else why_no_claim(context()),
         people=people,
         failed=[person for person in people if person.active and person.sync_detail],
         any_read=any(person.last_success_at for person in people),

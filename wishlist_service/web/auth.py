@@ -243,24 +243,24 @@ def _refuse_foreign_host(shared: Context) -> None:
     raise HostRefused(name)
 
 
-def may_claim(shared: Context) -> bool:
-    """Return whether this browser may begin an installation that nobody uses yet.
+def why_no_claim(shared: Context) -> str:
+    """Return why this browser may not begin an installation that nobody uses yet; empty if it may.
 
     An admin may. Without a key it must be near, within an hour of the start. A proxy that TRUSTED_PROXIES does not
     name would make everybody look near, and so would a name that a stranger points at this machine (DNS rebinding).
     """
     config = shared.config
     if g.is_admin:
-        return True
-    behind_unnamed_proxy = not config.trusted_proxies and any(name in request.headers for name in _FORWARDED)
-    host = request.host
-    return (
-        time.monotonic() - shared.started < CLAIM_SECONDS
-        and not behind_unnamed_proxy
-        and bool(host)
-        and _is_answered(host, [urlsplit(config.public_url).hostname or ""])
-        and _is_near(request.remote_addr or "")
-    )
+        return ""
+    if time.monotonic() - shared.started >= CLAIM_SECONDS:
+        return "This service was started more than an hour ago. Start it again for another hour."
+    if not config.trusted_proxies and any(name in request.headers for name in _FORWARDED):
+        return "A reverse proxy sent this, and TRUSTED_PROXIES does not name it."
+    if not (request.host and _is_answered(request.host, [urlsplit(config.public_url).hostname or ""])):
+        return "The name of this host could be anybody's. Open the service by its IP address, or set PUBLIC_URL."
+    if not _is_near(request.remote_addr or ""):
+        return "This browser is neither on this machine nor in a private network."
+    return ""
 
 
 def _is_near(address: str) -> bool:
