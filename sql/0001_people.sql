@@ -310,6 +310,17 @@ COMMENT ON FUNCTION longest_wait(text, boolean, interval) IS
     'How long a person waits for the next read, give or take a tenth, if all are read every so often. A due time that '
     'is further ahead is false: the clock was wrong, or the interval was longer.';
 
+-- In PL/pgSQL, because the table is made later.
+CREATE FUNCTION masked_addresses(person_id integer) RETURNS text[]
+    LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    RETURN ARRAY(SELECT masked FROM news_addresses WHERE user_id = person_id ORDER BY id);
+END
+$$;
+
+COMMENT ON FUNCTION masked_addresses(integer) IS 'What may be shown of the addresses at which a person gets messages.';
+
 CREATE VIEW plex_user_reports AS
 SELECT person.id,
        shown_name(person.id, person.name) AS name,
@@ -331,6 +342,7 @@ SELECT person.id,
        person.last_success_at,
        CASE WHEN person.active THEN person.next_sync_at END AS next_attempt_at,
        person.wishlist_size,
+       masked_addresses(person.id) AS notify_urls_masked,
        person.created_at,
        person.updated_at
   FROM plex_users AS person
@@ -353,6 +365,8 @@ COMMENT ON COLUMN plex_user_reports.last_attempt_at IS 'As plex_users.last_attem
 COMMENT ON COLUMN plex_user_reports.last_success_at IS 'As plex_users.last_success_at.';
 COMMENT ON COLUMN plex_user_reports.next_attempt_at IS 'As plex_users.next_sync_at. Null while the person is paused.';
 COMMENT ON COLUMN plex_user_reports.wishlist_size IS 'As plex_users.wishlist_size.';
+COMMENT ON COLUMN plex_user_reports.notify_urls_masked IS
+    'As news_addresses.masked, all of the person.';
 COMMENT ON COLUMN plex_user_reports.created_at IS 'As plex_users.created_at.';
 COMMENT ON COLUMN plex_user_reports.updated_at IS 'As plex_users.updated_at.';
 

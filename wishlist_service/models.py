@@ -155,6 +155,7 @@ class PlexUser:
     last_success_at: datetime | None
     next_attempt_at: datetime | None
     wishlist_size: int
+    notify_urls_masked: list[str] | None
     created_at: datetime
     updated_at: datetime
 
@@ -351,6 +352,19 @@ class Renewal:
 
     url: str = field(repr=False)
     expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAddress:
+    """An address of a person as it is stored: encrypted, and what may be shown of it.
+
+    fingerprints: keyed hashes, one for each key. anywhere: whether it may lead to this machine or a private network.
+    """
+
+    fingerprints: list[str]
+    address: str = field(repr=False)
+    masked: str
+    anywhere: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from wishlist_service import db
 from wishlist_service.config import DATABASE_SETTINGS, load_config
 from wishlist_service.errors import TokenUnreadable
 from wishlist_service.models import PlexAccount, SealedToken
-from wishlist_service.queries import imports, sign_ins, users
+from wishlist_service.queries import addresses, imports, sign_ins, users
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +146,18 @@ def rotate(conn: Connection, cipher: TokenCipher) -> tuple[int, dict[str, str]]:
                 imports.set_erased_key(conn, erased_key=cipher.encrypt(key, owner=THE_ONE_ROW, column=ERASED_KEY))
             except TokenUnreadable as error:
                 unreadable_pins["The memory of erased people"] = str(error)
+        for address_id, user_id, name, stored in addresses.lock_addresses(conn):
+            try:
+                address = cipher.decrypt(stored, owner=user_id, column=ADDRESS)
+            except TokenUnreadable as error:
+                unreadable_pins[f"An address of {name}"] = str(error)
+                continue
+            addresses.replace_ciphertext(
+                conn,
+                address_id=address_id,
+                address=cipher.encrypt(address, owner=user_id, column=ADDRESS),
+                fingerprint=cipher.fingerprints(address, column="news_addresses.fingerprint")[0],
+            )
         for link_id, stored in sign_ins.lock_client_identifiers(conn):
             with suppress(TokenUnreadable):
                 identifier = cipher.decrypt(stored, owner=link_id, column=CLIENT_IDENTIFIER)

@@ -57,3 +57,34 @@ def receiver(port: int = 0) -> Iterator[Receiver]:
         yield running
     finally:
         running.close()
+
+
+class Redirector:
+    """A server that sends whoever posts to it to another port of this machine."""
+
+    def __init__(self, target: int) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(307)
+                self.send_header("Location", f"http://127.0.0.1:{target}{self.path}")
+                self.end_headers()
+
+            def log_message(self, *_args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+
+@contextmanager
+def redirecting(target: int) -> Iterator[Redirector]:
+    """One that runs for the length of a with block."""
+    running = Redirector(target)
+    try:
+        yield running
+    finally:
+        running.server.shutdown()
+        running.server.server_close()

@@ -8,8 +8,10 @@ from flask.typing import ResponseReturnValue
 
 from wishlist_service.errors import Conflict
 from wishlist_service.models import PlexLink, PlexUser
+from wishlist_service.notify import addresses
 from wishlist_service.people import accounts, imports
 from wishlist_service.queries import sign_ins, users
+from wishlist_service.queries.addresses import list_addresses
 from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import context, read, reply
 from wishlist_service.web.fields import LARGEST_ID, Fields
@@ -72,7 +74,7 @@ def get_user(user_id: int) -> ResponseReturnValue:
 
 @bp.patch(USER_PATH)
 def change_user(user_id: int) -> ResponseReturnValue:
-    """Change name, token, active, admin, via or pin. Fields that are absent stay as they are."""
+    """Change name, token, active, admin, via, pin or notify_urls. Fields that are absent stay as they are."""
     fields = Fields.from_json(request)
     name = fields.optional_text("name", maximum=100)
     token = fields.optional_token("token")
@@ -80,11 +82,18 @@ def change_user(user_id: int) -> ResponseReturnValue:
     admin = fields.flag("admin")
     via_id = fields.id("via") if "via" in fields else None
     pin = fields.optional_token("pin")
-    if not any(field in fields for field in ("name", "token", "active", "admin", "via", "pin")):
-        fields.error("body", "must hold at least one of name, token, active, admin, via, pin.")
+    urls = fields.texts("notify_urls", maximum=2000, count=addresses.MAXIMUM)
+    if not any(field in fields for field in ("name", "token", "active", "admin", "via", "pin", "notify_urls")):
+        fields.error("body", "must hold at least one of name, token, active, admin, via, pin, notify_urls.")
     fields.done()
 
     shared = context()
+    new_addresses = None
+    if urls is not None:
+        known = read(list_addresses, user_id=user_id)
+        new_addresses = addresses.prepare(
+            shared.cipher, urls, name="notify_urls", user_id=user_id, known=known, anywhere=True
+        )
     moved = None
     if via_id is not None or pin is not None:
         moved = imports.prepare_move(
@@ -93,6 +102,7 @@ def change_user(user_id: int) -> ResponseReturnValue:
     accounts.change_user(
         shared.pool, shared.plex, shared.cipher,
         user_id=user_id, name=name, token=token, active=active, by_self=g.user_id == user_id, admin=admin, moved=moved,
+        addresses=new_addresses,
     )  # fmt: skip
     return jsonify(read(users.get_user, user_id=user_id))
 
@@ -118,6 +128,16 @@ def drop_token(user_id: int) -> ResponseReturnValue:
     """Make a person be read through somebody else again."""
     accounts.drop_token(context().pool, user_id=user_id)
     return jsonify(read(users.get_user, user_id=user_id))
+
+
+@bp.post(f"{USER_PATH}/notify-test")
+def send_test(user_id: int) -> ResponseReturnValue:
+    """Send a test message to each address of a person."""
+    Fields.from_query(request).done()
+    shared = context()
+    any_target = shared.config.notify_targets == "any"
+    items = addresses.send_test(shared.pool, shared.cipher, user_id=user_id, any_target=any_target)
+    return jsonify({"items": items})
 
 
 @bp.get(f"{USER_PATH}/contacts")
@@ -176,8 +196,11 @@ def get_sign_in(link_id: int) -> ResponseReturnValue:
 
 
 def masked(user: PlexUser) -> PlexUser:
-    """Return the person; the last characters of the token only for an admin."""
-    return user if g.is_admin else replace(user, token_masked="****")  # noqa: S106 - this hides it
+    """Return the person; the last characters of the token only for an admin, the addresses also for themselves."""
+    if g.is_admin:
+        return user
+    hidden = replace(user, token_masked="****")  # noqa: S106 - this hides it
+    return hidden if user.id == g.user_id else replace(hidden, notify_urls_masked=None)
 
 
 def _started(link_id: int) -> ResponseReturnValue:

@@ -5,9 +5,7 @@ import logging
 import re
 import socket
 import sys
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final
 
@@ -21,7 +19,9 @@ _PRIVATE: Final = "the address leads to this machine or a private network"
 _LOCAL: Final = frozenset({"syslog", "dbus", "qt", "kde", "glib", "gnome", "macosx", "windows"})
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
-_guarded: Final = threading.local()
+# While messages may go to public addresses only: the list to which refused ones are added. Apprise hands its context
+# on to the threads in which it sends.
+_refused: Final[ContextVar[list[str] | None]] = ContextVar("refused", default=None)
 
 
 class Notifier:
@@ -72,14 +72,17 @@ class Notifier:
         hub = apprise.Apprise()
         hub.add(self._service)
         kind = "warning" if message.urgent else "info"
-        with _guarding(not self._anywhere):
-            try:
-                result = hub.notify(title=message.title, body=message.body, notify_type=kind, body_format="text")
-            except Exception as error:  # any of 170 services may raise; the text may hold the address
-                return _PRIVATE if _guarded.refused else type(error).__name__
-            if result:
-                return None
-            return _PRIVATE if _guarded.refused else _reason(" ".join(entry.message for entry in result.logs()))
+        refused: list[str] = []
+        token = _refused.set(None if self._anywhere else refused)
+        try:
+            result = hub.notify(title=message.title, body=message.body, notify_type=kind, body_format="text")
+        except Exception as error:  # any of 170 services may raise; the text may hold the address
+            return _PRIVATE if refused else type(error).__name__
+        finally:
+            _refused.reset(token)
+        if result:
+            return None
+        return _PRIVATE if refused else _reason(" ".join(entry.message for entry in result.logs()))
 
 
 def open_notifier(label: str, address: str, *, anywhere: bool) -> Notifier | None:
@@ -110,18 +113,9 @@ def _prepare() -> None:
     sys.addaudithook(_refuse_private)
 
 
-@contextmanager
-def _guarding(guard: bool) -> Generator[None]:
-    """Let this thread connect to public addresses only. So neither a name nor a redirect leads to a private one."""
-    _guarded.on, _guarded.refused = guard, False
-    try:
-        yield
-    finally:
-        _guarded.on = False
-
-
 def _refuse_private(event: str, arguments: tuple[Any, ...]) -> None:
-    if not getattr(_guarded, "on", False):
+    """Refuse what leads to this machine or a private network: by a name, by a redirect or without a network."""
+    if (refused := _refused.get()) is None:
         return
     if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         target = arguments[1]
@@ -129,7 +123,7 @@ def _refuse_private(event: str, arguments: tuple[Any, ...]) -> None:
             return
     elif event not in ("subprocess.Popen", "os.system", "os.posix_spawn", "syslog.openlog", "syslog.syslog"):
         return
-    _guarded.refused = True
+    refused.append(event)
     raise PermissionError(_PRIVATE)
 
 

@@ -1,13 +1,15 @@
 """People and their tokens: checked with Plex, encrypted, stored."""
 
 import logging
+from collections.abc import Sequence
 
 from wishlist_service import db
 from wishlist_service.errors import Conflict, FieldError, Invalid, PlexError, TokenRejected
-from wishlist_service.models import PlexAccount
+from wishlist_service.models import NewAddress, PlexAccount
 from wishlist_service.people import erased
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.queries import imports, locks, merging, records, sign_ins, sync_runs, users
+from wishlist_service.queries.addresses import replace_addresses
 from wishlist_service.queries.imports import Imported
 from wishlist_service.tokens import TokenCipher
 
@@ -55,6 +57,7 @@ def change_user(
     by_self: bool = False,
     admin: bool | None = None,
     moved: Imported | None = None,
+    addresses: Sequence[NewAddress] | None = None,
     link_id: int | None = None,
     account: PlexAccount | None = None,
 ) -> None:
@@ -85,12 +88,15 @@ def change_user(
             users.update_token(conn, user_id=user_id, token=cipher.seal(token, owner=user_id, account=account))
         if moved is not None:
             imports.move_imported(conn, user_id=user_id, person=moved)
+        if addresses is not None:
+            replace_addresses(conn, user_id=user_id, addresses=addresses)
         imports.tell_via_gaps(conn)
         if active or token is not None:
             imports.make_readable_due(conn, via_id=user_id)
         if link_id is not None:
             sign_ins.finish_link(conn, link_id=link_id, user_id=user_id)
     given = {"name": name, "token": token, "active": active, "admin": admin, "via": moved}
+    given |= {"notify_urls": addresses}
     changed = ",".join(field for field, value in given.items() if value is not None)
     logger.info("user changed user=%s changed=%s%s", user_id, changed, "" if active is None else f" active={active}")
 

@@ -104,6 +104,21 @@ class Fields:
             self.error(name, f"must have 1 to {maximum} characters.")
         return text
 
+    def texts(self, name: str, *, maximum: int, count: int) -> list[str] | None:
+        """Return up to `count` texts of 1 to `maximum` visible characters without spaces; None if absent."""
+        if not self._has(name):
+            return None
+        values = self._values[name]
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            self.error(name, "must be an array of texts.")
+            return []
+        if len(values) > count:
+            self.error(name, f"must hold at most {count} texts.")
+        texts = [value.strip() for value in values]
+        if any(not 1 <= len(text) <= maximum or " " in text or not text.isprintable() for text in texts):
+            self.error(name, f"must hold texts of 1 to {maximum} visible characters, without spaces.")
+        return texts
+
     def token(self, name: str) -> str:
         """Return a required Plex token. It is sent in a header, so it may hold only visible ASCII characters."""
         token = self.text(name, maximum=2000)

@@ -1,0 +1,253 @@
+"""Addresses of people: who may set which, what is shown of them, and what a test message tells."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from flask.testing import FlaskClient
+from psycopg import connect
+
+from tests.support.addresses import give, sign_in_as
+from tests.support.fake_plex import row
+from tests.support.household import PASSPHRASE, Household
+from tests.support.processes import free_port
+from tests.support.receivers import SECRET, Receiver, redirecting
+from tests.support.visitors import visitor
+from wishlist_service.tokens import TokenCipher, rotate
+
+OWN, TEST = "/api/me/notifications", "/api/me/notify-test"
+PUBLIC = f"jsons://hooks.example.com/{SECRET}"
+
+
+@contextmanager
+def member(household: Household, name: str = "Ben", **settings: str) -> Iterator[FlaskClient]:
+    """This person, signed in with Plex."""
+    with visitor(household, **settings) as client:
+        yield sign_in_as(client, household, name)
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        (PUBLIC, "jsons://hooks.example.com"),
+        (f"json://user:{SECRET}@127.0.0.1:8080/{SECRET}?x=y", "json://127.0.0.1"),
+        (f"ntfy://{SECRET}", "ntfy"),
+        (f"ntfys://ntfy.example.com/{SECRET}", "ntfys://ntfy.example.com"),
+        (f"discord://123456789012345678/{SECRET}", "Discord"),
+        ("tgram://123456789:abcdefg_abcdefghijklmnopqrstuvwxyz/12345/", "Telegram"),
+        (f"mailto://ann:{SECRET}@gmail.com", "mailto://gmail.com"),
+        (f"gotify://gotify.example.com/{SECRET}", "gotify://gotify.example.com"),
+    ],
+)
+def test_admins_see_scheme_and_host_or_the_service_and_never_more(
+    api: FlaskClient, filled: Household, url: str, masked: str
+) -> None:
+    given = give(api, filled, "Ann", url)
+    shown = api.get(f"/api/users/{filled.user('Ann')['id']}")
+
+    assert (given.status_code, shown.json["notify_urls_masked"]) == (200, [masked])
+    assert SECRET not in given.text + shown.text
+    stored = filled.conn.execute("SELECT * FROM news_addresses").fetchall()
+    assert SECRET not in str(stored)
+
+
+def test_readers_see_no_address(api: FlaskClient, filled: Household) -> None:
+    give(api, filled, "Ann", PUBLIC)
+
+    with visitor(filled) as client:
+        shown, all_people = client.get(f"/api/users/{filled.user('Ann')['id']}"), client.get("/api/users")
+
+    assert shown.json
+    assert shown.json["notify_urls_masked"] is None
+    assert "hooks.example.com" not in shown.text + all_people.text
+
+
+def test_address_is_encrypted_for_its_own_purpose_and_person(
+    api: FlaskClient, filled: Household, cipher: TokenCipher
+) -> None:
+    give(api, filled, "Ann", PUBLIC)
+    ann = filled.user("Ann")["id"]
+    stored = filled.conn.execute("SELECT address FROM news_addresses").fetchone()
+    assert stored
+
+    assert cipher.decrypt(stored["address"], owner=ann, column="news_addresses.address") == PUBLIC
+    with pytest.raises(Exception, match="cannot be decrypted"):
+        cipher.decrypt(stored["address"], owner=ann)
+    with pytest.raises(Exception, match="another person"):
+        cipher.decrypt(stored["address"], owner=ann + 1, column="news_addresses.address")
+
+
+def test_rotated_key_reads_the_addresses_and_knows_them_again(
+    api: FlaskClient, filled: Household, cipher: TokenCipher
+) -> None:
+    give(api, filled, "Ann", PUBLIC)
+    rotated = TokenCipher(["another-passphrase-0123456789", PASSPHRASE])
+
+    with connect(filled.config.database_url, autocommit=True) as conn:
+        tokens, unreadable = rotate(conn, rotated)
+
+    stored = filled.conn.execute("SELECT * FROM news_addresses").fetchone()
+    assert stored
+    only_new = TokenCipher(["another-passphrase-0123456789"])
+    ann = filled.user("Ann")["id"]
+    assert (tokens, unreadable) == (3, {})
+    assert only_new.decrypt(stored["address"], owner=ann, column="news_addresses.address") == PUBLIC
+    assert stored["fingerprint"] == only_new.fingerprints(PUBLIC, column="news_addresses.fingerprint")[0]
+
+
+@pytest.mark.parametrize(
+    ("urls", "text"),
+    [
+        ("x", "must be an array"),
+        ([1], "must be an array"),
+        ([f"{PUBLIC}/{number}" for number in range(11)], "at most 10"),
+        ([PUBLIC, "nosuchservice://x"], "address 2 cannot be used"),
+        (["not an address"], "without spaces"),
+        ([""], "visible characters"),
+    ],
+)
+def test_what_is_no_address_is_refused_and_changes_nothing(
+    api: FlaskClient, filled: Household, urls: object, text: str
+) -> None:
+    give(api, filled, "Ann", PUBLIC)
+
+    reply = api.patch(f"/api/users/{filled.user('Ann')['id']}", json={"name": "Anna", "notify_urls": urls})
+
+    assert reply.status_code == 422
+    assert text in reply.text
+    assert [error["field"] for error in reply.json["errors"]] == ["notify_urls"] * len(reply.json["errors"])
+    assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 1
+    assert filled.user("Ann")["name"] == "Ann"
+
+
+def test_masked_address_that_is_sent_back_is_refused(api: FlaskClient, filled: Household) -> None:
+    give(api, filled, "Ann", PUBLIC, "discord://123456789012345678/abcdefghijklmnop", "json://plain.example.com")
+    plain = give(api, filled, "Ann", PUBLIC, "json://plain.example.com")
+    masked = give(api, filled, "Ann", "jsons://hooks.example.com")
+    named = give(api, filled, "Ann", "Discord")
+
+    assert (plain.status_code, masked.status_code, named.status_code) == (200, 422, 422)
+    assert "it is masked" in masked.text
+    assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 2
+
+
+def test_unknown_person_is_told_so(api: FlaskClient, filled: Household) -> None:
+    assert api.patch("/api/users/999", json={"notify_urls": [PUBLIC]}).status_code == 404
+    assert api.post("/api/users/999/notify-test").status_code == 404
+
+
+def test_own_settings_have_defaults_and_what_is_left_out_stays(filled: Household) -> None:
+    with member(filled) as client:
+        before = client.get(OWN).json
+        first = client.put(OWN, json={"urls": [PUBLIC], "trouble": False})
+        second = client.put(OWN, json={"new_wishes": True})
+        nothing = client.put(OWN, json={})
+        unknown = client.put(OWN, json={"nonsense": 1})
+        removed = client.put(OWN, json={"urls": []}).json
+
+    assert before == {"urls": [], "available": True, "trouble": True, "new_wishes": False}
+    shown = {"urls": ["jsons://hooks.example.com"], "available": True, "trouble": False, "new_wishes": False}
+    assert (first.status_code, first.json) == (200, shown)
+    assert second.json == nothing.json == shown | {"new_wishes": True}
+    assert unknown.status_code == 422
+    assert removed == shown | {"urls": [], "new_wishes": True}
+
+
+def test_only_a_person_has_settings_of_their_own(api: FlaskClient, filled: Household) -> None:
+    with visitor(filled) as reader:
+        for client in (api, reader):
+            replies = [client.get(OWN), client.put(OWN, json={}), client.post(TEST)]
+            assert [reply.status_code for reply in replies] == [403] * 3
+        assert reader.post(f"/api/users/{filled.user('Ann')['id']}/notify-test").status_code == 401
+    with member(filled) as client:
+        assert client.post(f"/api/users/{filled.user('Ann')['id']}/notify-test").status_code == 403
+        assert client.patch(f"/api/users/{filled.user('Ben')['id']}", json={"notify_urls": []}).status_code == 403
+
+
+PRIVATE = [
+    "json://127.0.0.1/x",
+    "json://localhost/x",
+    "json://[::1]/x",
+    "json://10.1.2.3/x",
+    "json://192.168.1.10:8080/x",
+    "json://169.254.169.254/latest",
+    "json://[::ffff:127.0.0.1]/x",
+    "json://0.0.0.0/x",
+    "json://2130706433/x",
+    "syslog://",
+]
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+def test_address_of_a_member_may_not_lead_to_this_network_and_an_admin_s_may(
+    api: FlaskClient, filled: Household, url: str
+) -> None:
+    with member(filled) as client:
+        own = client.put(OWN, json={"urls": [url]})
+        assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 0
+    given = give(api, filled, "Ben", url)
+    with member(filled, notify_targets="any") as client:
+        allowed = client.put(OWN, json={"urls": [url]})
+
+    assert (own.status_code, given.status_code, allowed.status_code) == (422, 200, 200)
+    assert "leads to this machine or a private network" in own.text
+
+
+def test_admin_who_signs_in_may_use_their_own_network(filled: Household) -> None:
+    filled.conn.execute("UPDATE plex_users SET admin = true WHERE name = 'Ben'")
+    with member(filled) as client:
+        assert client.put(OWN, json={"urls": ["json://127.0.0.1/x"]}).status_code == 200
+
+
+@pytest.mark.parametrize("by_redirect", [True, False])
+def test_message_never_reaches_this_network_by_a_later_name_or_a_redirect(
+    api: FlaskClient, filled: Household, webhook: Receiver, by_redirect: bool
+) -> None:
+    with redirecting(webhook.port) as elsewhere:
+        port = elsewhere.port if by_redirect else webhook.port
+        give(api, filled, "Ben", f"json://localhost:{port}/{SECRET}")
+        reached = api.post(f"/api/users/{filled.user('Ben')['id']}/notify-test").json["items"]
+        filled.conn.execute("UPDATE news_addresses SET anywhere = false")
+        refused = api.post(f"/api/users/{filled.user('Ben')['id']}/notify-test").json["items"]
+
+    assert reached == [{"url": "json://localhost", "ok": True, "detail": "The service took the message."}]
+    assert refused == [
+        {"url": "json://localhost", "ok": False, "detail": "the address leads to this machine or a private network"}
+    ]
+    assert len(webhook.messages) == 1
+
+
+def test_test_message_tells_what_each_service_answered(filled: Household, webhook: Receiver) -> None:
+    silent = f"json://127.0.0.1:{free_port()}/{SECRET}"
+    with member(filled, notify_targets="any") as client:
+        none = client.post(TEST).json
+        client.put(OWN, json={"urls": [webhook.address, silent]})
+        both = client.post(TEST)
+        webhook.statuses.append(418)
+        client.put(OWN, json={"urls": [webhook.address]})
+        refused = client.post(TEST)
+
+    assert none == {"items": []}
+    assert both.status_code == 200
+    assert both.json == {
+        "items": [
+            {"url": "json://127.0.0.1", "ok": True, "detail": "The service took the message."},
+            {"url": "json://127.0.0.1", "ok": False, "detail": "no answer"},
+        ]
+    }
+    assert refused.json == {"items": [{"url": "json://127.0.0.1", "ok": False, "detail": "HTTP 418"}]}
+    assert [message["title"] for message in webhook.messages] == ["Test message"]
+    assert SECRET not in both.text + refused.text
+
+
+def test_addresses_of_an_erased_person_are_erased(api: FlaskClient, filled: Household) -> None:
+    give(api, filled, "Ann", PUBLIC)
+    api.delete(f"/api/users/{filled.user('Ann')['id']}?purge=true")
+
+    assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 0
+
+
+def test_people_without_addresses_get_none(household: Household) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+
+    assert household.conn.execute("SELECT masked_addresses(1) AS none").fetchone() == {"none": []}
