@@ -35,7 +35,7 @@ def _has_own_host() -> bool:
 
 def finish(response: Response) -> Response:
     """Compress the reply, add the headers and count it. Runs after every view, which may have set its own policy."""
-    if g.get("session_prolonged"):
+    if "session_prolonged" in g:
         prolong_cookie(response)
     response.vary.add("Cookie")
     encode(response)
