@@ -544,8 +544,7 @@ $$;
 
 COMMENT ON FUNCTION end_sessions() IS 'Signs a person out everywhere.';
 
-CREATE TRIGGER plex_users_end_sessions
-    AFTER UPDATE OF active, admin ON plex_users
+CREATE TRIGGER plex_users_end_sessions AFTER UPDATE OF active, admin ON plex_users
     FOR EACH ROW
     WHEN (OLD.active AND NOT NEW.active OR OLD.admin AND NOT NEW.admin)
     EXECUTE FUNCTION end_sessions();
@@ -561,8 +560,7 @@ $$;
 
 COMMENT ON FUNCTION claim_installation() IS 'Notes that a person or an invitation was added.';
 
-CREATE TRIGGER plex_users_claim
-    AFTER INSERT ON plex_users
+CREATE TRIGGER plex_users_claim AFTER INSERT ON plex_users
     FOR EACH STATEMENT
     EXECUTE FUNCTION claim_installation();
 
@@ -601,7 +599,6 @@ COMMENT ON COLUMN invitations.withdrawn_at IS 'When it was withdrawn. Null if it
 COMMENT ON COLUMN invitations.expires_at IS 'When it stops working.';
 COMMENT ON COLUMN invitations.created_at IS 'When it was made.';
 
-CREATE TRIGGER invitations_claim
-    AFTER INSERT ON invitations
+CREATE TRIGGER invitations_claim AFTER INSERT ON invitations
     FOR EACH STATEMENT
     EXECUTE FUNCTION claim_installation();

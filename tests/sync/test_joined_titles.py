@@ -253,7 +253,7 @@ def test_kept_wishes_stay_kept_unless_the_other_record_is_on_the_list(
 
 def test_joined_titles_are_told_to_nobody(household: Household, twice: tuple[Person, Person]) -> None:
     with connect(household.config.database_url) as conn:
-        told = notifications.get_present(conn, told=Told(event_id=0, change_id=0))
+        told = notifications.get_present(conn, told=Told(event_id=0, change_id=0, arrival_id=0))
         conn.commit()
         know_ids(*twice)
         household.sync()

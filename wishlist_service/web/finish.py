@@ -44,7 +44,7 @@ def finish(response: Response) -> Response:
         config = context().config
         # a form of ours leads to where people sign in at Plex
         forms = f"form-action 'self' {_origin(config.plex_auth_url)}"
-        policy, referrer = f"{forms}; {_PAGE_POLICY} {_origin(config.plex_images_url)}", "same-origin"
+        policy, referrer = f"{_PAGE_POLICY} {_origin(config.plex_images_url)}; {forms}", "same-origin"
     else:
         policy, referrer = _API_POLICY, "no-referrer"
     response.headers.setdefault("Content-Security-Policy", policy)
