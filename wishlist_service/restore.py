@@ -24,7 +24,7 @@ from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries import media_server, server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
 from wishlist_service.queries.requirements import check_server
-from wishlist_service.queries.schema import YOYO, Objects, compare, read_objects
+from wishlist_service.queries.schema import NOT_BACKED_UP, YOYO, Objects, compare, read_objects
 
 TRIES: Final = 10
 
@@ -155,11 +155,12 @@ def _choose(file: Path, entries: list[Entry], ours: Objects, *, schema: str) -> 
             "If you need it, restore the file into another database with pg_restore, drop it there, and back up again."
         )
     by_name = {names[name]: entry for entry, name in found.items()}
-    for table in ours.tables:
+    backed_up = [table for table in ours.tables if table not in NOT_BACKED_UP]
+    for table in backed_up:
         if ("TABLE DATA", table) not in by_name:
             raise RestoreRefused(f"{file} is no complete backup of this service: it has no rows of the table {table}.")
     # in the order of sql/, so that rows come after those that they refer to; yoyo's only to read the file to its end
-    tables = [by_name["TABLE DATA", table] for table in ours.tables]
+    tables = [by_name["TABLE DATA", table] for table in backed_up]
     others = {("TABLE DATA", table) for table in YOYO}
     return tables + [entry for name, entry in by_name.items() if name[0] == "SEQUENCE SET" or name in others]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
+from wishlist_service.queries.schema import NOT_BACKED_UP
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,7 @@ class Contents:
 
 
 def get_dump_options(conn: Connection) -> list[str]:
-    """Return what tells pg_dump to leave out sessions, and other schemas than ours, unless ours is public.
-
-    A backup that is restored must not sign in again whoever was signed out since.
-    """
+    """Return what tells pg_dump to leave out what needs no backup, and other schemas than ours, unless ours is public."""
     return rows(conn, str, """
         SELECT '--schema=' || quote_ident(current_schema())
          WHERE current_schema() <> 'public'
@@ -32,9 +30,9 @@ def get_dump_options(conn: Connection) -> list[str]:
            AND extname = 'pg_trgm'
            AND extnamespace = to_regnamespace(quote_ident(current_schema()))
      UNION ALL
-        SELECT '--exclude-table-data=' || quote_ident(current_schema()) || '.' || secret.name
-          FROM (VALUES ('sessions'), ('plex_sign_ins')) AS secret (name)
-        """)
+        SELECT '--exclude-table-data=' || quote_ident(current_schema()) || '.' || name
+          FROM unnest(%(left_out)s::text[]) AS name
+        """, {"left_out": list(NOT_BACKED_UP)})
 
 
 def get_quoted_schema(conn: Connection) -> str:
