@@ -24,7 +24,7 @@ from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries import media_server, server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
 from wishlist_service.queries.requirements import check_server
-from wishlist_service.queries.schema import NOT_BACKED_UP, YOYO, Objects, compare, read_objects
+from wishlist_service.queries.schema import YOYO, Objects, compare, read_objects
 
 TRIES: Final = 10
 
@@ -155,7 +155,7 @@ def _choose(file: Path, entries: list[Entry], ours: Objects, *, schema: str) -> 
             "If you need it, restore the file into another database with pg_restore, drop it there, and back up again."
         )
     by_name = {names[name]: entry for entry, name in found.items()}
-    backed_up = [table for table in ours.tables if table not in NOT_BACKED_UP]
+    backed_up = [table for table in ours.tables if table not in server.NOT_BACKED_UP]
     for table in backed_up:
         if ("TABLE DATA", table) not in by_name:
             raise RestoreRefused(f"{file} is no complete backup of this service: it has no rows of the table {table}.")

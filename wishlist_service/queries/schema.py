@@ -15,8 +15,6 @@ from wishlist_service.errors import DatabaseRefused
 SQL_DIRECTORY: Final = Path(__file__).parent.parent.parent / "sql"
 YOYO: Final = ("_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock")
 """The tables in which yoyo notes what it has applied."""
-NOT_BACKED_UP: Final = ("sessions", "plex_sign_ins")
-"""Tables without rows in a backup: one that is restored must not sign in again whoever was signed out since."""
 
 # each statement of sql/ that makes something, and each constraint and identity column inside CREATE TABLE
 _MADE: Final = re.compile(

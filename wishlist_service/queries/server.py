@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from psycopg import Connection
 
 from wishlist_service.db import rows, value
-from wishlist_service.queries.schema import NOT_BACKED_UP
+
+NOT_BACKED_UP: Final = ("sessions", "plex_sign_ins")
+"""Tables without rows in a backup: one that is restored must not sign in again whoever was signed out since."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Contents:
 
 
 def get_dump_options(conn: Connection) -> list[str]:
-    """Return what tells pg_dump to leave out what needs no backup, and other schemas than ours, unless ours is public."""
+    """Return what tells pg_dump which rows to leave out, and other schemas than ours, unless ours is public."""
     return rows(conn, str, """
         SELECT '--schema=' || quote_ident(current_schema())
          WHERE current_schema() <> 'public'
