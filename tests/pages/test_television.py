@@ -74,6 +74,7 @@ def test_forms_lead_to_pages_that_keep_it(filled: Household) -> None:
     with visitor(filled, read_api_key="reading-key-0123456789") as client:
         reply = client.get("/new?tv=1")
         assert parse_qs(urlsplit(reply.location).query) == {"next": ["/new?tv=1"], "tv": ["1"]}
+        assert client.get("/nothing?tv=1", headers={"Accept": "text/html"}).status_code == 404
 
 
 def test_it_belongs_to_the_pages_and_has_one_value(filled: Household) -> None:

@@ -30,6 +30,7 @@ def show_problem(problem: Problem) -> Response:
     unknown = not request.endpoint and not request.path.startswith("/api/")
     if not (is_page() or (unknown and "text/html" in request.headers.get("Accept", ""))):
         return problem_document(problem)
+    g.tv = request.args.get("tv") == "1"  # an unknown path is no page yet
     if problem.status == 401:
         wanted = here() if request.method in READING else "/"
         response = Response(status=303)
@@ -37,7 +38,6 @@ def show_problem(problem: Problem) -> Response:
             url_for("pages.sign_in.form", tv=None) + "?" + urlencode({"next": wanted} | ({"tv": 1} if g.tv else {}))
         )
         return response
-    g.tv = request.args.get("tv") == "1"  # an unknown path is no page yet
     heading = _HEADINGS.get(problem.status, "Something went wrong")
     page = Response(
         render_template("problem.html", problem=problem.document, heading=heading, here=request.script_root + here()),

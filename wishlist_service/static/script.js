@@ -348,7 +348,7 @@ addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { target, key } = event;
   if (key === "Escape") return leave(target);
-  if (onTelevision && (key.startsWith("Arrow") || key === "Enter")) return useRemote(event);
+  if (onTelevision && !target.closest("dialog") && (key.startsWith("Arrow") || key === "Enter")) return useRemote(event);
   if (target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog")) return;
   if (key.startsWith("Arrow")) return move(event);
   const search = document.querySelector("input[type=search]");
