@@ -38,8 +38,8 @@ GROUPS: dict[str, list[Setting]] = {
         _NAMED["DATABASE_PASSWORD"],
         _of_compose(
             "POSTGRES_USER",
-            "The user of the database that compose makes, who owns it. Not `postgres`, which is the superuser. Used when "
-            "it is first made, like the next two.",
+            "The user of the database that compose makes, who owns it. Not `postgres`, which is the superuser. Used "
+            "when it is first made, like the next two.",
             default="wishlist",
         ),
         _of_compose("POSTGRES_PASSWORD", "Its password. One is made unless you set it."),
