@@ -88,6 +88,7 @@ def test_every_reply_says_how_a_browser_shall_treat_it(client: FlaskClient, path
     assert headers["Referrer-Policy"] == ("same-origin" if path in ("/", "/sign-in") else "no-referrer")
     assert "no-cache" in headers["Cache-Control"]
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
 def test_pages_load_images_from_hosts_of_plex_and_from_here_alone(household: Household) -> None:
