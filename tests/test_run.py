@@ -36,6 +36,14 @@ from wishlist_service.postgres.embedded import EmbeddedPostgres, EmbeddedPostgre
 pytestmark = pytest.mark.slow
 
 
+HOLD = """
+import sys, time
+from pathlib import Path
+from wishlist_service.postgres.embedded import EmbeddedPostgres
+with EmbeddedPostgres(Path(sys.argv[1])): print("up", flush=True); time.sleep(300)
+"""
+
+
 @pytest.fixture
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of what runs, in a directory of its own."""
@@ -252,13 +260,8 @@ def test_run_says_so_when_the_port_is_taken(checkout: Path) -> None:
 
 
 def test_database_survives_that_everything_is_killed(state: Path) -> None:
-    script = (
-        "import sys, time; from pathlib import Path\n"
-        "from wishlist_service.postgres.embedded import EmbeddedPostgres\n"
-        "with EmbeddedPostgres(Path(sys.argv[1])) as server: print('up', flush=True); time.sleep(300)"
-    )
     env = plain_environment(0) | {"PYTHONPATH": str(CHECKOUT)}
-    with program("-c", script, str(state), env=env) as holder:
+    with program("-c", HOLD, str(state), env=env) as holder:
         holder.wait_for("up", seconds=START_SECONDS)
         with look_into(state) as conn:
             conn.execute("CREATE TABLE kept (n int)")
@@ -267,6 +270,20 @@ def test_database_survives_that_everything_is_killed(state: Path) -> None:
 
     with EmbeddedPostgres(state), look_into(state) as conn:
         assert conn.execute("SELECT n FROM kept").fetchone() == (42,)
+
+
+def test_start_waits_for_the_server_of_a_killed_process_and_says_that_it_takes_long(state: Path) -> None:
+    env = plain_environment(0) | {"PYTHONPATH": str(CHECKOUT)}
+    with program("-c", HOLD, str(state), env=env) as holder:
+        holder.wait_for("up", seconds=START_SECONDS)
+        old = int(next(state.glob("pg*/postmaster.pid")).read_text().split()[0])
+        os.kill(old, signal.SIGSTOP)
+        holder.process.kill()
+        with program("-c", HOLD, str(state), env=env) as following:
+            following.wait_for("PostgreSQL is still starting", seconds=START_SECONDS)
+            os.kill(old, signal.SIGCONT)
+            following.wait_for("up", seconds=START_SECONDS)
+            following.end(signal.SIGINT)
 
 
 def test_program_that_is_just_being_started_ends_with_its_parent() -> None:

@@ -16,12 +16,14 @@ from ruamel.yaml import YAML
 from docs.generate.__main__ import FILES
 from docs.generate.database import list_columns, list_functions, list_relations, render, render_schema
 from docs.generate.settings import GROUPS
+from tests.support.cluster import PEOPLE
 from tests.support.consumers import kometa_address, path_of
 from tests.support.documents import PAGES, README, ROOT, read_curl, section
 from tests.support.examinations import settings_for
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import FakePlex, row
 from tests.support.household import Household
+from tests.support.patroni import DOCUMENTED
 from tests.support.processes import gunicorn, program
 from tests.support.settings import ENOUGH, faults
 from wishlist_service.app import close_app, create_app, open_app
@@ -330,6 +332,15 @@ def test_every_file_to_copy_is_yaml() -> None:
 
     assert [*map(reader.load, files)]
     assert len(files) == 3
+
+
+def test_cluster_in_the_page_is_the_one_that_is_tried() -> None:
+    page = (ROOT / "docs/scaling.md").read_text()
+    agreed = YAML(typ="safe").load(DOCUMENTED)["bootstrap"]["dcs"]
+
+    assert agreed["synchronous_mode"]
+    assert f"a simulated Plex with {PEOPLE} people" in page
+    assert "target_session_attrs=read-write" in page
 
 
 def test_recipes_warn_of_what_deletes_files() -> None:
