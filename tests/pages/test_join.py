@@ -266,3 +266,16 @@ def test_address_is_remembered_when_an_admin_signs_in(ann: Household, client: Fl
     client.post("/sign-in", data={"key": API_KEY}, headers=at("key.lan"))
 
     assert (as_member, as_admin, address()) == (None, "http://admin.lan", "http://key.lan")
+
+
+def test_address_of_an_invitation_is_not_in_the_log_of_an_error(
+    ann: Household, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = invite(client)
+    ann.conn.execute("ALTER TABLE invitations RENAME TO others")
+
+    reply = client.get(path)
+
+    assert reply.status_code == 503
+    assert "database cannot serve path='/join/<secret>'" in caplog.text
+    assert path not in caplog.text
