@@ -134,7 +134,7 @@ def test_everything_is_reached_by_keyboard(browser: Browser, ann: Household) -> 
         for _ in range(2):
             page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="Rename Ann")).to_be_focused()
-        for name in ("Invite Ann to sign in again", "Pause Ann"):
+        for name in ("Invite Ann to sign in again", "Pause Ann", "Make an admin Ann"):
             page.keyboard.press("Tab")
             expect(page.get_by_role("button", name=name)).to_be_focused()
         page.keyboard.press("Tab")
