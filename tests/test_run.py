@@ -154,7 +154,7 @@ def test_run_makes_secrets_and_finds_its_data_again(checkout: Path) -> None:
     assert (checkout / ".env").stat().st_mode & 0o777 == 0o600
     assert re.findall(r"  (Open|Sign in|API|Docs) +(.+)", first.output) == [
         ("Open", f"http://localhost:{port}/"),
-        ("Sign in", "with the API_KEY in .env"),
+        ("Sign in", "with Plex, or with the API_KEY in .env"),
         ("API", f"http://localhost:{port}/api/wishlist"),
         ("Docs", f"http://localhost:{port}/docs"),
     ]

@@ -153,7 +153,7 @@ def _serve(stack: ExitStack, *, demo: bool) -> None:
 
 def _print_address(base: str, *, demo: bool) -> None:
     """Print where the page is and how to sign in, then the rest."""
-    key = f"with the key {os.environ['API_KEY']}" if demo else "with the API_KEY in .env"
+    key = f"with the key {os.environ['API_KEY']}" if demo else "with Plex, or with the API_KEY in .env"
     print(f"\nPlex Wishlist Service is running. Ctrl-C stops it.\n\n  Open     {base}/\n  Sign in  {key}")
     print(f"  API      {base}/api/wishlist\n  Docs     {base}/docs")
     if demo:

@@ -35,6 +35,7 @@ def main() -> None:
     settings = {
         "PLEX_DISCOVER_URL": plex.url,
         "PLEX_TV_URL": plex.url,
+        "PLEX_AUTH_URL": f"{plex.url}/auth",
         "PLEX_COMMUNITY_URL": f"{plex.url}/api",
         "PLEX_PAGE_PAUSE_SECONDS": "0",
         "PLEX_SYNC_INTERVAL_HOURS": "12",  # half as many syncs to play as with 6

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 import pytest
+import requests
 
-from tests.support.fake_plex import row
+from tests.support.fake_plex import FakePlex, row
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.processes import call, environment, free_port, gunicorn
@@ -35,6 +36,15 @@ def test_line_holds_time_level_place_and_fact(stream: io.StringIO) -> None:
     moment, _, rest = stream.getvalue().partition(" ")
     assert (len(moment), moment[-1]) == (20, "Z")
     assert rest == "INFO wishlist_service.example something happened user=3\n"
+
+
+def test_address_with_a_pin_is_not_logged(stream: io.StringIO, plex: FakePlex) -> None:
+    logging.getLogger().setLevel("DEBUG")
+    for path in ("/api/v2/pins/900001", "/api/v2/home/users/1/switch?pin=7391", "/api/v2/ping"):
+        requests.get(f"{plex.url}{path}", timeout=5)
+
+    assert "/api/v2/ping" in stream.getvalue()
+    assert [secret for secret in ("900001", "7391") if secret in stream.getvalue()] == []
 
 
 def test_traceback_and_line_ends_stay_on_the_line(stream: io.StringIO) -> None:

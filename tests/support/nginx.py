@@ -152,7 +152,7 @@ def nginx(ports: dict[Setup, int]) -> Iterator[None]:
 
 @contextmanager
 def under_a_path(household: Household, **more: str) -> Iterator[str]:
-    """The service under BASE behind nginx, with more settings; the address of its wall."""
+    """The service under BASE behind nginx, with the address of its wall; `more`: settings."""
     ports = dict(zip((*SERVICES, *SETUPS), free_ports(), strict=False))
     behind = next(service for service in SERVICES if service.name == "direct with URL_BASE")
     kept = next(setup for setup in SETUPS if setup.name == "sub-path kept, merge_slashes on")

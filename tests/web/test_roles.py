@@ -63,13 +63,14 @@ def test_api_says_who_asks(make_client: MakeClient, pins: Pins) -> None:
     anybody = client.get("/api/me")
     key = client.get("/api/me", **with_key(API_KEY))
     sign_in_with_plex(client, pins, "ben")
-    member = client.get("/api/me")
+    member, ben = client.get("/api/me"), client.get("/api/users/2").json
     sign_in_with_plex(client, pins, "ann")
     admin = client.get("/api/me")
 
     assert anybody.json == {"role": "reader", "user": None}
     assert key.json == {"role": "admin", "user": None}
-    assert member.json == {"role": "member", "user": client.get("/api/users/2").json}
+    assert member.json == {"role": "member", "user": ben}
+    assert ben["token_masked"] == "****"
     assert admin.json == {"role": "admin", "user": client.get("/api/users/1").json}
 
 

@@ -15,6 +15,7 @@ from tests.support.fake_pins import Pins
 from tests.support.front_door import OURS, come_back, go_to_plex, sign_in_with_plex
 from tests.support.household import API_KEY, Household
 from wishlist_service.config import Config
+from wishlist_service.web.recent import MAXIMUM_SIGN_INS
 
 READ_KEY = "test-read-key-0123456789"
 COOKIE = "wishlist_session"
@@ -111,6 +112,17 @@ def test_form_of_another_site_starts_no_sign_in(client: FlaskClient, pins: Pins)
         assert reply.status_code == 403
         assert "Set-Cookie" not in reply.headers
     assert pins.made == {}
+
+
+def test_sign_ins_of_one_address_are_limited_so_that_plex_is_not_flooded(client: FlaskClient, pins: Pins) -> None:
+    for _ in range(MAXIMUM_SIGN_INS):
+        go_to_plex(client)
+
+    reply = client.post("/sign-in/plex", headers=OURS)
+
+    assert (reply.status_code, "Too many sign-ins" in reply.text) == (429, True)
+    assert len(pins.made) == MAXIMUM_SIGN_INS
+    go_to_plex(client, environ_base={"REMOTE_ADDR": "192.168.1.20"})
 
 
 def test_nobody_is_signed_in_by_being_led_to_the_way_back(make_client: MakeClient, pins: Pins) -> None:

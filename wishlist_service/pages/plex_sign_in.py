@@ -5,6 +5,7 @@ from typing import Final
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
 from wishlist_service import db
@@ -16,6 +17,7 @@ from wishlist_service.web.actions import begin_sync
 from wishlist_service.web.addresses import address_of_browser, remember_own_address
 from wishlist_service.web.auth import open_to_all, why_no_claim
 from wishlist_service.web.context import context, read
+from wishlist_service.web.recent import network_of
 from wishlist_service.web.sessions import delete_cookie, new_id, sent_id, set_cookie, start_session
 
 COOKIE: Final = "wishlist_sign_in"
@@ -80,6 +82,10 @@ def lead_to_plex(*, wanted: str = "/", invitation_id: int | None = None) -> Resp
     browser_sign_ins.finish() uses it when the browser is back.
     """
     shared, browser_id = context(), new_id()
+    if not shared.recent.sign_ins.add(network_of(request.remote_addr or ""), browser_id):
+        raise TooManyRequests(
+            "Too many sign-ins were started from this address. Try again in a minute.", retry_after=60
+        )
     try:
         address = browser_sign_ins.start(
             shared.links.pins,

@@ -4,6 +4,7 @@ A person opens an address at Plex and signs in. From then on Plex gives the toke
 PIN expires.
 """
 
+import logging
 import threading
 from datetime import timedelta
 from typing import Final
@@ -15,6 +16,9 @@ from wishlist_service.errors import PinExpired, PlexChanged
 from wishlist_service.models import PlexPin
 from wishlist_service.plex.http import PRODUCT, PlexHttp
 from wishlist_service.plex.rows import clean_text
+
+# At DEBUG urllib3 logs each address, and one of them has the number of a PIN.
+logging.getLogger("urllib3.connectionpool").addFilter(lambda record: "/api/v2/pins/" not in record.getMessage())
 
 LONGEST: Final = timedelta(hours=1)  # Plex gives a strong PIN half an hour
 

@@ -43,8 +43,6 @@ def configure_logging(level: str, *, stream: TextIO = sys.stdout) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # it logs every try to reach a database that is away; one line of the failed request is enough
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-    # at DEBUG it logs the address of each request, and those to Plex may hold a PIN
-    logging.getLogger("urllib3").setLevel(logging.INFO)
 
 
 @contextmanager

@@ -17,7 +17,10 @@ class Contents:
 
 
 def get_dump_options(conn: Connection) -> list[str]:
-    """Return what tells pg_dump to leave out other schemas than ours. For public there is nothing to tell."""
+    """Return what tells pg_dump to leave out sessions, and other schemas than ours, unless ours is public.
+
+    A backup that is restored must not sign in again whoever was signed out since.
+    """
     return rows(conn, str, """
         SELECT '--schema=' || quote_ident(current_schema())
          WHERE current_schema() <> 'public'
@@ -27,6 +30,9 @@ def get_dump_options(conn: Connection) -> list[str]:
          WHERE current_schema() <> 'public'
            AND extname = 'pg_trgm'
            AND extnamespace = to_regnamespace(quote_ident(current_schema()))
+     UNION ALL
+        SELECT '--exclude-table-data=' || quote_ident(current_schema()) || '.' || secret.name
+          FROM (VALUES ('sessions'), ('plex_sign_ins')) AS secret (name)
         """)
 
 

@@ -12,6 +12,7 @@ import time
 from typing import Final
 
 MAXIMUM_WRONG_KEYS: Final = 10
+MAXIMUM_SIGN_INS: Final = 30
 WINDOW_SECONDS: Final = 60
 
 
@@ -65,6 +66,8 @@ class Recent:
     def __init__(self) -> None:
         # by way and address: "header 192.0.2.1". Many different ones mean that someone guesses.
         self.wrong_keys = RecentValues(names=1024, maximum=MAXIMUM_WRONG_KEYS, seconds=WINDOW_SECONDS)
+        # by address: the sign-ins with Plex that were started, because each asks Plex for a PIN
+        self.sign_ins = RecentValues(names=256, maximum=MAXIMUM_SIGN_INS, seconds=WINDOW_SECONDS)
         # addresses whose wrong keys were logged
         self.logged_addresses = RecentValues(names=1024, maximum=1, seconds=WINDOW_SECONDS)
         # hosts whose refusal was logged
