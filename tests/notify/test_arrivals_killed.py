@@ -105,7 +105,7 @@ def test_scheduler_killed_while_one_person_is_told_tells_the_others_and_repeats_
     receivers["Ben"].before_answer = lambda: None
     go_on.set()
     with program(*SCHEDULER, env=env) as last:
-        wait_until(lambda: len(lines_of(receivers["Cleo"])) == 1 and len(lines_of(receivers["Ben"])) == 2, seconds=120)
+        wait_until(lambda: [len(lines_of(receivers[name])) for name in ("Cleo", "Ben")] == [1, 2], seconds=120)
         assert last.end() == 0
 
     counts = {name: len(lines_of(each)) for name, each in receivers.items()}

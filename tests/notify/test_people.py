@@ -61,7 +61,7 @@ def test_each_person_is_told_of_what_they_wanted(home: Arrivals, anns: Receiver,
     assert anns.bodies == [f"{matrix} Ben wants it too."]
     assert len(bens.bodies) == 1
     assert sorted(bens.bodies[0].splitlines()) == [
-        "In the library now: Other (1999). You have wanted it since 3 May.",
+        "In the library now: Other (2000). You have wanted it since 3 May.",
         f"{matrix} Ann wants it too.",
     ]
     assert len(home.webhook.messages) == 1
@@ -104,7 +104,7 @@ def test_person_chooses_what_they_are_told(home: Arrivals, anns: Receiver, bens:
     choose(home.household, "Ann", available=True)
     home.look()
 
-    assert anns.bodies == ["Ann wants Other (1999); 2 titles in all."]
+    assert anns.bodies == ["Ann wants Other (2000); 2 titles in all."]
     assert [body.partition(":")[0] for body in bens.bodies] == ["In the library now"]
 
 
