@@ -248,3 +248,34 @@ def test_address_is_public_url_or_where_the_admin_is(ann: Household, browser: Ma
     assert own.one("code").text.startswith("http://localhost/join/")
     [stored] = ann.conn.execute("SELECT own_address FROM sync_state").fetchall()
     assert stored == {"own_address": "http://localhost"}
+
+
+def test_address_is_remembered_when_an_admin_signs_in(ann: Household, client: FlaskClient, pins: Pins) -> None:
+    def address() -> str | None:
+        [stored] = ann.conn.execute("SELECT own_address FROM sync_state").fetchall()
+        return stored["own_address"]
+
+    def at(host: str) -> dict[str, str]:
+        return {"Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+
+    sign_in_with_plex(client, pins, "ann", headers=at("member.lan"))
+    as_member = address()
+    ann.conn.execute("UPDATE plex_users SET admin = true")
+    sign_in_with_plex(client, pins, "ann", headers=at("admin.lan"))
+    as_admin = address()
+    client.post("/sign-in", data={"key": API_KEY}, headers=at("key.lan"))
+
+    assert (as_member, as_admin, address()) == (None, "http://admin.lan", "http://key.lan")
+
+
+def test_address_of_an_invitation_is_not_in_the_log_of_an_error(
+    ann: Household, client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = invite(client)
+    ann.conn.execute("ALTER TABLE invitations RENAME TO others")
+
+    reply = client.get(path)
+
+    assert reply.status_code == 503
+    assert "database cannot serve path='/join/<secret>'" in caplog.text
+    assert path not in caplog.text

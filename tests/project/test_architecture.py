@@ -70,7 +70,6 @@ ALLOWED = {
     "yoyo": {"migrate"},
     "schedule": {"scheduler", "backup"},
     "cryptography": {"tokens"},
-    "itsdangerous": {"web.auth"},
     "dotenv": {"config"},
     "gunicorn": {"web.worker"},
 }

@@ -11,6 +11,7 @@ from tests.support.fake_plex import row
 from tests.support.front_door import OURS, sign_in_with_plex
 from tests.support.household import API_KEY, Household
 from tests.support.settings import config, faults
+from wishlist_service.web.auth import reading_is_open
 
 READ_KEY = "test-read-key-0123456789"
 ITEM = "/api/wishlist/" + "0" * 23 + "1"
@@ -103,10 +104,10 @@ def test_reading_cannot_be_open_beside_a_reading_key() -> None:
     [fault] = faults(READING="open", READ_API_KEY=READ_KEY)
 
     assert fault == "READING=open cannot be used with a READ_API_KEY, which closes reading. Remove one of them"
-    assert not config(READING="closed").reading_is_open
-    assert config(READING="open").reading_is_open
-    assert config().reading_is_open
-    assert not config(READ_API_KEY=READ_KEY).reading_is_open
+    assert not reading_is_open(config(READING="closed"))
+    assert reading_is_open(config(READING="open"))
+    assert reading_is_open(config())
+    assert not reading_is_open(config(READ_API_KEY=READ_KEY))
     assert faults(READING="shut") == ["READING must be one of open, closed, not 'shut'"]
 
 

@@ -317,11 +317,6 @@ class Config:
         Path("backup"),
     )
 
-    @property
-    def reading_is_open(self) -> bool:
-        """Whether everybody may read without a key."""
-        return self.reading != "closed" and not self.read_api_key
-
     @classmethod
     def from_env(cls, env: Mapping[str, str], *, uses: Collection[str] = (), with_driver: bool = True) -> "Config":
         """Return the settings in `env`. Raises ConfigError.

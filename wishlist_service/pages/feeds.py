@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 
 from wishlist_service.models import WishlistFilter
 from wishlist_service.pages.wall import list_people
+from wishlist_service.web.auth import reading_is_open
 from wishlist_service.web.context import context
 from wishlist_service.web.fields import LARGEST_ID, Fields
 from wishlist_service.web.listing import MEDIA_TYPES, REPEATABLE, read_user_ids
@@ -58,7 +59,7 @@ def show() -> ResponseReturnValue:
     return render_template(
         "feeds.html",
         root=request.root_url,
-        needs_key=not config.reading_is_open,
+        needs_key=not reading_is_open(config),
         has_read_key=bool(config.read_api_key),
         names_shown=config.names == "all",
         filters=filters,
@@ -104,7 +105,7 @@ def _ask(path: str, query: str) -> Response:
     """Return the reply of our own API, asked with the key that may read, or as this browser if there is none."""
     config = context().config
     headers = MultiDict({"X-API-Key": config.read_api_key} if config.read_api_key else {})
-    if not (config.reading_is_open or config.read_api_key):
+    if not (reading_is_open(config) or config.read_api_key):
         headers["Cookie"] = request.headers.get("Cookie", "")
     with current_app.test_request_context(f"/{path}", base_url=request.root_url, query_string=query, headers=headers):
         return current_app.full_dispatch_request()

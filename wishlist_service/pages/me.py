@@ -143,7 +143,7 @@ def ask_to_leave() -> ResponseReturnValue:
 def leave() -> ResponseReturnValue:
     """Erase the person."""
     accounts.erase_user(context().pool, context().cipher, user_id=g.user_id)
-    return _goodbye("You have left", "Everything that this service had about you was erased.")
+    return _goodbye("You have left", "Your name, your token, your wishes and your part of the history were erased.")
 
 
 @bp.post("/sign-out")

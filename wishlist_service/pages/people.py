@@ -128,7 +128,7 @@ def _page(error: WishlistError | None = None, *, of: int | None = None) -> Respo
         status=status,
         stopped=STOPPED,
         states={person.id: state_now(person, status) for person in people},
-        me="Somebody else" if g.me == 0 else dict(read(users.list_names)).get(g.me) if g.me else None,
+        me=_chosen(),
         total=total,
         offset=offset or None,
         following=offset + _MAXIMUM_PEOPLE if offset + _MAXIMUM_PEOPLE < total else None,
@@ -141,6 +141,13 @@ def _page(error: WishlistError | None = None, *, of: int | None = None) -> Respo
         invitations=[each for each in read(invitations.list_invitations) if each.works] if g.role == "admin" else [],
     )
     return page, 422 if error else 200
+
+
+def _chosen() -> str | None:
+    """Return who was chosen on this device; None if no one was, or if a person is signed in."""
+    if g.user_id is not None or g.me is None:
+        return None
+    return dict(read(users.list_names)).get(g.me) if g.me else "Somebody else"
 
 
 def _invitation_page(**wanted: Any) -> str:

@@ -22,7 +22,7 @@ from wishlist_service.config import Config
 from wishlist_service.errors import HostRefused
 from wishlist_service.web.context import LONGEST_HOST, READING, Context
 from wishlist_service.web.recent import network_of, parse_address
-from wishlist_service.web.sessions import find_session
+from wishlist_service.web.sessions import COOKIE, find_session
 
 logger = logging.getLogger(__name__)
 
@@ -119,10 +119,10 @@ def check_key(shared: Context) -> None:
     if request.routing_exception or view in _sessionless_views:
         return
     reading = (request.method in READING or view in _pushed_views) and view not in _admin_views
-    is_open = reading and shared.config.reading_is_open
+    is_open = reading and reading_is_open(shared.config)
     keys = [] if view in _open_views else _sent_keys(reading=reading)
     # On a page the session wins, since a proxy may add an Authorization of its own to everything a browser sends.
-    session = find_session(shared) if is_page() or not keys else None
+    session = find_session(shared) if COOKIE in request.cookies and (is_page() or not keys) else None
     if session:
         g.role, g.user_id = session.role, session.user_id
         if request.method not in READING:
@@ -137,6 +137,11 @@ def check_key(shared: Context) -> None:
         _refuse_without_right(shared, keys, reading=reading)
 
 
+def reading_is_open(config: Config) -> bool:
+    """Return whether everybody may read without a key."""
+    return config.reading != "closed" and not config.read_api_key
+
+
 def _refuse_without_right(shared: Context, keys: Sequence[Key], *, reading: bool) -> None:
     if g.is_admin or (g.role and reading):
         return
@@ -144,7 +149,7 @@ def _refuse_without_right(shared: Context, keys: Sequence[Key], *, reading: bool
         raise Forbidden("Only an admin may do this.")
     if g.role:
         raise Forbidden("The READ_API_KEY may only read. Send the API_KEY.")
-    if shared.config.reading_is_open:
+    if reading_is_open(shared.config):
         _refuse_foreign_host(shared)
         if reading and (g.names_shown or not _not_blocked(shared, keys)):
             return

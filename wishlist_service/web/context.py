@@ -150,4 +150,6 @@ def _question() -> str:
         query = "&".join(part for part in query.split("&") if not part.startswith("apikey="))
     # With the address, because feeds hold links: links with a forged host must not reach others.
     address = f"{environ['wsgi.url_scheme']} {environ.get('HTTP_HOST')} {environ.get('SCRIPT_NAME')}"
-    return f"{__version__} {g.names_shown} {g.role} {g.user_id} {g.get('me')} {address} {environ['PATH_INFO']}?{query}"
+    # A page has buttons for who may press them. The API says the same to everybody who may see names.
+    reader = f"{g.role} {g.user_id} {g.get('me')}" if "is_page" in g else ""
+    return f"{__version__} {g.names_shown} {reader} {address} {environ['PATH_INFO']}?{query}"

@@ -4,7 +4,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import Response, request
+from flask import Response, g, request
 
 from wishlist_service.web import request_counts
 from wishlist_service.web.compression import encode
@@ -35,7 +35,8 @@ def _has_own_host() -> bool:
 
 def finish(response: Response) -> Response:
     """Compress the reply, add the headers and count it. Runs after every view, which may have set its own policy."""
-    prolong_cookie(response)
+    if "session_prolonged" in g:
+        prolong_cookie(response)
     response.vary.add("Cookie")
     encode(response)
     # With "no-referrer", browsers would send our own forms with "Origin: null".

@@ -54,7 +54,7 @@ def end_sessions_of(user_id: int) -> None:
 
 
 def find_session(shared: Context) -> sessions.Session | None:
-    """Return the session of this browser. Prolongs it once a day; prolong_cookie() then does so in the browser."""
+    """Return the session of this browser. Prolongs it once a day, and sets g.session_prolonged then."""
     session_id = sent_id(COOKIE)
     found = db.read(shared.pool, sessions.find_session, id_hash=hash_of(session_id)) if session_id else None
     if found is None:
@@ -64,15 +64,16 @@ def find_session(shared: Context) -> sessions.Session | None:
     if found.due:
         try:
             with shared.pool.connection() as conn:
-                g.session_prolonged = sessions.prolong_session(conn, id_hash=hash_of(session_id))
+                if sessions.prolong_session(conn, id_hash=hash_of(session_id)):
+                    g.session_prolonged = True
         except db.EXPECTED as error:  # a standby can be read all the same
             logger.warning("session was not prolonged reason=%r", str(error).strip())
     return found
 
 
 def prolong_cookie(response: Response) -> Response:
-    """Let the browser keep its cookie as long as the session, if that was prolonged. Runs after every view."""
-    if g.pop("session_prolonged", False) and "Set-Cookie" not in response.headers:
+    """Let the browser keep its cookie as long as the session, which was prolonged. One that is new or gone stays so."""
+    if "Set-Cookie" not in response.headers:
         set_cookie(response, COOKIE, sent_id(COOKIE), seconds=LIFETIME_SECONDS)
     return response
 
