@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.support.fake_media_server import FakeMediaServer, Library
 from tests.support.fake_plex import Row
-from tests.support.household import Household
+from tests.support.household import Household, token_of
 from tests.support.media_servers import look
 from tests.support.receivers import Receiver
 from tests.support.tellers import Teller
@@ -29,7 +29,8 @@ class Arrivals:
     def want(self, **lists: list[Row]) -> None:
         """People have these watchlists, and are read. They have wanted new titles since 3 May."""
         for name, rows in lists.items():
-            self.household.add(name, rows).rows = rows
+            person = self.household.plex.people.get(token_of(name)) or self.household.add(name, rows)
+            person.rows = rows
         self.household.sync()
         may = datetime(datetime.now(UTC).year, 5, 3, 12, tzinfo=UTC)
         self.household.conn.execute(

@@ -13,9 +13,12 @@ from tests.support.fake_friends import Friends
 from tests.support.fake_home import Home, Member
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
+from tests.support.processes import free_port
 from tests.support.sign_ins import add_pending_and_failed
 from wishlist_service.api.docs import read_document
+from wishlist_service.notify.addresses import prepare
 from wishlist_service.people.invitations import make
+from wishlist_service.queries.addresses import replace_addresses
 from wishlist_service.queries.sessions import add_session
 from wishlist_service.web.sessions import COOKIE, hash_of
 
@@ -101,8 +104,8 @@ class Operation:
 def live_in(household: Household) -> None:
     """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more.
 
-    Ann is signed in with Plex, and an invitation waits.
-    Ann was read as Ben's friend before she had a token, and Plex shows her Kim in her Home.
+    Ann is signed in with Plex, and has an address for messages. An invitation waits. Ann was read as Ben's friend
+    before she had a token, and Plex shows her Kim in her Home.
     """
     ann = household.add("Ann", [LANTERN, HARBOUR])
     ben = household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
@@ -124,4 +127,8 @@ def live_in(household: Household) -> None:
     Actions(household.plex)
     add_session(household.conn, id_hash=hash_of(SESSION), role="member", user_id=1, key_mac=None)
     make(household.conn, name="Fay")
+    address = prepare(
+        household.cipher, [f"json://127.0.0.1:{free_port()}/x"], name="", user_id=1, known=[], anywhere=True
+    )
+    replace_addresses(household.conn, user_id=1, addresses=address)
     household.conn.execute("UPDATE plex_users SET via_id = 2, via_source = 'friend' WHERE name = 'Ann'")

@@ -1,15 +1,19 @@
 """A place of one's own: what a person who signed in with Plex wants, how their list is, and their account here."""
 
 import json
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-from flask import Blueprint, g, redirect, render_template, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
+from wishlist_service.errors import Conflict, Invalid
+from wishlist_service.notify import addresses
 from wishlist_service.pages.status import read_status, state_now
 from wishlist_service.people import accounts
 from wishlist_service.queries import users
+from wishlist_service.queries.addresses import get_settings, list_addresses
 from wishlist_service.web.auth import needs_person
 from wishlist_service.web.context import context, read
 from wishlist_service.web.listing import get_page, read_listing
@@ -53,6 +57,48 @@ bp = Blueprint("me", __name__, url_prefix="/me")
 @needs_person
 def show() -> ResponseReturnValue:
     """Return the page. It is never cached, because it changes without the wishlist."""
+    return _page()
+
+
+@bp.post("/messages")
+@needs_person
+def change_messages() -> ResponseReturnValue:
+    """Change what the person is told, and where. Boxes without a mark are absent from a form."""
+    shared, form = context(), request.form
+    try:
+        addresses.change_own(
+            shared.pool, shared.cipher,
+            user_id=g.user_id, anywhere=g.is_admin or shared.config.notify_targets == "any",
+            urls=form.get("address", "").split(),
+            kept_ids=[int(each) for each in form.getlist("keep") if each.isascii() and each.isdecimal()],
+            available="available" in form, trouble="trouble" in form, new_wishes="new_wishes" in form,
+        )  # fmt: skip
+    except Invalid as error:
+        return _page(error=" ".join(f"The {each.detail}" for each in error.errors)), 422
+    except Conflict as error:
+        return _page(error=str(error)), 422
+    return redirect(url_for(".show", _anchor="messages"), 303)
+
+
+@bp.get("/messages")
+@bp.get("/messages/test")
+@needs_person
+def show_messages() -> ResponseReturnValue:
+    """Lead back to the form. A browser asks for this when it loads a page with an error again."""
+    return redirect(url_for(".show", _anchor="messages"), 303)
+
+
+@bp.post("/messages/test")
+@needs_person
+def test_messages() -> ResponseReturnValue:
+    """Send a test message to each stored address, and show what the services answered."""
+    shared = context()
+    any_target = shared.config.notify_targets == "any"
+    return _page(tested=addresses.send_test(shared.pool, shared.cipher, user_id=g.user_id, any_target=any_target))
+
+
+def _page(*, error: str = "", tested: Sequence[dict[str, Any]] | None = None) -> str:
+    """Return the page. error: about the form for messages. tested: what came of test messages."""
     listing = read_listing(user_id=g.user_id, default_sort="last_wish_at")
     page, following = get_page(listing)
     person, status = read(users.get_user, user_id=g.user_id), read_status()
@@ -68,6 +114,10 @@ def show() -> ResponseReturnValue:
         total=page.total,
         first=not (listing.after or listing.offset),
         following=following,
+        messages=read(get_settings, user_id=g.user_id),
+        addresses=read(list_addresses, user_id=g.user_id),
+        error=error,
+        tested=tested,
     )
 
 

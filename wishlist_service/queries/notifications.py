@@ -124,7 +124,7 @@ def list_due(conn: Connection) -> list[Recipient]:
      LEFT JOIN plex_users AS person ON person.id = address.user_id
          WHERE address.due_at <= now()
            AND coalesce(person.active, true)
-      ORDER BY address.id
+      ORDER BY address.user_id NULLS FIRST, address.id
         """)
 
 
