@@ -73,12 +73,7 @@ def _operation(
     ]
     if rows:
         parts += ["| parameter | meaning |", "|---|---|", *rows, ""]
-    if "security" in operation and {"ApiKey": []} not in operation["security"]:
-        parts += [f"For a browser that is signed in: `{method.upper()} {path}`.", ""]
-    elif "application/json" not in operation.get("requestBody", {"content": ["application/json"]})["content"]:
-        parts += [f"A form (`multipart/form-data`): `{method.upper()} {path}`.", ""]
-    else:
-        parts += ["```sh", _curl(method, path, parameters, operation), "```", ""]
+    parts += ["```sh", _curl(method, path, parameters, operation), "```", ""]
     status, response = min(operation["responses"].items())
     if path == "/openapi.json":
         parts += ["Reply: the description of the API.", ""]
@@ -129,8 +124,12 @@ def _curl(method: str, path: str, parameters: list[dict[str, Any]], operation: d
     elif "security" in operation:
         words.append('-H "X-API-Key: $API_KEY"')
     if "requestBody" in operation:
-        example = next(iter(operation["requestBody"]["content"]["application/json"]["examples"].values()))
-        words += ["-H 'Content-Type: application/json' -d", shlex.quote(json.dumps(example["value"]))]
+        [(kind, media)] = operation["requestBody"]["content"].items()
+        value = next(iter(media["examples"].values()))["value"]
+        if kind == "application/json":
+            words += ["-H 'Content-Type: application/json' -d", shlex.quote(json.dumps(value))]
+        else:
+            words += [f"-F {shlex.quote(f'{name}={text}')}" for name, text in value.items()]
     return " ".join(words)
 
 
