@@ -39,6 +39,7 @@ class Node:
     def __init__(self, directory: Path, name: str, etcd_port: int, ports: Iterator[int]) -> None:
         self.name = name
         self.port, self._rest_port = islice(ports, 2)
+        self.patroni: Program | None = None
         self._data = directory / name
         self._file = directory / f"{name}.yml"
         binaries = installed_binaries()
@@ -72,10 +73,12 @@ class Node:
     def kill(self) -> None:
         """Kill -9 for Patroni, so that it starts nothing again, and for its server."""
         server = self._server()
-        self.patroni.process.kill()
+        if self.patroni:
+            self.patroni.process.kill()
         if server:
             kill_all(server)
-        self.patroni.close()
+        if self.patroni:
+            self.patroni.close()
 
     def _server(self) -> int | None:
         """The process of the server, if it runs: a killed one leaves its file."""
@@ -101,6 +104,7 @@ class Cluster:
         ports = free_ports()
         self._client_port, self._peer_port = islice(ports, 2)
         self._directory = directory
+        self._etcd: Program | None = None
         self.nodes = {name: Node(directory, name, self._client_port, ports) for name in NAMES}
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes.values())
         self.url = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
@@ -116,14 +120,16 @@ class Cluster:
         try:
             wait_until(self.is_whole, seconds=START_SECONDS)
         except AssertionError:
-            ends = [running.output[-2000:] for running in (self._etcd, *(node.patroni for node in self.nodes.values()))]
+            programs = (self._etcd, *(node.patroni for node in self.nodes.values()))
+            ends = [running.output[-2000:] for running in programs if running]
             raise AssertionError("\n\n".join(ends)) from None
 
     def stop(self) -> None:
         """Kill whatever of it runs."""
         for node in self.nodes.values():
             node.kill()
-        self._etcd.close()
+        if self._etcd:
+            self._etcd.close()
 
     @property
     def leader(self) -> Node | None:
