@@ -138,16 +138,11 @@ def holds_anything(conn: Connection) -> bool:
 
 def list_foreign_relations(conn: Connection, *, ours: Sequence[str]) -> list[str]:
     """Return the tables, views and sequences that have none of these names."""
-    return rows(
-        conn,
-        str,
-        """
+    return rows(conn, str, """
         SELECT relname
           FROM pg_class
          WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
            AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
            AND relname <> ALL (%(ours)s)
       ORDER BY relname
-        """,
-        {"ours": [*ours]},
-    )
+        """, {"ours": [*ours]})
