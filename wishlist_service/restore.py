@@ -19,7 +19,7 @@ from wishlist_service.db import ask, connect
 from wishlist_service.errors import DatabaseReadOnly, DatabaseRefused, ServerRefused
 from wishlist_service.migrate import apply_migrations, migrate
 from wishlist_service.postgres.dumps import COPY, Entry, find_statements, list_entries, read_rows, script_of
-from wishlist_service.postgres.programs import ProgramFailed
+from wishlist_service.postgres.programs import ProgramFailed, find_pg_restore
 from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries import media_server, server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
@@ -80,6 +80,7 @@ def _rows_of(file: Path, *, schema: str, quoted: str) -> Generator[_Rows]:
 
     So a damaged file fails here, and one that another program or another version of this one has made.
     """
+    find_pg_restore()
     ours = read_objects()
     try:
         entries = list_entries(file)

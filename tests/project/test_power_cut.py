@@ -15,6 +15,7 @@ from tests.project.test_compose import COMPOSE, entrypoint, started
 from tests.support.household import Household
 from tests.support.processes import CHECKOUT, environment, free_port, plain_environment, program
 from tests.support.settings import faults
+from wishlist_service.config.parsers import why_unreadable
 
 KEY = re.compile("[0-9a-f]{48}")
 LOST = [b"", b"\n", b"\0" * 48]
@@ -161,6 +162,19 @@ def test_key_that_cannot_be_read_is_never_replaced_and_its_owner_and_the_fix_are
     assert f"cannot read {tmp_path}/api_key, which belongs to the user {owner}" in line
     assert f"--entrypoint chown plex-wishlist-service {os.geteuid()} {tmp_path}/api_key" in line
     assert [path.name for path in tmp_path.iterdir()] == ["api_key"]
+
+
+def test_file_of_another_user_is_named_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "key").touch(mode=0o400)
+    here = os.geteuid()
+
+    told = why_unreadable(str(tmp_path / "key"), PermissionError())
+    gone = why_unreadable(str(tmp_path / "a-secret-in-the-wrong-place"), PermissionError())
+
+    assert told == (
+        f"{tmp_path}/key belongs to the user {here}, and this is the user {here}. Run: chown {here} {tmp_path}/key"
+    )
+    assert gone == "PermissionError"
 
 
 def test_keys_of_before_can_be_read_by_their_owner_only_from_now_on(tmp_path: Path) -> None:
