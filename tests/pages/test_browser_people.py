@@ -190,7 +190,7 @@ def test_everything_is_reached_by_keyboard(browser: Browser, ann: Household, pin
         for _ in range(2):
             page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="Rename Ann")).to_be_focused()
-        for name in ("Send a new sign-in link to Ann", "Pause Ann"):
+        for name in ("Send a new sign-in link to Ann", "Pause Ann", "Make an admin Ann"):
             page.keyboard.press("Tab")
             expect(page.get_by_role("button", name=name)).to_be_focused()
         page.keyboard.press("Tab")
