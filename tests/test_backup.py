@@ -88,6 +88,22 @@ def test_no_secret_is_in_a_backup(filled: Household, tmp_path: Path) -> None:
     assert b"Gamma_Ray" in text
 
 
+def test_sessions_are_not_in_a_backup(filled: Household, tmp_path: Path) -> None:
+    filled.conn.execute("""
+        INSERT INTO sessions (id_hash, role, user_id, expires_at) VALUES ('marked-hash', 'member', 1, now() + '1 day');
+        INSERT INTO plex_sign_ins (browser_hash, pin_id, address, wanted, expires_at)
+        VALUES ('marked-browser', 1, 'http://localhost', '/', now() + '1 day')
+        """)
+
+    assert back_up(environment(filled.config.database_url, BACKUP_DIR=str(tmp_path / "made")))[0] == 0
+
+    [dump] = (tmp_path / "made").iterdir()
+    run(find_pg_restore(), f"--file={tmp_path / 'sql'}", str(dump), stop=threading.Event())
+    text = (tmp_path / "sql").read_text()
+    assert "CREATE TABLE public.sessions" in text
+    assert [mark for mark in ("marked-hash", "marked-browser") if mark in text] == []
+
+
 def test_password_is_in_no_process_list(env: dict[str, str], password: str, conn: Connection[Any]) -> None:
     with in_the_middle(env, conn) as (_command, pg_dump):
         seen = command_lines()

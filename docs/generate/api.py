@@ -124,7 +124,9 @@ def _curl(method: str, path: str, parameters: list[dict[str, Any]], operation: d
     if method != "get":
         words += ["-X", method.upper()]
     words.append(shlex.quote(f"localhost:8000{path.format_map(in_path)}{f'?{query}' if query else ''}"))
-    if "security" in operation:
+    if operation.get("security") == [{"Session": []}]:
+        words.append("""-b "wishlist_session=$SESSION" -H 'Sec-Fetch-Site: same-origin'""")
+    elif "security" in operation:
         words.append('-H "X-API-Key: $API_KEY"')
     if "requestBody" in operation:
         example = next(iter(operation["requestBody"]["content"]["application/json"]["examples"].values()))

@@ -22,11 +22,13 @@ from tests.support.examinations import settings_for
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import FakePlex, row
 from tests.support.household import Household
+from tests.support.openapi import SESSION
 from tests.support.processes import gunicorn, program
 from tests.support.settings import ENOUGH, faults
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.doctor.errors import Error
+from wishlist_service.web.sessions import COOKIE
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -271,6 +273,8 @@ def test_example_gives_a_reply_of_the_form_shown(
     Pins(plex)
     plex.add("x" * 20)
     method, path, options = read_curl(command)
+    if "$SESSION" in command:
+        client.set_cookie(COOKIE, SESSION)
 
     reply = client.open(path, method=method, **options)
 

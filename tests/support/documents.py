@@ -32,6 +32,8 @@ def read_curl(command: str) -> tuple[str, str, dict[str, Any]]:
         elif word == "-H":
             name, _, value = next(words).partition(": ")
             headers[name] = value
+        elif word == "-b":  # the cookie of a session, which the test client has
+            next(words)
         elif word == "-d":
             data = next(words)
         else:

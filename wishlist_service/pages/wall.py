@@ -47,7 +47,8 @@ def _page(listing: Listing, status: Status, silent: Sequence[PlexUser] | None = 
     silent: the people of the filter whose list has nothing to show, to tell why; None if they are not known yet.
     """
     page, cursor = get_page(listing)
-    if page.total == 0 and silent is None and (listing.filters.user_ids or not request.args.keys() - {"apikey"}):
+    plain = not request.args.keys() - {"apikey"}
+    if page.total == 0 and silent is None and (plain or listing.filters.user_ids or not read(sign_ins.is_claimed)):
         return ""
     kept = [pair for pair in request.args.items(multi=True) if pair[0] not in ("after", "offset", "apikey")]
     people = list_people(listing.filters.user_ids or [])
