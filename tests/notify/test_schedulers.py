@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fake_pins import Pins
 from tests.support.fake_plex import Person, Row, row
 from tests.support.household import Household
 from tests.support.plex_faults import status
@@ -126,12 +125,12 @@ def test_three_schedulers_send_each_message_once(household: Household, ann: Pers
 def test_sync_asked_of_the_api_and_a_refused_token_are_told_by_the_scheduler(
     household: Household, ann: Person, webhook: Receiver
 ) -> None:
-    Pins(household.plex)
     env = settings(household, webhook.address, NAMES="hidden") | {"PLEX_SYNC_INTERVAL_HOURS": "0.02"}
     with gunicorn(env) as (_, address), program(*SCHEDULER, env=env) as scheduler:
         wait_until(lambda: household.conn.execute("SELECT FROM news_addresses").rowcount)
         ann.rows = [BETA, ALPHA]
         key = {"X-API-Key": env["API_KEY"]}
+        assert request("POST", f"{address}/api/invitations", body={}, headers=key).status == 201
         assert request("POST", f"{address}/api/sync?wait=30", headers=key).status == 200
         wait_until(lambda: len(webhook.messages) == 1, seconds=60)
         ann.account_status, ann.always = 401, status(401)
@@ -142,8 +141,8 @@ def test_sync_asked_of_the_api_and_a_refused_token_are_told_by_the_scheduler(
         assert scheduler.end() == 0
 
     assert webhook.bodies[0] == "Ann wants Beta; 2 titles in all."
-    assert "https://app.plex.tv/auth#?clientID=" in webhook.bodies[1]
-    assert "app.plex.tv" not in scheduler.output
+    assert f" here: {address}/join/" in webhook.bodies[1]
+    assert "/join/" not in scheduler.output
 
 
 def test_without_apprise_the_cure_is_told_and_all_else_goes_on(
