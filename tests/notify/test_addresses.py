@@ -193,6 +193,19 @@ def test_address_of_a_member_may_not_lead_to_this_network_and_an_admin_s_may(
     assert "leads to this machine or a private network" in own.text
 
 
+def test_address_of_a_member_that_was_allowed_once_is_refused_when_the_setting_changes(
+    filled: Household, webhook: Receiver
+) -> None:
+    with member(filled, notify_targets="any") as client:
+        client.put(OWN, json={"urls": [webhook.address]})
+        allowed = client.post(TEST).json["items"]
+    with member(filled) as client:
+        refused = client.post(TEST).json["items"]
+
+    assert (allowed[0]["ok"], refused[0]["ok"]) == (True, False)
+    assert len(webhook.messages) == 1
+
+
 def test_admin_who_signs_in_may_use_their_own_network(filled: Household) -> None:
     filled.conn.execute("UPDATE plex_users SET admin = true WHERE name = 'Ben'")
     with member(filled) as client:

@@ -24,12 +24,14 @@ def prepare(
     user_id: int,
     known: Sequence[StoredAddress],
     kept: int = 0,
-    anywhere: bool,
+    by_admin: bool,
+    any_target: bool = False,
 ) -> list[NewAddress]:
     """Return these addresses as they are stored for this person.
 
     name: of the field that holds them. known: the person's addresses until now. kept: how many of them stay beside
-    these. anywhere: whether the addresses may lead to this machine or a private network.
+    these. by_admin: whether an admin sets them; only then, or with any_target, which NOTIFY_TARGETS says at any time,
+    may they lead to this machine or a private network.
     Raises Invalid, and Conflict if Apprise is not installed.
     """
     errors: list[FieldError] = []
@@ -40,7 +42,7 @@ def prepare(
         fingerprints = cipher.fingerprints(address, column="news_addresses.fingerprint")
         is_known = any(one.fingerprint in fingerprints for one in known)
         try:
-            notifier = open_notifier("", address, anywhere=anywhere)
+            notifier = open_notifier("", address, anywhere=by_admin or any_target)
         except ImportError:
             raise Conflict(NOT_INSTALLED) from None
         reason = notifier.find_obstacle() if notifier else "Apprise does not know this kind of address"
@@ -54,7 +56,7 @@ def prepare(
                 fingerprints=fingerprints,
                 address=cipher.encrypt(address, owner=user_id, column=ADDRESS),
                 masked=notifier.masked,
-                anywhere=anywhere,
+                anywhere=by_admin,
             )
         )
     if errors:
@@ -67,7 +69,8 @@ def change_own(
     cipher: TokenCipher,
     *,
     user_id: int,
-    anywhere: bool,
+    by_admin: bool,
+    any_target: bool,
     urls: Sequence[str] | None,
     kept_ids: Sequence[int] = (),
     available: bool | None,
@@ -82,7 +85,10 @@ def change_own(
     if urls is not None:
         known = db.read(pool, queries.list_addresses, user_id=user_id)
         kept = len({one.id for one in known} & set(kept_ids))
-        new = prepare(cipher, urls, name="urls", user_id=user_id, known=known, kept=kept, anywhere=anywhere)
+        new = prepare(
+            cipher, urls,
+            name="urls", user_id=user_id, known=known, kept=kept, by_admin=by_admin, any_target=any_target,
+        )  # fmt: skip
     with pool.connection() as conn, conn.transaction():
         if new is not None:
             queries.replace_addresses(conn, user_id=user_id, addresses=new, keep_ids=kept_ids)

@@ -46,8 +46,8 @@ class Notifications:
         self._stop = stop
         self._on_sent = on_sent
         self._household = _open_household(config.notify_urls)
-        self._known: dict[int, tuple[str, Notifier | None]] = {}
-        """The addresses of people by their ids: each as it is stored, and ready for messages."""
+        self._known: dict[int, tuple[tuple[str, bool], Notifier | None]] = {}
+        """The addresses of people by their ids: each as it is stored and where it may lead, and ready for messages."""
         self._made: dict[int, tuple[int, str]] = {}
         """Id and path of the invitation for each refused token, by change_id."""
 
@@ -84,9 +84,9 @@ class Notifications:
         """Return the address of a person, ready for messages; None if it cannot be used, which is logged once."""
         assert recipient.address
         assert recipient.user_id
-        stored, notifier = self._known.get(recipient.id, ("", None))
         anywhere = recipient.anywhere or self._config.notify_targets == "any"
-        if stored != recipient.address:
+        known, notifier = self._known.get(recipient.id, (None, None))
+        if known != (recipient.address, anywhere):
             label, reason = f"{recipient.user_id}/{recipient.id}", "Apprise does not know this kind of address"
             notifier = None
             try:
@@ -98,7 +98,7 @@ class Notifications:
                 reason = NOT_INSTALLED
             if not notifier:
                 logger.error("address of a person is skipped address=%s reason=%r", label, reason)
-            self._known[recipient.id] = (recipient.address, notifier)
+            self._known[recipient.id] = ((recipient.address, anywhere), notifier)
         return notifier
 
     def _tell(self, conn: Connection, recipient: Recipient, notifier: Notifier) -> None:
