@@ -35,6 +35,7 @@ def test_added_person_is_shown_with_everything_but_the_token(api: FlaskClient) -
         "source": "own",
         "via": None,
         "admin": False,
+        "notify_urls_masked": [],
         "token_masked": "****9abc",
         "active": True,
         "plex_username": "ann.plex",

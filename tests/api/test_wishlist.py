@@ -287,6 +287,8 @@ def test_stats_agree_with_the_list(client: FlaskClient, filled: Household) -> No
         "added_last_7_days": 4,
         "removed_items": 1,
         "users_active": 3,
+        "fulfilled_last_30_days": 0,
+        "median_days_to_library": None,
     }
     assert last_success_at == client.get("/health").json["last_success_at"]
 
@@ -301,6 +303,8 @@ def test_stats_of_nothing_are_zeros(client: FlaskClient) -> None:
         "added_last_7_days": 0,
         "removed_items": 0,
         "users_active": 0,
+        "fulfilled_last_30_days": 0,
+        "median_days_to_library": None,
         "last_success_at": None,
     }
 

@@ -36,6 +36,8 @@ def read_curl(command: str) -> tuple[str, str, dict[str, Any]]:
             next(words)
         elif word == "-d":
             data = next(words)
+        elif word == "-F":
+            data = dict([next(words).split("=", 1)])
         else:
             path = word.removeprefix("http://").removeprefix("localhost:8000")
     return method, path, {"headers": headers, "data": data}
