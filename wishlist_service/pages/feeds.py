@@ -18,7 +18,7 @@ from wishlist_service.web.listing import MEDIA_TYPES, REPEATABLE, read_user_ids
 
 # What of the filters each address takes: those of Radarr and Sonarr have one media type, and people as tags.
 _FIXED_TYPE: Final = ("feeds/radarr.json", "feeds/sonarr.json", "feeds/kometa.yml", "export/letterboxd.csv")
-_UNFILTERED: Final = ("arr/radarr", "arr/sonarr", "api/summary", "feeds/protect.json")
+_UNFILTERED: Final = ("arr/radarr", "arr/sonarr", "api/summary")
 _TESTED: Final = {"arr/radarr": "arr/radarr/api/v3/movie", "arr/sonarr": "arr/sonarr/api/v3/series"}
 _DOWNLOADS: Final = tuple(
     f"export/{name}" for name in ("letterboxd.csv", "trakt.csv", "imdb.csv", "wishlist.csv", "wishlist.json")
