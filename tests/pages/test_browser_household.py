@@ -319,4 +319,4 @@ def test_page_of_the_api_has_a_way_back_and_fits_a_phone(browser: Browser, house
         found = page.evaluate("axe.run({ exclude: ['#swagger-ui'] })")
         assert [each["id"] for each in found["violations"]] == []
         page.get_by_role("link", name="Back to the wall").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("No one has been added yet")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in with Plex to begin")
