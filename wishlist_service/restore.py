@@ -21,7 +21,7 @@ from wishlist_service.errors import DatabaseReadOnly, DatabaseRefused, ServerRef
 from wishlist_service.migrate import migrate
 from wishlist_service.postgres.programs import ProgramFailed, find_pg_restore, run
 from wishlist_service.process.logs import configure_logging
-from wishlist_service.queries import media_server, server, wishes
+from wishlist_service.queries import media_server, notifications, server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
 from wishlist_service.queries.requirements import check_server
 from wishlist_service.queries.schema import SQL_DIRECTORY, compare_schema, read_checksums
@@ -66,6 +66,7 @@ def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
                 _refuse_to_lose_anything(conn)
             _load(conn, script, schema=schema, keep=keep)
         migrated = migrate(database_url)
+        ask(database_url, notifications.skip_arrivals)
     held = ask(database_url, server.count_contents)
     return (
         f"Restored {file.name}: {held.people} people, {held.titles} titles, {held.sync_runs} sync runs. "
@@ -133,7 +134,7 @@ def _load(conn: Connection, script: IO[bytes], *, schema: str, keep: bool) -> No
                 _execute(conn, script)
                 server.set_schema(conn, schema=schema)  # the dump empties it, but triggers need it
                 compare_schema(conn)
-                media_server.forget_library(conn)
+                media_server.forget_sections(conn)
                 if keep:  # needs no lock, because no one else sees these tables yet
                     wishes.keep_all(conn)
             return
