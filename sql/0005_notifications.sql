@@ -1,4 +1,4 @@
--- Notifications: what there is to tell, what came to the media server, and who was told what.
+-- Notifications: what there is to tell, and who was told what.
 
 CREATE TABLE sync_state_changes (
     id          bigint GENERATED ALWAYS AS IDENTITY,
@@ -59,81 +59,6 @@ CREATE TRIGGER sync_state_changed AFTER UPDATE OF sync_state ON plex_users
     FOR EACH ROW
     WHEN (new.sync_state <> old.sync_state OR new.sync_state NOT IN ('never', 'ok', 'no_watchlist', 'hidden', 'via_unavailable'))
     EXECUTE FUNCTION sync_state_changed();
-
-CREATE TABLE library_sections (
-    id                 text NOT NULL,
-    content_changed_at bigint,
-    largest_key        bigint NOT NULL DEFAULT 0,
-    read_at            timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT library_sections_pkey PRIMARY KEY (id)
-);
-
-COMMENT ON TABLE library_sections IS
-    'The libraries of the media server that were read. Nobody is told about what the first read of one finds.';
-COMMENT ON COLUMN library_sections.id IS 'The uuid of the library, or its key if the server tells no uuid.';
-COMMENT ON COLUMN library_sections.content_changed_at IS
-    'What the server said of its last change when the library was last read. Null if it said nothing.';
-COMMENT ON COLUMN library_sections.largest_key IS
-    'The largest key that a title of the library had. A title with a larger one was added after the last look.';
-COMMENT ON COLUMN library_sections.read_at IS 'When the last read began that changed this row.';
-
-CREATE TABLE library_titles (
-    item_id   bigint NOT NULL,
-    names     text[],
-    dismissed boolean NOT NULL,
-    seasons   integer,
-    left_at   timestamptz,
-    CONSTRAINT library_titles_pkey PRIMARY KEY (item_id),
-    CONSTRAINT library_titles_item_fkey FOREIGN KEY (item_id) REFERENCES wishlist_items (id) ON DELETE CASCADE
-);
-
-COMMENT ON TABLE library_titles IS 'What looks at the media server know of the wanted titles.';
-COMMENT ON COLUMN library_titles.item_id IS 'The title, as wishlist_items.id.';
-COMMENT ON COLUMN library_titles.names IS
-    'The names of the title that were compared, like plex://... and imdb://..., sorted. Null while nobody wants it.';
-COMMENT ON COLUMN library_titles.dismissed IS 'Whether the title was dismissed, and so left out of the collections.';
-COMMENT ON COLUMN library_titles.seasons IS
-    'The maximum of seasons that the server had. Null for movies, and if it did not tell.';
-COMMENT ON COLUMN library_titles.left_at IS 'When the title was last missed on the server after it was there.';
-
-CREATE TABLE library_arrivals (
-    id          bigint GENERATED ALWAYS AS IDENTITY,
-    item_id     bigint NOT NULL,
-    seasons     integer,
-    new_seasons integer NOT NULL DEFAULT 0,
-    days        double precision NOT NULL,
-    happened_at timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT library_arrivals_pkey PRIMARY KEY (id)
-);
-
-CREATE INDEX library_arrivals_item_idx ON library_arrivals (item_id);
-CREATE INDEX library_arrivals_time_idx ON library_arrivals (happened_at);
-
-COMMENT ON TABLE library_arrivals IS
-    'When wanted titles, and new seasons of them, came to the media server. A row outlives its title, so that no '
-    'counter falls.';
-COMMENT ON COLUMN library_arrivals.id IS 'A number that grows with each arrival. Rows become visible in its order.';
-COMMENT ON COLUMN library_arrivals.item_id IS 'The title, as wishlist_items.id.';
-COMMENT ON COLUMN library_arrivals.seasons IS 'How many seasons are there. Null for movies, and if the server did not tell.';
-COMMENT ON COLUMN library_arrivals.new_seasons IS 'How many of them are new. 0 if the title itself came.';
-COMMENT ON COLUMN library_arrivals.days IS 'How many days the oldest present wish waited.';
-COMMENT ON COLUMN library_arrivals.happened_at IS 'When the look that found it was stored.';
-
-CREATE TABLE arrival_wishers (
-    arrival_id bigint NOT NULL,
-    user_id    integer NOT NULL,
-    since      timestamptz NOT NULL,
-    CONSTRAINT arrival_wishers_pkey PRIMARY KEY (arrival_id, user_id),
-    CONSTRAINT arrival_wishers_arrival_fkey FOREIGN KEY (arrival_id) REFERENCES library_arrivals (id) ON DELETE CASCADE,
-    CONSTRAINT arrival_wishers_user_fkey FOREIGN KEY (user_id) REFERENCES plex_users (id) ON DELETE CASCADE
-);
-
-CREATE INDEX arrival_wishers_user_idx ON arrival_wishers (user_id, arrival_id);
-
-COMMENT ON TABLE arrival_wishers IS 'Who is told of an arrival: those who wanted the title before it came.';
-COMMENT ON COLUMN arrival_wishers.arrival_id IS 'As library_arrivals.id.';
-COMMENT ON COLUMN arrival_wishers.user_id IS 'The person, as plex_users.id.';
-COMMENT ON COLUMN arrival_wishers.since IS 'Since when they wanted the title.';
 
 CREATE TABLE news_addresses (
     id          bigint GENERATED ALWAYS AS IDENTITY,

@@ -21,7 +21,7 @@ from wishlist_service.migrate import apply_migrations, migrate
 from wishlist_service.postgres.dumps import COPY, Entry, find_statements, list_entries, read_rows, script_of
 from wishlist_service.postgres.programs import ProgramFailed, find_pg_restore
 from wishlist_service.process.logs import configure_logging
-from wishlist_service.queries import media_server, server, wishes
+from wishlist_service.queries import media_server, notifications, server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
 from wishlist_service.queries.requirements import check_server
 from wishlist_service.queries.schema import YOYO, Objects, compare, read_objects
@@ -220,7 +220,8 @@ def _load(conn: Connection, rows: _Rows, *, schema: str, keep: bool) -> None:
                 apply_migrations(conn)
                 always = server.disable_triggers(conn)  # the rows are as triggers left them
                 _copy(conn, rows)
-                media_server.forget_library(conn)
+                media_server.forget_sections(conn)
+                notifications.skip_arrivals(conn)
                 server.enable_triggers(conn, always=always)
                 if keep:  # needs no lock, because no one else sees these tables yet
                     wishes.keep_all(conn)

@@ -294,14 +294,9 @@ def plan_look(conn: Connection, *, whole: bool, interval: timedelta) -> None:
         """, {"whole": whole, "interval": interval})
 
 
-def forget_library(conn: Connection) -> None:
-    """Make the next look the first one, after a restore: what it finds is told to nobody, nor what waits to be told."""
-    conn.execute("""
-        WITH sections AS (
-             DELETE FROM library_sections)
-        UPDATE news_addresses
-           SET arrival_id = (SELECT coalesce(max(id), 0) FROM library_arrivals)
-        """)
+def forget_sections(conn: Connection) -> None:
+    """Make the next look the first one, which tells nobody what it finds."""
+    conn.execute("DELETE FROM library_sections")
 
 
 def list_wishers_of_available(conn: Connection, *, uid: str | None, grace: timedelta) -> list[Wisher]:

@@ -261,6 +261,14 @@ def store_told(conn: Connection, *, address_id: int, told: Told) -> None:
             "id": address_id, "event_id": told.event_id, "change_id": told.change_id, "arrival_id": told.arrival_id})
 
 
+def skip_arrivals(conn: Connection) -> None:
+    """Record that every address was told what came to the media server, after a restore: it may have been."""
+    conn.execute("""
+        UPDATE news_addresses
+           SET arrival_id = (SELECT coalesce(max(id), 0) FROM library_arrivals)
+        """)
+
+
 def put_off(conn: Connection, *, address_id: int) -> tuple[int, datetime] | None:
     """Record a failed try; return how many failed in a row, and when to try again: after 1, 2, 4 … minutes.
 
