@@ -55,6 +55,8 @@ def main() -> None:
     server.start()
 
     History(config, plex, records, rows).play()
+    with connect(config.database_url) as conn:
+        conn.execute("UPDATE plex_users SET admin = true WHERE name = 'Ann'")
     plex.add(DORA, username="dora", rows=[rows["Dora's Own Film"], rows["An Orchard in Winter"]])
     bring_neighbours(plex, rows)
     let_people_sign_in(plex, config.database_url)

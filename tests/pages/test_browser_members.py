@@ -115,7 +115,7 @@ def test_member_adds_a_title_from_the_wall_and_plex_has_it(
             expect(page.locator("#want [role=status]")).to_have_text("Alpha is on your watchlist.")
 
         page.goto(f"{home}me")
-        expect(page.get_by_text("Ann and Ben want it, too")).to_be_visible()
+        expect(page.get_by_text("Ann and Ben want it too")).to_be_visible()
         page.get_by_role("button", name="Take it off my watchlist: Alpha").click()
         expect(page.get_by_text("Nothing yet.")).to_be_visible()
         assert filled.plex.people[token_of("Cleo")].rows == []
