@@ -180,7 +180,7 @@ def test_stranger_is_told_whom_to_ask_and_nothing_is_stored(
     assert len(client.get("/api/users").json["items"]) == 2
     assert household.conn.execute("SELECT count(*) AS n FROM plex_sign_ins").fetchall() == [{"n": 0}]
     assert household.conn.execute("SELECT count(*) AS n FROM sessions").fetchall() == [{"n": 0}]
-    assert "oz" not in str(household.conn.execute("SELECT * FROM plex_users").fetchall())
+    assert {person["name"] for person in household.conn.execute("SELECT * FROM plex_users")} == {"Ann", "Ben"}
 
 
 def expire(pins: Pins, code: str) -> None:
@@ -267,6 +267,59 @@ def test_no_secret_of_a_sign_in_is_in_addresses_replies_or_the_log(
         assert [text for text in ours if secret in text] == []
     assert re.fullmatch("https://app.plex.tv/auth#.+", started.location)
     assert (back.status_code, back.location) == (303, "/")
+
+
+def test_of_two_tabs_the_later_one_signs_in_also_if_the_earlier_one_comes_back_first(
+    client: FlaskClient, pins: Pins
+) -> None:
+    earlier, later = go_to_plex(client), go_to_plex(client)
+    pins.agree_as(earlier["code"], "ann")
+
+    first = come_back(client, earlier)
+    pins.agree_as(later["code"], "ann")
+    second = come_back(client, later)
+
+    assert (first.status_code, second.status_code) == (422, 303)
+    assert signed_in(client) == "Ann"
+
+
+@pytest.mark.parametrize("outcome", [away, deny])
+def test_browser_that_comes_back_again_is_signed_in(
+    client: FlaskClient, pins: Pins, outcome: Callable[[Pins, str], None]
+) -> None:
+    asked = go_to_plex(client)
+    outcome(pins, asked["code"])
+    assert come_back(client, asked).status_code == 422
+    pins.agree_as(asked["code"], "ann")
+
+    assert come_back(client, asked).status_code == 303
+
+    assert signed_in(client) == "Ann"
+    assert pins.signed_out == []
+
+
+def test_sign_in_that_two_requests_end_at_once_works_once(
+    client: FlaskClient, household: Household, pins: Pins
+) -> None:
+    asked = go_to_plex(client)
+    pins.agree_as(asked["code"], "ann")
+    show = household.plex.routes["GET", "/api/v2/pins/([0-9]+)"]
+
+    def end_meanwhile(handler: Handler, number: str) -> None:
+        household.conn.execute("DELETE FROM plex_sign_ins")
+        show(handler, number)
+
+    household.plex.routes["GET", "/api/v2/pins/([0-9]+)"] = end_meanwhile
+
+    reply = come_back(client, asked)
+
+    assert reply.status_code == 422
+    says(
+        reply,
+        "You are not signed in",
+        "This sign-in was not started in this browser, or it has already ended. Try again.",
+    )
+    assert (signed_in(client), pins.signed_out) == (None, [])
 
 
 def test_reloading_a_page_of_the_sign_in_leads_to_the_form(client: FlaskClient, pins: Pins) -> None:

@@ -57,8 +57,10 @@ def come_back() -> ResponseReturnValue:
         asks_key = not read(sign_ins.is_claimed)  # the hour is over since the browser left
         page = Response(show_form(), 403, mimetype="text/html") if asks_key else _refusal(error)
         return delete_cookie(page, COOKIE)
-    except (PausedByAdmin, SignInFailed) as error:
+    except PausedByAdmin as error:
         return delete_cookie(_refusal(error), COOKIE)
+    except SignInFailed as error:
+        return _refusal(error)  # with the cookie, because the browser may come back again
     if arrival.new:
         with suppress(Conflict):  # a sync is running; the scheduler reads the new person after it
             begin_sync(user_id=arrival.user_id)

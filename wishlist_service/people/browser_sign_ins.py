@@ -35,6 +35,7 @@ from wishlist_service.tokens import TokenCipher
 logger = logging.getLogger(__name__)
 
 WAY_BACK: Final = "/sign-in/plex/back"
+_ENDED: Final = "This sign-in was not started in this browser, or it has already ended."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,20 +93,27 @@ def finish(
 
     may_claim: whether this browser may begin an installation that nobody uses yet, as its first person and admin.
     Raises Stranger, PausedByAdmin, or SignInFailed with the reason. Then nothing is stored, and Plex is told to forget
-    the token.
+    the token. Until Plex gives a token, the browser may come back again: Plex may be away, and another tab may have
+    started another sign-in.
     """
-    found = db.read(pool, sign_ins.take_browser_sign_in, browser_hash=_hash(browser_id)) if browser_id else None
+    browser_hash = _hash(browser_id)
+    found = db.read(pool, sign_ins.find_browser_sign_in, browser_hash=browser_hash) if browser_id else None
     if found is None:
-        raise SignInFailed("This sign-in was not started in this browser, or it has already ended.")
+        raise SignInFailed(_ENDED)
     client_identifier = _client_identifier(browser_id)
     try:
         token = pins.token(found.pin_id, client_identifier)
     except PinExpired as error:
+        with pool.connection() as conn:
+            sign_ins.end_browser_sign_in(conn, browser_hash=browser_hash)
         raise SignInFailed("The sign-in has expired, because it took too long.") from error
     except PlexError as error:
         raise SignInFailed(_why(error)) from error
     if token is None:
         raise SignInFailed("You did not agree at Plex, so you are not signed in.")
+    with pool.connection() as conn:
+        if not sign_ins.end_browser_sign_in(conn, browser_hash=browser_hash):
+            raise SignInFailed(_ENDED)
     try:
         user_id, new = _admit(pool, plex, cipher, token, invitation_id=found.invitation_id, may_claim=may_claim)
     except BaseException:

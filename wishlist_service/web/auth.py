@@ -21,6 +21,7 @@ from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 from wishlist_service.config import Config
 from wishlist_service.errors import HostRefused
 from wishlist_service.web.context import LONGEST_HOST, READING, Context
+from wishlist_service.web.paths import path_for_log
 from wishlist_service.web.recent import network_of, parse_address
 from wishlist_service.web.sessions import COOKIE, find_session
 
@@ -179,7 +180,8 @@ def refuse_other_sites(shared: Context) -> None:
     port of the origin are compared, because only a proxy knows the scheme.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
-    sender = urlsplit(origin).netloc
+    found = re.fullmatch(r"https?://([^/?#\s]+)", origin)
+    sender = found[1] if found else ""
     known = (request.host, urlsplit(shared.config.public_url).netloc)
     ours = site == "same-origin" if site else bool(sender) and sender in known
     if not ours:
@@ -205,7 +207,7 @@ def find_role(shared: Context, keys: Sequence[Key], *, throttled: bool = True) -
     if looked_at:
         shared.recent.wrong_keys.add(f"{looked_at[0].way} {address}", looked_at[0].text)
         if shared.recent.logged_addresses.add(address, ""):
-            logger.warning("wrong key address=%s method=%s path=%r", _caller(), request.method, request.path)
+            logger.warning("wrong key address=%s method=%s path=%r", _caller(), request.method, path_for_log())
     elif keys and throttled:
         seconds = int(max(shared.recent.wrong_keys.seconds_left(f"{key.way} {address}") for key in keys)) + 1
         raise TooManyRequests(
