@@ -149,6 +149,22 @@ def test_person_whom_an_admin_paused_is_not_signed_in(client: FlaskClient, house
     assert len(pins.signed_out) == 1
 
 
+def test_admin_who_is_paused_is_not_one_to_ask(client: FlaskClient, household: Household, pins: Pins) -> None:
+    household.add("Ben")
+    household.plex.add(token_of("Oz"), username="oz")
+    key = {"X-API-Key": API_KEY}
+    client.patch("/api/users/1", json={"active": False}, headers=key)
+
+    alone = sign_in_with_plex(client, pins, "ann")
+    client.patch("/api/users/2", json={"admin": True}, headers=key)
+    of_two = sign_in_with_plex(client, pins, "ann")
+    stranger = sign_in_with_plex(client, pins, "oz")
+
+    says(alone, "You are not signed in", "Your list is paused. Ask the person who runs this.")
+    says(of_two, "You are not signed in", "Ben has paused your list. Ask Ben.")
+    says(stranger, "Ask Ben for an invitation", "Nobody here has this Plex account. Nothing was stored.")
+
+
 @pytest.mark.parametrize(
     ("admins", "settings", "asked"),
     [
@@ -219,6 +235,30 @@ def test_sign_in_that_failed_is_explained_with_the_button_again(
     assert reply.status_code == 422
     says(reply, "You are not signed in", text)
     assert signed_in(client) is None
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        {"id": 2**63, "code": "abc", "expiresIn": 1800},
+        {"id": 2**70, "code": "abc", "expiresIn": 1800},
+        {"id": 0, "code": "abc", "expiresIn": 1800},
+        {"id": -5, "code": "abc", "expiresIn": 1800},
+        {"id": True, "code": "abc", "expiresIn": 1800},
+        {"id": 1, "code": "abc", "expiresIn": True},
+        {"id": 1, "code": "\0", "expiresIn": 1800},
+    ],
+)
+def test_pin_that_cannot_be_stored_is_explained_with_the_button_again(
+    client: FlaskClient, pins: Pins, pin: dict[str, object]
+) -> None:
+    pins.making_faults.append(lambda handler: handler.send_json(201, pin))
+
+    reply = client.post("/sign-in/plex", headers=OURS)
+
+    assert reply.status_code == 422
+    assert "Plex" in Seen(reply).one("p", role="alert").text
+    assert reply.headers.getlist("Set-Cookie") == []
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.http import parse_list_header
 
 from wishlist_service.config import Config
 from wishlist_service.errors import HostRefused
@@ -239,15 +240,20 @@ def _refuse_foreign_host(shared: Context) -> None:
     Such a page points its own name at this machine (DNS rebinding). Its scripts then read what its visitor may read.
     So whoever sends no key must ask for a name that no stranger can own.
     """
-    config, host = shared.config, request.host or request.environ.get("HTTP_HOST", "")
-    if not host or (config.trusted_proxies and not config.allowed_hosts):
-        return
-    if _is_answered(host, (*config.allowed_hosts, urlsplit(config.public_url).hostname or "")):
+    host = request.host or request.environ.get("HTTP_HOST", "")
+    if not host or is_own_host(shared.config, host):
         return
     name = _name_of(host)[:LONGEST_HOST]
     if shared.recent.logged_hosts.add("", name):
         logger.warning("host refused host=%r address=%s", name, _caller())
     raise HostRefused(name)
+
+
+def is_own_host(config: Config, host: str) -> bool:
+    """Return whether no stranger can own this host. Behind a proxy, the proxy decides which hosts exist."""
+    if config.trusted_proxies and not config.allowed_hosts:
+        return True
+    return _is_answered(host, (*config.allowed_hosts, urlsplit(config.public_url).hostname or ""))
 
 
 def why_no_claim(shared: Context) -> str:
@@ -259,10 +265,14 @@ def why_no_claim(shared: Context) -> str:
     config = shared.config
     if g.is_admin:
         return ""
-    if time.monotonic() - shared.started >= CLAIM_SECONDS:
+    if time.monotonic() - shared.recent.started >= CLAIM_SECONDS:
         return "This service was started more than an hour ago. Start it again for another hour."
-    if not config.trusted_proxies and any(name in request.headers for name in _FORWARDED):
-        return "A reverse proxy sent this, and TRUSTED_PROXIES does not name it."
+    if any(name in request.headers for name in _FORWARDED):
+        told = len(parse_list_header(request.headers.get("X-Forwarded-For", "")))
+        if not config.trusted_proxies:
+            return "A reverse proxy sent this, and TRUSTED_PROXIES does not name it."
+        if told < config.trusted_proxies:  # then the address is that of a proxy
+            return "The reverse proxies sent fewer addresses in X-Forwarded-For than TRUSTED_PROXIES says."
     if not (request.host and _is_answered(request.host, [urlsplit(config.public_url).hostname or ""])):
         return "The name of this host could be anybody's. Open the service by its IP address, or set PUBLIC_URL."
     if not _is_near(request.remote_addr or ""):
