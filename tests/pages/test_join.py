@@ -285,14 +285,13 @@ def test_address_that_a_stranger_may_own_is_not_remembered(
 ) -> None:
     ann.conn.execute("UPDATE plex_users SET admin = true")
     client = make_client(**settings)
-    client.environ_base["HTTP_HOST"] = "evil.test"
-    there = {"Origin": "http://evil.test"}
+    there = {"Origin": "http://evil.test", "Sec-Fetch-Site": "same-origin"}
     ways = [
         lambda: sign_in_with_plex(client, pins, "ann", headers=there),
         lambda: client.post("/api/invitations", json={}, headers=there),
         lambda: client.post("/sign-in", data={"key": API_KEY}, headers=there),
         lambda: client.post("/people", data={"name": "Dora"}, headers=there),
-        lambda: client.post("/api/invitations", json={}, headers={"X-API-Key": API_KEY}),
+        lambda: client.post("/api/invitations", json={}, headers={"X-API-Key": API_KEY, "Host": "evil.test"}),
     ]
 
     for sign_in_or_invite in ways:
