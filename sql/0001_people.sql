@@ -497,7 +497,7 @@ CREATE TABLE plex_sign_ins (
 CREATE INDEX plex_sign_ins_expires_idx ON plex_sign_ins (expires_at);
 
 COMMENT ON TABLE plex_sign_ins IS
-    'Browsers that are at Plex to sign in here. Each row is deleted when its browser comes back.';
+    'Browsers that are at Plex to sign in here. Each row is deleted when its browser comes back with a token.';
 COMMENT ON COLUMN plex_sign_ins.browser_hash IS
     'The SHA-256 of the random id in a cookie of the browser. The client identifier of the PIN is made of that id, so '
     'nobody can fetch the token with what is stored here.';

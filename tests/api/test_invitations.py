@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.support.household import Household
+from tests.support.clients import MakeClient
+from tests.support.household import API_KEY, Household
 from tests.support.visitors import READ_KEY, visitor
+from wishlist_service.queries.invitations import find_own_address
 
 PATH = "/api/invitations"
 
@@ -119,3 +121,36 @@ def test_old_invitations_are_deleted_when_a_new_one_is_made(api: FlaskClient, ho
     make(api)
 
     assert [item["id"] for item in api.get(PATH).json["items"]] == [3, 2]
+
+
+def test_address_is_the_one_that_the_browser_of_a_session_names(make_client: MakeClient, household: Household) -> None:
+    client = make_client(trusted_proxies=1)  # the proxy passes on another Host
+    headers = {"Origin": "https://wishes.example.test", "Sec-Fetch-Site": "same-origin", "Host": "api:8000"}
+    client.post("/sign-in", data={"key": API_KEY}, headers=headers)
+
+    made = client.post(PATH, json={}, headers=headers)
+
+    assert made.json["url"].startswith("https://wishes.example.test/join/")
+    assert find_own_address(household.conn) == "https://wishes.example.test"
+
+
+@pytest.mark.parametrize("host", ["", "bad host", "["])
+def test_address_without_a_host_is_not_given_out(api: FlaskClient, household: Household, host: str) -> None:
+    nowhere = api.post(PATH, json={}, headers={"Host": host})
+    unknown = find_own_address(household.conn)
+    make(api)
+    known = api.post(PATH, json={}, headers={"Host": host})
+
+    assert (nowhere.status_code, unknown) == (409, None)
+    assert "names no host" in nowhere.json["detail"]
+    assert api.get(PATH).json["total"] == 2
+    assert known.json["url"].startswith("http://localhost/join/")
+    assert find_own_address(household.conn) == "http://localhost"
+
+
+@pytest.mark.parametrize("host", ["[::1]:8000", "192.168.1.5:8080", "my_nas"])
+def test_host_may_be_an_ip_address_or_a_name(api: FlaskClient, household: Household, host: str) -> None:
+    made = api.post(PATH, json={}, headers={"Host": host})
+
+    assert made.json["url"].startswith(f"http://{host}/join/")
+    assert find_own_address(household.conn) == f"http://{host}"

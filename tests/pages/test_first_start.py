@@ -1,9 +1,9 @@
 """The first start: who may begin, from where, for how long, and what the others are told."""
 
+import os
+import signal
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from threading import Barrier
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +14,9 @@ from tests.support.fake_friends import Friends
 from tests.support.fake_home import Home
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
-from tests.support.front_door import OURS, come_back, go_to_plex, sign_in_with_plex
+from tests.support.front_door import OURS, come_back, come_back_together, go_to_plex, sign_in_with_plex
 from tests.support.household import API_KEY, Household, context, token_of
-from tests.support.processes import wait_until
+from tests.support.processes import descendants, gunicorn, request, settings_for, status_of, wait_until
 from tests.support.seen import Seen, browse
 
 BEGIN = "Sign in with Plex to begin"
@@ -108,14 +108,29 @@ def test_whoever_begins_is_on_this_machine_or_in_a_private_network(
     assert may_begin(client, environ_base={"REMOTE_ADDR": address}) is near
 
 
-@pytest.mark.parametrize(("trusted", "near"), [(0, False), (1, True)])
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
-def test_proxy_that_nobody_named_may_not_send_whoever_begins(
-    make_client: MakeClient, pins: Pins, trusted: int, near: bool, header: str
+@pytest.mark.parametrize(
+    ("trusted", "headers", "near"),
+    [
+        (0, {}, True),
+        (0, {"X-Forwarded-For": "192.168.1.20"}, False),
+        (0, {"X-Forwarded-For": ""}, False),
+        (0, {"Forwarded": "for=192.168.1.20"}, False),
+        (1, {}, True),
+        (1, {"X-Forwarded-For": "192.168.1.20"}, True),
+        (1, {"X-Forwarded-For": "192.168.1.20", "Forwarded": "for=8.8.8.8"}, True),
+        (1, {"X-Forwarded-For": ""}, False),
+        (1, {"Forwarded": "for=192.168.1.20"}, False),
+        (2, {"X-Forwarded-For": "192.168.1.20"}, False),
+        (2, {"X-Forwarded-For": "192.168.1.20, 10.0.0.2"}, True),
+        (2, {"Forwarded": "for=192.168.1.20, for=10.0.0.2"}, False),
+    ],
+)
+def test_address_of_whoever_begins_is_told_by_each_proxy_that_trusted_proxies_counts(
+    make_client: MakeClient, pins: Pins, trusted: int, headers: dict[str, str], near: bool
 ) -> None:
     client = make_client(trusted_proxies=trusted)
 
-    assert may_begin(client, headers={header: "192.168.1.20"}) is near
+    assert may_begin(client, headers=headers, environ_base={"REMOTE_ADDR": "172.17.0.1"}) is near
 
 
 def test_address_is_the_one_that_the_trusted_proxy_tells(make_client: MakeClient, pins: Pins) -> None:
@@ -147,7 +162,7 @@ def test_hour_is_over_for_those_without_the_key(client: FlaskClient, pins: Pins)
     shared = context(client)
     asked = go_to_plex(client)
     pins.agree_as(asked["code"], "ann")
-    client.application.extensions["wishlist"] = replace(shared, started=shared.started - 3600)
+    shared.recent.started -= 3600
 
     reply = come_back(client, asked)
 
@@ -156,6 +171,44 @@ def test_hour_is_over_for_those_without_the_key(client: FlaskClient, pins: Pins)
     assert len(pins.signed_out) == 1
     assert not may_begin(client)
     assert client.get("/health").json["claimed"] is False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("age", [0, 3600])
+def test_hour_goes_on_when_a_worker_is_replaced(household: Household, tmp_path: Path, age: int) -> None:
+    configuration = tmp_path / "gunicorn.conf.py"
+    configuration.write_text(
+        Path("gunicorn.conf.py").read_text() + f"\nwishlist_service.web.recent.SHARED.started -= {age}\n"
+    )
+
+    def is_over(address: str) -> bool:
+        page = request("GET", f"{address}/sign-in", headers={"Connection": "close"})
+        return "started more than an hour ago" in page.body.decode()
+
+    with gunicorn(settings_for(household, WEB_WORKERS="1"), configuration=configuration) as (api, address):
+        before = is_over(address)
+        [worker] = descendants(api.process.pid)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: set(descendants(api.process.pid)) - {worker})
+        wait_until(lambda: status_of(f"{address}/health") == 200)
+        after = is_over(address)
+
+    assert (before, after) == (age == 3600, age == 3600)
+
+
+def test_same_account_that_begins_twice_at_once_is_signed_in_twice(
+    make_client: MakeClient, household: Household, pins: Pins
+) -> None:
+    clients = [make_client(), make_client()]
+    asked = [go_to_plex(client) for client in clients]
+    for each in asked:
+        pins.agree_as(each["code"], "ann")
+
+    replies = come_back_together(household, clients, asked)
+
+    assert sorted(reply.status_code for reply in replies) == [303, 303]
+    assert [client.get("/api/me").json["user"]["id"] for client in clients] == [1, 1]
+    assert pins.signed_out == []
 
 
 def test_whoever_has_the_key_may_begin_from_anywhere(client: FlaskClient, household: Household, pins: Pins) -> None:
@@ -177,14 +230,8 @@ def test_of_two_at_the_same_moment_one_wins(make_client: MakeClient, household: 
     pins.agree_as(asked[one]["code"], "ann")
     pins.agree_as(asked[two]["code"], "oz")
 
-    both = Barrier(2)
-    told = household.plex.routes["GET", "/api/v2/user"]
-    household.plex.routes["GET", "/api/v2/user"] = lambda handler: (both.wait(30), told(handler))
+    replies = come_back_together(household, [one, two], [asked[one], asked[two]])
 
-    with ThreadPoolExecutor(2) as threads:
-        replies = [*threads.map(lambda client: come_back(client, asked[client]), (one, two))]
-
-    household.plex.routes["GET", "/api/v2/user"] = told
     [winner] = one.get("/api/users").json["items"]
     assert winner["admin"] is True
     assert sorted(reply.status_code for reply in replies) == [303, 403]

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.support.clients import MakeClient
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
 from tests.support.front_door import OURS, come_back, go_to_plex, sign_in_with_plex
 from tests.support.household import API_KEY, Household, token_of
 from tests.support.seen import Seen, browse
 from tests.support.visitors import visitor
+from wishlist_service.queries.invitations import find_own_address
 
 MakeBrowser = Callable[..., FlaskClient]
 
@@ -266,6 +268,36 @@ def test_address_is_remembered_when_an_admin_signs_in(ann: Household, client: Fl
     client.post("/sign-in", data={"key": API_KEY}, headers=at("key.lan"))
 
     assert (as_member, as_admin, address()) == (None, "http://admin.lan", "http://key.lan")
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({}, False),
+        ({"allowed_hosts": ("evil.test",)}, True),
+        ({"public_url": "http://evil.test"}, True),
+        ({"trusted_proxies": 1}, True),
+        ({"trusted_proxies": 1, "allowed_hosts": ("nas.lan",)}, False),
+    ],
+)
+def test_address_that_a_stranger_may_own_is_not_remembered(
+    ann: Household, make_client: MakeClient, pins: Pins, settings: dict[str, Any], kept: bool
+) -> None:
+    ann.conn.execute("UPDATE plex_users SET admin = true")
+    client = make_client(**settings)
+    there = {"Origin": "http://evil.test", "Sec-Fetch-Site": "same-origin"}
+    ways = [
+        lambda: sign_in_with_plex(client, pins, "ann", headers=there),
+        lambda: client.post("/api/invitations", json={}, headers=there),
+        lambda: client.post("/sign-in", data={"key": API_KEY}, headers=there),
+        lambda: client.post("/people", data={"name": "Dora"}, headers=there),
+        lambda: client.post("/api/invitations", json={}, headers={"X-API-Key": API_KEY, "Host": "evil.test"}),
+    ]
+
+    for sign_in_or_invite in ways:
+        ann.conn.execute("UPDATE sync_state SET own_address = NULL")
+        assert sign_in_or_invite().status_code < 400
+        assert find_own_address(ann.conn) == ("http://evil.test" if kept else None)
 
 
 def test_address_of_an_invitation_is_not_in_the_log_of_an_error(

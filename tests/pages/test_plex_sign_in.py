@@ -149,6 +149,22 @@ def test_person_whom_an_admin_paused_is_not_signed_in(client: FlaskClient, house
     assert len(pins.signed_out) == 1
 
 
+def test_admin_who_is_paused_is_not_one_to_ask(client: FlaskClient, household: Household, pins: Pins) -> None:
+    household.add("Ben")
+    household.plex.add(token_of("Oz"), username="oz")
+    key = {"X-API-Key": API_KEY}
+    client.patch("/api/users/1", json={"active": False}, headers=key)
+
+    alone = sign_in_with_plex(client, pins, "ann")
+    client.patch("/api/users/2", json={"admin": True}, headers=key)
+    of_two = sign_in_with_plex(client, pins, "ann")
+    stranger = sign_in_with_plex(client, pins, "oz")
+
+    says(alone, "You are not signed in", "Your list is paused. Ask the person who runs this.")
+    says(of_two, "You are not signed in", "Ben has paused your list. Ask Ben.")
+    says(stranger, "Ask Ben for an invitation", "Nobody here has this Plex account. Nothing was stored.")
+
+
 @pytest.mark.parametrize(
     ("admins", "settings", "asked"),
     [
@@ -180,7 +196,7 @@ def test_stranger_is_told_whom_to_ask_and_nothing_is_stored(
     assert len(client.get("/api/users").json["items"]) == 2
     assert household.conn.execute("SELECT count(*) AS n FROM plex_sign_ins").fetchall() == [{"n": 0}]
     assert household.conn.execute("SELECT count(*) AS n FROM sessions").fetchall() == [{"n": 0}]
-    assert "oz" not in str(household.conn.execute("SELECT * FROM plex_users").fetchall())
+    assert {person["name"] for person in household.conn.execute("SELECT * FROM plex_users")} == {"Ann", "Ben"}
 
 
 def expire(pins: Pins, code: str) -> None:
@@ -219,6 +235,30 @@ def test_sign_in_that_failed_is_explained_with_the_button_again(
     assert reply.status_code == 422
     says(reply, "You are not signed in", text)
     assert signed_in(client) is None
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        {"id": 2**63, "code": "abc", "expiresIn": 1800},
+        {"id": 2**70, "code": "abc", "expiresIn": 1800},
+        {"id": 0, "code": "abc", "expiresIn": 1800},
+        {"id": -5, "code": "abc", "expiresIn": 1800},
+        {"id": True, "code": "abc", "expiresIn": 1800},
+        {"id": 1, "code": "abc", "expiresIn": True},
+        {"id": 1, "code": "\0", "expiresIn": 1800},
+    ],
+)
+def test_pin_that_cannot_be_stored_is_explained_with_the_button_again(
+    client: FlaskClient, pins: Pins, pin: dict[str, object]
+) -> None:
+    pins.making_faults.append(lambda handler: handler.send_json(201, pin))
+
+    reply = client.post("/sign-in/plex", headers=OURS)
+
+    assert reply.status_code == 422
+    assert "Plex" in Seen(reply).one("p", role="alert").text
+    assert reply.headers.getlist("Set-Cookie") == []
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -267,6 +307,59 @@ def test_no_secret_of_a_sign_in_is_in_addresses_replies_or_the_log(
         assert [text for text in ours if secret in text] == []
     assert re.fullmatch("https://app.plex.tv/auth#.+", started.location)
     assert (back.status_code, back.location) == (303, "/")
+
+
+def test_of_two_tabs_the_later_one_signs_in_also_if_the_earlier_one_comes_back_first(
+    client: FlaskClient, pins: Pins
+) -> None:
+    earlier, later = go_to_plex(client), go_to_plex(client)
+    pins.agree_as(earlier["code"], "ann")
+
+    first = come_back(client, earlier)
+    pins.agree_as(later["code"], "ann")
+    second = come_back(client, later)
+
+    assert (first.status_code, second.status_code) == (422, 303)
+    assert signed_in(client) == "Ann"
+
+
+@pytest.mark.parametrize("outcome", [away, deny])
+def test_browser_that_comes_back_again_is_signed_in(
+    client: FlaskClient, pins: Pins, outcome: Callable[[Pins, str], None]
+) -> None:
+    asked = go_to_plex(client)
+    outcome(pins, asked["code"])
+    assert come_back(client, asked).status_code == 422
+    pins.agree_as(asked["code"], "ann")
+
+    assert come_back(client, asked).status_code == 303
+
+    assert signed_in(client) == "Ann"
+    assert pins.signed_out == []
+
+
+def test_sign_in_that_two_requests_end_at_once_works_once(
+    client: FlaskClient, household: Household, pins: Pins
+) -> None:
+    asked = go_to_plex(client)
+    pins.agree_as(asked["code"], "ann")
+    show = household.plex.routes["GET", "/api/v2/pins/([0-9]+)"]
+
+    def end_meanwhile(handler: Handler, number: str) -> None:
+        household.conn.execute("DELETE FROM plex_sign_ins")
+        show(handler, number)
+
+    household.plex.routes["GET", "/api/v2/pins/([0-9]+)"] = end_meanwhile
+
+    reply = come_back(client, asked)
+
+    assert reply.status_code == 422
+    says(
+        reply,
+        "You are not signed in",
+        "This sign-in was not started in this browser, or it has already ended. Try again.",
+    )
+    assert (signed_in(client), pins.signed_out) == (None, [])
 
 
 def test_reloading_a_page_of_the_sign_in_leads_to_the_form(client: FlaskClient, pins: Pins) -> None:

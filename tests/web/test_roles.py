@@ -164,6 +164,11 @@ def test_session_of_an_admin_does_what_the_key_does(
         {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
         {"Origin": "http://localhost", "Sec-Fetch-Site": "same-site"},
         {"Referer": "http://localhost/"},
+        *(
+            {"Origin": origin}
+            for origin in ("http://[", "http://[::1", "https://]x[", "http://[zz]", "http://a@localhost")
+        ),
+        {"Origin": "http://[", "Host": "["},
     ],
 )
 @pytest.mark.parametrize("who", ["ann", "ben", API_KEY])
@@ -208,3 +213,13 @@ def test_reply_for_a_session_is_not_kept_for_others(make_client: MakeClient, pin
         assert (theirs.status_code, "Annabel" in theirs.text) == (200, False)
         sign_in_with_plex(client, pins, "ben")
     assert "Person 1" in other.get("/api/users").text
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-in/plex", "/who", "/sign-out"])
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "https://]x[", "http://[zz]", "http://", "\x00"])
+def test_origin_that_is_no_address_is_not_ours(client: FlaskClient, pins: Pins, path: str, origin: str) -> None:
+    for host in ("localhost", "[", ""):
+        reply = client.post(path, headers={"Origin": origin, "Host": host})
+
+        assert reply.status_code == 403
+    assert pins.made == {}

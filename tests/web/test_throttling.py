@@ -159,6 +159,12 @@ def test_an_address_has_one_line_a_minute_in_the_log(make_client: MakeClient, ca
     assert lines == [f"wrong key address={end} method=POST path='/api/sync'" for end in ("192.0.2.1", "192.0.2.2")]
 
 
+def test_log_shows_the_rule_of_the_path(make_client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
+    make_client().patch("/api/users/17", json={}, headers={"X-API-Key": "a-wrong-key"})
+
+    assert "wrong key address=127.0.0.1 method=PATCH path='/api/users/<id:user_id>'" in caplog.text
+
+
 def test_memory_is_bounded_however_many_addresses_there_are() -> None:
     seen = Recent().wrong_keys
 

@@ -10,6 +10,7 @@ from wishlist_service.people.invitations import DEFAULT_DAYS, MAXIMUM_DAYS, MAXI
 from wishlist_service.queries import invitations
 from wishlist_service.queries.invitations import Invitation
 from wishlist_service.web import actions
+from wishlist_service.web.addresses import address_of_browser
 from wishlist_service.web.auth import needs_admin
 from wishlist_service.web.context import context, read
 from wishlist_service.web.fields import Fields
@@ -30,7 +31,7 @@ def invite() -> ResponseReturnValue:
     fields.done()
 
     try:
-        invitation, url = actions.invite(request.root_url.rstrip("/"), name=name, days=days, uses=uses, user_id=user_id)
+        invitation, url = actions.invite(address_of_browser(), name=name, days=days, uses=uses, user_id=user_id)
     except NotFound as error:
         raise Invalid([FieldError("user_id", str(error))]) from error
     return jsonify(_shown(invitation, url)), 201

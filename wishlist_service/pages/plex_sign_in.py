@@ -9,9 +9,10 @@ from werkzeug.exceptions import TooManyRequests
 from werkzeug.wrappers import Response
 
 from wishlist_service import db
-from wishlist_service.errors import Conflict, PausedByAdmin, SignInFailed, Stranger, WishlistError
+from wishlist_service.errors import Conflict, NotFound, PausedByAdmin, SignInFailed, Stranger, WishlistError
 from wishlist_service.pages.sign_in import local_path, show_form
 from wishlist_service.people import browser_sign_ins
+from wishlist_service.people.browser_sign_ins import CHANGED, Arrival
 from wishlist_service.queries import sign_ins, users
 from wishlist_service.web.actions import begin_sync
 from wishlist_service.web.addresses import address_of_browser, remember_own_address
@@ -57,21 +58,33 @@ def come_back() -> ResponseReturnValue:
         asks_key = not read(sign_ins.is_claimed)  # the hour is over since the browser left
         page = Response(show_form(), 403, mimetype="text/html") if asks_key else _refusal(error)
         return delete_cookie(page, COOKIE)
-    except (PausedByAdmin, SignInFailed) as error:
+    except PausedByAdmin as error:
         return delete_cookie(_refusal(error), COOKIE)
+    except SignInFailed as error:
+        return _refusal(error)  # with the cookie, because the browser may come back again
+    try:
+        response = _welcome(arrival)
+    except NotFound:
+        response = _refusal(SignInFailed(CHANGED))
+    return delete_cookie(response, COOKIE)
+
+
+def _welcome(arrival: Arrival) -> Response:
+    """Sign the person in and lead them on. Raises NotFound if they were erased or paused since they were let in."""
+    shared = context()
     if arrival.new:
         with suppress(Conflict):  # a sync is running; the scheduler reads the new person after it
             begin_sync(user_id=arrival.user_id)
     person = db.read(shared.pool, users.get_user, user_id=arrival.user_id)
-    if person.admin:
-        remember_own_address(arrival.address)
     wanted = request.script_root + arrival.wanted
     if arrival.new:
         # who began the installation, and who was invited
         to_whom = url_for("pages.contacts.show", user_id=person.id)
         wanted = to_whom if person.admin else url_for("pages.wall.show", user=person.id)
     response = start_session(redirect(wanted, 303), user_id=arrival.user_id)
-    return delete_cookie(response, COOKIE)
+    if person.admin:
+        remember_own_address(arrival.address)
+    return response
 
 
 def lead_to_plex(*, wanted: str = "/", invitation_id: int | None = None) -> Response:

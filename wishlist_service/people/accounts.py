@@ -63,8 +63,8 @@ def change_user(
 ) -> None:
     """Change what is not None, all or nothing. `link_id` is that of add_user(), `moved` is of imports.prepare_move().
 
-    by_self: whether the person pauses themselves; then signing in resumes them. account: that of the token, if Plex was
-    already asked.
+    by_self: whether the person does it: after a pause of their own, signing in resumes them. account: that of the
+    token, if Plex was already asked.
     Raises NotFound, the errors of add_user(), and Conflict for a token of another Plex account, whose watchlist
     would replace this person's.
     """

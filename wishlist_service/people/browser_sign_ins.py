@@ -22,6 +22,7 @@ from wishlist_service.errors import (
     SignInFailed,
     Stranger,
     TokenRejected,
+    TokenUnreadable,
 )
 from wishlist_service.models import PlexAccount
 from wishlist_service.people import accounts, erased
@@ -35,6 +36,8 @@ from wishlist_service.tokens import TokenCipher
 logger = logging.getLogger(__name__)
 
 WAY_BACK: Final = "/sign-in/plex/back"
+CHANGED: Final = "The people here were just changed."
+_ENDED: Final = "This sign-in was not started in this browser, or it has already ended."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,20 +95,27 @@ def finish(
 
     may_claim: whether this browser may begin an installation that nobody uses yet, as its first person and admin.
     Raises Stranger, PausedByAdmin, or SignInFailed with the reason. Then nothing is stored, and Plex is told to forget
-    the token.
+    the token. Until Plex gives a token, the browser may come back again: Plex may be away, and another tab may have
+    started another sign-in.
     """
-    found = db.read(pool, sign_ins.take_browser_sign_in, browser_hash=_hash(browser_id)) if browser_id else None
+    browser_hash = _hash(browser_id)
+    found = db.read(pool, sign_ins.find_browser_sign_in, browser_hash=browser_hash) if browser_id else None
     if found is None:
-        raise SignInFailed("This sign-in was not started in this browser, or it has already ended.")
+        raise SignInFailed(_ENDED)
     client_identifier = _client_identifier(browser_id)
     try:
         token = pins.token(found.pin_id, client_identifier)
     except PinExpired as error:
+        with pool.connection() as conn:
+            sign_ins.end_browser_sign_in(conn, browser_hash=browser_hash)
         raise SignInFailed("The sign-in has expired, because it took too long.") from error
     except PlexError as error:
         raise SignInFailed(_why(error)) from error
     if token is None:
         raise SignInFailed("You did not agree at Plex, so you are not signed in.")
+    with pool.connection() as conn:
+        if not sign_ins.end_browser_sign_in(conn, browser_hash=browser_hash):
+            raise SignInFailed(_ENDED)
     try:
         user_id, new = _admit(pool, plex, cipher, token, invitation_id=found.invitation_id, may_claim=may_claim)
     except BaseException:
@@ -119,38 +129,89 @@ def _admit(
     pool: db.Pool, plex: PlexClient, cipher: TokenCipher, token: str, *, invitation_id: int | None, may_claim: bool
 ) -> tuple[int, bool]:
     """Return the person with the account of this token, which replaces their old one, and whether they are new."""
-    try:
-        account = plex.account(token, tries=1)
-    except TokenRejected as error:
-        raise SignInFailed("Plex does not accept the token that it gave.") from error
-    except PlexError as error:
-        raise SignInFailed(_why(error)) from error
-    owner = db.read(pool, users.find_account_owner, uuid=account.uuid)
-    invitation = db.read(pool, invitations.get_invitation, invitation_id=invitation_id) if invitation_id else None
+    account = _ask_account(plex, token)
+    owner = db.read(pool, users.find_account_owner, uuid=account.uuid) or _find_untold(pool, plex, cipher, account)
+    invitation = _read_invitation(pool, invitation_id) if invitation_id else None
     if invitation and invitation.user_id not in (None, owner and owner[0]):
         raise SignInFailed(
             f"This invitation is for {invitation.name} alone, and you signed in as {account.username}. "
             f"Sign in with the Plex account of {invitation.name}."
         )
     if owner is None:
-        if invitation:
-            return _join(pool, cipher, token, account, invitation), True
-        if may_claim and (user_id := _claim(pool, cipher, token, account)) is not None:
-            return user_id, True
-        raise Stranger
+        try:
+            return _add(pool, cipher, token, account, invitation=invitation, may_claim=may_claim), True
+        except (SignInFailed, Stranger):
+            owner = db.read(pool, users.find_account_owner, uuid=account.uuid)
+            if owner is None:
+                raise
+            # another browser of theirs was first
     pause = db.read(pool, users.find_pause, user_id=owner[0])
     if pause == "admin":
         raise PausedByAdmin
     try:
         accounts.change_user(
-            pool, plex, cipher, user_id=owner[0], token=token, account=account, active=True if pause else None
-        )
+            pool, plex, cipher,
+            user_id=owner[0], token=token, account=account, active=True if pause else None, by_self=True,
+        )  # fmt: skip
     except (Conflict, NotFound) as error:
-        raise SignInFailed("The people here were just changed.") from error
+        raise SignInFailed(CHANGED) from error
     if invitation and invitation.user_id:
         with pool.connection() as conn:
             invitations.use_invitation(conn, invitation_id=invitation.id)
     return owner[0], False
+
+
+def _ask_account(plex: PlexClient, token: str) -> PlexAccount:
+    try:
+        return plex.account(token, tries=1)
+    except TokenRejected as error:
+        raise SignInFailed("Plex does not accept the token that it gave.") from error
+    except PlexError as error:
+        raise SignInFailed(_why(error)) from error
+
+
+def _read_invitation(pool: db.Pool, invitation_id: int) -> Invitation:
+    try:
+        return db.read(pool, invitations.get_invitation, invitation_id=invitation_id)
+    except NotFound as error:  # its person was erased
+        raise SignInFailed("This invitation is no longer there. Ask for a new one.") from error
+
+
+def _find_untold(
+    pool: db.Pool, plex: PlexClient, cipher: TokenCipher, account: PlexAccount
+) -> tuple[int, str, str] | None:
+    """Return id, name and source of the person with this account, among those whose account Plex has not told yet.
+
+    Raises SignInFailed if Plex does not tell it now.
+    """
+    for user_id, name, sealed in db.read(pool, users.list_tokens_of_unknown_accounts):
+        try:
+            told = plex.account(cipher.decrypt(sealed, owner=user_id), tries=1)
+        except (TokenRejected, TokenUnreadable):
+            continue
+        except PlexError as error:
+            raise SignInFailed("Plex has not yet told the accounts of all people here.") from error
+        if told.uuid == account.uuid:
+            return user_id, name, "own"
+    return None
+
+
+def _add(
+    pool: db.Pool,
+    cipher: TokenCipher,
+    token: str,
+    account: PlexAccount,
+    *,
+    invitation: Invitation | None,
+    may_claim: bool,
+) -> int:
+    """Add the person if they were invited or may begin, and return their id. Raises SignInFailed and Stranger."""
+    if invitation:
+        return _join(pool, cipher, token, account, invitation)
+    user_id = _claim(pool, cipher, token, account) if may_claim else None
+    if user_id is None:
+        raise Stranger
+    return user_id
 
 
 def _join(pool: db.Pool, cipher: TokenCipher, token: str, account: PlexAccount, invitation: Invitation) -> int:
@@ -166,7 +227,7 @@ def _join(pool: db.Pool, cipher: TokenCipher, token: str, account: PlexAccount, 
     except (Gone, NotFound) as error:
         raise SignInFailed(str(error)) from error
     except Conflict as error:
-        raise SignInFailed("The people here were just changed.") from error
+        raise SignInFailed(CHANGED) from error
     logger.info("user joined user=%s invitation=%s", user_id, invitation.id)
     return user_id
 

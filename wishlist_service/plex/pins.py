@@ -31,6 +31,7 @@ class PlexPins:
         self._sign_out_url = f"{config.plex_tv_url}/api/v2/users/signout"
         self._sign_in_url = config.plex_auth_url
         self._http = PlexHttp(config, client_identifier="", stop=stop)  # each PIN has its own identifier
+        self._sign_out_http = PlexHttp(config, client_identifier="", stop=stop)  # a cooldown of PINs must not delay it
 
     def make(self, client_identifier: str = "") -> PlexPin:
         """Return a new PIN. Raises a PlexError.
@@ -43,7 +44,10 @@ class PlexPins:
         reply = self._http.ask("POST", self._url, headers=headers, query={"strong": "true"}, tries=1)
         body = reply.decoded() if reply.status in (200, 201) else None
         match body:
-            case {"id": int(number), "code": str(text), "expiresIn": int(seconds)} if seconds > 0:
+            # a bool is an int, too; the number is stored as a bigint
+            case {"id": int(number), "code": str(text), "expiresIn": int(seconds)} if (
+                not isinstance(number, bool) and 0 < number < 2**63 and not isinstance(seconds, bool) and seconds > 0
+            ):
                 code = clean_text(text, longest=100)
             case _:
                 raise PlexChanged(f"Plex answered HTTP {reply.status} instead of a PIN.")
@@ -69,9 +73,9 @@ class PlexPins:
         return valid_token(token)
 
     def sign_out(self, token: str, client_identifier: str) -> None:
-        """Make Plex forget the token. Raises a PlexError."""
+        """Make Plex forget the token, in several tries. Raises a PlexError."""
         headers = {"X-Plex-Token": token, "X-Plex-Client-Identifier": client_identifier}
-        reply = self._http.ask("DELETE", self._sign_out_url, headers=headers, tries=1)
+        reply = self._sign_out_http.ask("DELETE", self._sign_out_url, headers=headers)
         if reply.status >= 300 and reply.status != 401:  # 401: it has forgotten it already
             raise PlexChanged(f"Plex answered HTTP {reply.status} instead of forgetting a token.")
 

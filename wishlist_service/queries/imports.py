@@ -52,10 +52,13 @@ def list_account_owners(conn: Connection, *, uuids: list[str]) -> list[tuple[str
 
 
 def find_free_name(conn: Connection, *, name: str) -> str:
-    """Return the name, or if a person has it, the first free one of those with " (2)", " (3)" and so on."""
+    """Return the name, or if a person has it, the first free one of those with " (2)", " (3)" and so on.
+
+    It is cut after 100 characters, the most that a person's name may have.
+    """
     return value(conn, """
         SELECT candidate.name
-          FROM (SELECT 1 AS number, %(name)s::text AS name
+          FROM (SELECT 1 AS number, left(%(name)s::text, 100) AS name
                  UNION ALL
                 SELECT number, left(%(name)s::text, 90) || ' (' || number || ')'
                   FROM generate_series(2, 1000 + (SELECT count(*) FROM plex_users)) AS number) AS candidate

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 
 from wishlist_service.db import row
+from wishlist_service.errors import NotFound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +34,22 @@ def find_session(conn: Connection, *, id_hash: str) -> Session | None:
 
 
 def add_session(conn: Connection, *, id_hash: str, role: str, user_id: int | None, key_mac: str | None) -> None:
-    """Add a session of 30 days. `role`: member with a user, else admin or reader with a MAC of the keys."""
-    conn.execute("""
+    """Add a session of 30 days. `role`: member with a user, else admin or reader with a MAC of the keys.
+
+    Raises NotFound if the user is unknown or paused.
+    """
+    cur = conn.execute("""
         INSERT INTO sessions (id_hash, role, user_id, key_mac, expires_at)
-        VALUES (%(id_hash)s, %(role)s, %(user_id)s, %(key_mac)s, now() + interval '30 days')
+        SELECT %(id_hash)s, %(role)s, %(user_id)s, %(key_mac)s, now() + interval '30 days'
+         WHERE %(user_id)s::integer IS NULL
+            OR EXISTS (SELECT
+                         FROM plex_users
+                        WHERE id = %(user_id)s
+                          AND active
+                          FOR SHARE) -- a pause at the same moment waits, and then ends this session
         """, {"id_hash": id_hash, "role": role, "user_id": user_id, "key_mac": key_mac})
+    if not cur.rowcount:
+        raise NotFound(f"No user has id {user_id}, or they are paused.")
 
 
 def prolong_session(conn: Connection, *, id_hash: str) -> bool:

@@ -156,13 +156,22 @@ def add_browser_sign_in(
     })
 
 
-def take_browser_sign_in(conn: Connection, *, browser_hash: str) -> BrowserSignIn | None:
-    """Return the sign-in of this browser and forget it, so that it works once."""
+def find_browser_sign_in(conn: Connection, *, browser_hash: str) -> BrowserSignIn | None:
+    """Return the sign-in of this browser, unless it has ended."""
     return row(conn, BrowserSignIn, """
+        SELECT pin_id, address, wanted, invitation_id
+          FROM plex_sign_ins
+         WHERE browser_hash = %(browser_hash)s
+        """, {"browser_hash": browser_hash})
+
+
+def end_browser_sign_in(conn: Connection, *, browser_hash: str) -> bool:
+    """End the sign-in of this browser, so that it works once. Return False if it had already ended."""
+    cur = conn.execute("""
         DELETE FROM plex_sign_ins
          WHERE browser_hash = %(browser_hash)s
-     RETURNING pin_id, address, wanted, invitation_id
         """, {"browser_hash": browser_hash})
+    return cur.rowcount > 0
 
 
 def remove_old_browser_sign_ins(conn: Connection) -> None:

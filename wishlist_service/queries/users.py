@@ -158,8 +158,8 @@ def find_account_owner(conn: Connection, *, uuid: str) -> tuple[int, str, str] |
 
 
 def find_only_admin(conn: Connection) -> str | None:
-    """Return the name of the person with the mark admin. None if there is none, or more than one."""
-    names = rows(conn, str, "SELECT name FROM plex_users WHERE admin LIMIT 2")
+    """Return the name of the person with the mark admin who is not paused. None if there is none, or more than one."""
+    names = rows(conn, str, "SELECT name FROM plex_users WHERE admin AND active LIMIT 2")
     return names[0] if len(names) == 1 else None
 
 
@@ -196,7 +196,8 @@ def update_user(
 ) -> None:
     """Rename, pause, resume or mark a person; None changes nothing. Raises NotFound, and Conflict if the name is taken.
 
-    by_self: whether it is the person who pauses. Triggers end their sessions when they are paused or lose the mark.
+    by_self: whether the person does it. They cannot resume themselves after an admin paused them: raises NotFound.
+    Triggers end their sessions when they are paused or lose the mark.
     """
     try:
         cur = conn.execute("""
@@ -210,6 +211,7 @@ def update_user(
                    next_sync_at = CASE WHEN %(active)s::boolean AND NOT active THEN now() ELSE next_sync_at END,
                    updated_at = now()
              WHERE id = %(user_id)s
+               AND (active OR paused_by_self OR NOT %(by_self)s)
             """, {"user_id": user_id, "name": name, "active": active, "by_self": by_self, "admin": admin})
     except UniqueViolation as error:
         raise _conflict(error) from error
@@ -303,6 +305,18 @@ def list_tokens(conn: Connection, *, active: bool | None = None) -> list[tuple[i
            AND (%(active)s::boolean IS NULL OR active = %(active)s)
       ORDER BY id
         """, {"active": active}).fetchall()
+
+
+def list_tokens_of_unknown_accounts(conn: Connection) -> list[tuple[int, str, str]]:
+    """Return id, name and encrypted token of the active people whose Plex account is not known."""
+    return conn.execute("""
+        SELECT id, name, plex_token
+          FROM plex_users
+         WHERE plex_uuid IS NULL
+           AND plex_token IS NOT NULL
+           AND active
+      ORDER BY id
+        """).fetchall()
 
 
 def lock_tokens(conn: Connection) -> list[tuple[int, str, str]]:

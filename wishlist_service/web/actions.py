@@ -10,9 +10,10 @@ from wishlist_service import db
 from wishlist_service.errors import Conflict, NotFound, PlexAway, SyncError
 from wishlist_service.people import invitations
 from wishlist_service.queries import locks, merging, users, wishes
-from wishlist_service.queries.invitations import Invitation, get_invitation, store_own_address
+from wishlist_service.queries.invitations import Invitation, get_invitation
 from wishlist_service.sync import claims
 from wishlist_service.sync.run import run_sync
+from wishlist_service.web.addresses import host_of, remember_own_address
 from wishlist_service.web.context import context, read
 from wishlist_service.web.listing import item_json
 from wishlist_service.write_back import watchlists
@@ -87,12 +88,17 @@ def invite(
     """
     shared = context()
     with shared.pool.connection() as conn, conn.transaction():
-        store_own_address(conn, address=address)
+        if shared.config.public_url or not host_of(address):
+            found = invitations.own_address(conn, shared.config)
+            if not found:
+                raise Conflict("The request names no host, so the invitation would have no address. Set PUBLIC_URL.")
+            address = found
         invitation_id, path = invitations.make(
             conn, name=name, days=days, uses=uses, user_id=user_id, invited_by=g.user_id
         )
-        address = invitations.own_address(conn, shared.config) or address
-        return get_invitation(conn, invitation_id=invitation_id), address + path
+        invitation = get_invitation(conn, invitation_id=invitation_id)
+    remember_own_address(address)
+    return invitation, address + path
 
 
 def end_kept_wish(uids: list[str], user_id: int) -> None:

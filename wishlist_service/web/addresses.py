@@ -12,6 +12,7 @@ from werkzeug.urls import iri_to_uri
 from werkzeug.utils import cached_property
 
 from wishlist_service.queries.invitations import store_own_address
+from wishlist_service.web.auth import is_own_host
 from wishlist_service.web.context import context
 
 # Werkzeug takes such a name for none. Compose and home networks have names with an underscore.
@@ -75,10 +76,20 @@ def address_of_browser() -> str:
     return request.root_url.rstrip("/")
 
 
+def host_of(address: str) -> str:
+    """Return the host of an address of this service, with its port; empty if a request named none."""
+    return address.partition("://")[2].partition("/")[0]
+
+
 def remember_own_address(address: str) -> None:
-    """Store the address at which an admin signed in, for links that no browser asks for."""
-    with context().pool.connection() as conn:
-        store_own_address(conn, address=address)
+    """Store the address at which an admin signed in or invited somebody, for links that no browser asks for.
+
+    One whose host a stranger may own is not stored, because a renewal would lead people there.
+    """
+    shared, host = context(), host_of(address)
+    if host and is_own_host(shared.config, host):
+        with shared.pool.connection() as conn:
+            store_own_address(conn, address=address)
 
 
 def with_plain_clients(wsgi_app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:

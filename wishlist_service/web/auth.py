@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 from flask import current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.http import parse_list_header
 
 from wishlist_service.config import Config
 from wishlist_service.errors import HostRefused
 from wishlist_service.web.context import LONGEST_HOST, READING, Context
+from wishlist_service.web.paths import path_for_log
 from wishlist_service.web.recent import network_of, parse_address
 from wishlist_service.web.sessions import COOKIE, find_session
 
@@ -179,7 +181,8 @@ def refuse_other_sites(shared: Context) -> None:
     port of the origin are compared, because only a proxy knows the scheme.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "")
-    sender = urlsplit(origin).netloc
+    found = re.fullmatch(r"https?://([^/?#\s]+)", origin)
+    sender = found[1] if found else ""
     known = (request.host, urlsplit(shared.config.public_url).netloc)
     ours = site == "same-origin" if site else bool(sender) and sender in known
     if not ours:
@@ -205,7 +208,7 @@ def find_role(shared: Context, keys: Sequence[Key], *, throttled: bool = True) -
     if looked_at:
         shared.recent.wrong_keys.add(f"{looked_at[0].way} {address}", looked_at[0].text)
         if shared.recent.logged_addresses.add(address, ""):
-            logger.warning("wrong key address=%s method=%s path=%r", _caller(), request.method, request.path)
+            logger.warning("wrong key address=%s method=%s path=%r", _caller(), request.method, path_for_log())
     elif keys and throttled:
         seconds = int(max(shared.recent.wrong_keys.seconds_left(f"{key.way} {address}") for key in keys)) + 1
         raise TooManyRequests(
@@ -237,15 +240,20 @@ def _refuse_foreign_host(shared: Context) -> None:
     Such a page points its own name at this machine (DNS rebinding). Its scripts then read what its visitor may read.
     So whoever sends no key must ask for a name that no stranger can own.
     """
-    config, host = shared.config, request.host or request.environ.get("HTTP_HOST", "")
-    if not host or (config.trusted_proxies and not config.allowed_hosts):
-        return
-    if _is_answered(host, (*config.allowed_hosts, urlsplit(config.public_url).hostname or "")):
+    host = request.host or request.environ.get("HTTP_HOST", "")
+    if not host or is_own_host(shared.config, host):
         return
     name = _name_of(host)[:LONGEST_HOST]
     if shared.recent.logged_hosts.add("", name):
         logger.warning("host refused host=%r address=%s", name, _caller())
     raise HostRefused(name)
+
+
+def is_own_host(config: Config, host: str) -> bool:
+    """Return whether no stranger can own this host. Behind a proxy, the proxy decides which hosts exist."""
+    if config.trusted_proxies and not config.allowed_hosts:
+        return True
+    return _is_answered(host, (*config.allowed_hosts, urlsplit(config.public_url).hostname or ""))
 
 
 def why_no_claim(shared: Context) -> str:
@@ -257,10 +265,14 @@ def why_no_claim(shared: Context) -> str:
     config = shared.config
     if g.is_admin:
         return ""
-    if time.monotonic() - shared.started >= CLAIM_SECONDS:
+    if time.monotonic() - shared.recent.started >= CLAIM_SECONDS:
         return "This service was started more than an hour ago. Start it again for another hour."
-    if not config.trusted_proxies and any(name in request.headers for name in _FORWARDED):
-        return "A reverse proxy sent this, and TRUSTED_PROXIES does not name it."
+    if any(name in request.headers for name in _FORWARDED):
+        told = len(parse_list_header(request.headers.get("X-Forwarded-For", "")))
+        if not config.trusted_proxies:
+            return "A reverse proxy sent this, and TRUSTED_PROXIES does not name it."
+        if told < config.trusted_proxies:  # then the address is that of a proxy
+            return "The reverse proxies sent fewer addresses in X-Forwarded-For than TRUSTED_PROXIES says."
     if not (request.host and _is_answered(request.host, [urlsplit(config.public_url).hostname or ""])):
         return "The name of this host could be anybody's. Open the service by its IP address, or set PUBLIC_URL."
     if not _is_near(request.remote_addr or ""):

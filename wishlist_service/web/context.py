@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -44,8 +44,6 @@ class Context:
     stop: threading.Event
     recent: Recent
     cache: ResponseCache
-    started: float = field(default_factory=time.monotonic)
-    """When the service started, before it forked. Its workers share this clock."""
 
     @cached_property
     def plex(self) -> PlexClient:

@@ -1,10 +1,11 @@
-"""Paths: any spelling of an item's uid, and the prefix that a reverse proxy adds."""
+"""Paths: any spelling of an item's uid, the prefix that a reverse proxy adds, and what the log shows of them."""
 
 import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
+from flask import request
 from werkzeug.routing import BaseConverter, ValidationError
 
 _UID = re.compile(r"(?:plex:/*)?(?:(movie|show)/+)?([0-9a-f]{24})/*", re.IGNORECASE | re.ASCII)
@@ -21,6 +22,11 @@ def uids_meant(text: str) -> list[str] | None:
         return None
     media_types = (match[1].lower(),) if match[1] else ("movie", "show")
     return [f"plex://{media_type}/{match[2].lower()}" for media_type in media_types]
+
+
+def path_for_log() -> str:
+    """Return the rule of the request's path, since the path of an invitation is a secret."""
+    return str(request.url_rule or request.path)
 
 
 class UidConverter(BaseConverter):

@@ -23,6 +23,7 @@ from wishlist_service.errors import (
     PlexAway,
     SyncRunning,
 )
+from wishlist_service.web.paths import path_for_log
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +89,11 @@ def explain(error: Exception) -> Problem:
         case FeedNotReady():
             return Problem(503, str(error), headers=[("Retry-After", "60")])
         case OperationalError() | UndefinedTable() | ReadOnlySqlTransaction() | InsufficientPrivilege():
-            logger.error("database cannot serve path=%r reason=%r", _path(), str(error).strip())
+            logger.error("database cannot serve path=%r reason=%r", path_for_log(), str(error).strip())
             detail = next(detail for kind, detail in _DATABASE_DETAILS if isinstance(error, kind))
             return Problem(503, detail, headers=[("Retry-After", "5")])
         case _:
-            logger.exception("unexpected error method=%s path=%r", request.method, _path())
+            logger.exception("unexpected error method=%s path=%r", request.method, path_for_log())
             return Problem(500, "An unexpected error happened. The service's log has the details.")
 
 
@@ -122,8 +123,3 @@ def _http_error(error: HTTPException) -> Problem:
     detail = _DETAILS.get(status) or error.description or HTTP_STATUS_CODES[status]
     headers = [pair for pair in error.get_headers() if pair[0].lower() not in ("content-type", "content-length")]
     return Problem(status, detail, headers=headers)
-
-
-def _path() -> str:
-    """Return the path for the log, without the secret of an invitation."""
-    return str(request.url_rule) if "secret" in (request.view_args or {}) else request.path

@@ -72,6 +72,8 @@ class Recent:
         self.logged_addresses = RecentValues(names=1024, maximum=1, seconds=WINDOW_SECONDS)
         # hosts whose refusal was logged
         self.logged_hosts = RecentValues(names=1, maximum=20, seconds=3600)
+        # when the service started, by time.monotonic(); a worker that replaces another one knows it, too
+        self.started = time.monotonic()
 
 
 SHARED: Final = Recent()

@@ -28,6 +28,7 @@ def start_session(response: Response, *, role: str = "member", user_id: int | No
     """Sign this browser in for 30 days, under a new id. The session that it had before ends.
 
     role: "member" with the id of a person, or "admin" or "reader" for who sent a key.
+    Raises NotFound if the person is paused or no longer here.
     """
     shared, session_id = context(), new_id()
     key_mac = None if user_id is not None else _mac_of_keys(shared.config, session_id)
