@@ -101,9 +101,15 @@ def record_success(conn: Connection) -> None:
     conn.execute("UPDATE sync_state SET library_failures = 0 WHERE library_failures > 0")
 
 
-def retry_at_once(conn: Connection) -> None:
-    """Make the media server due if the last try failed."""
-    conn.execute("UPDATE sync_state SET library_due_at = now() WHERE library_failures > 0 AND library_due_at > now()")
+def bring_forward(conn: Connection, *, interval: timedelta) -> None:
+    """Make the media server due if the last try failed, or else after `interval` at the latest."""
+    conn.execute("""
+        UPDATE sync_state
+           SET library_due_at = now() + soon.wait
+          FROM (SELECT CASE WHEN library_failures > 0 THEN interval '0' ELSE %(interval)s END AS wait
+                  FROM sync_state) AS soon
+         WHERE library_due_at > now() + soon.wait
+        """, {"interval": interval})
 
 
 def list_sections(conn: Connection) -> list[KnownSection]:

@@ -214,7 +214,8 @@ def _find(
 def _count(copy: Copy, there: Title, before: KnownSection | None, *, followed: bool) -> None:
     """Add a title of a library to what is there.
 
-    before: what is known of the library, None if it was never read. followed: whether the last look would have found it.
+    before: what is known of the library, None if it was never read. followed: whether the last look would have found
+    the title by the same names.
     """
     copy.seasons = max(copy.seasons or 0, there.seasons or 0) or None
     copy.new &= before is not None and int(there.key) > before.largest_key
