@@ -225,6 +225,8 @@ PRIVATE = [
     "json://[64:ff9b:1::7f00:1]/x",
     "mailto://user:password@example.com?smtp=127.0.0.1",
     "mailtos://user:password@example.com?SMTP=2130706433",
+    "mailtos://user:password@example.com?smtp=localhost:25",
+    "mailtos://user:password@example.com?smtp=[::1]",
     "discord://123456789012345678/abcdefghijklmnop?avatar_url=http://10.1.2.3/x",
     "ntfys://ntfy.example.com/abcdef?attach=http://192.168.1.10/x",
 ]
@@ -294,6 +296,12 @@ def test_file_is_not_read_once_members_may_no_longer_name_one(filled: Household,
     assert tested == [
         {"url": "Discord", "ok": False, "detail": "the address names a file that this machine would read"}
     ]
+
+
+def test_parameters_that_are_no_hosts_are_allowed(filled: Household) -> None:
+    url = "ntfys://ntfy.example.com/abcdef?rto=10.0&cto=0.5&click=https://1.1.1.1/x&priority=4&tags=a,b"
+    with member(filled) as client:
+        assert client.put(OWN, json={"urls": [url]}).status_code == 200
 
 
 def test_admin_who_signs_in_may_use_their_own_network(filled: Household) -> None:

@@ -24,6 +24,8 @@ _FILES: Final = frozenset({"keyfile", "subfile", "template", "pgppub", "pgpkey",
 _LOCAL: Final = frozenset({"syslog", "dbus", "qt", "kde", "glib", "gnome", "macosx", "windows"})
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _GLOBAL: Final = ipaddress.ip_network("2000::/3")
+_IPV4: Final = re.compile(r"(localhost|\d+(\.\d+){3})\.?(:\d+)?", re.ASCII | re.IGNORECASE)
+_IPV6: Final = re.compile(r"\[?[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
 
 # While messages may go to public addresses only: the list to which refused ones are added. Apprise hands its context
 # on to the threads in which it sends.
@@ -70,12 +72,10 @@ class Notifier:
             yield str(self._service.host)
         for name, text in _parameters(self.address).items():
             for part in re.split(r"[\s,]+", text):
-                if name == "smtp" or re.fullmatch(
-                    r"[\d.]+\.\d+|\[?[0-9a-fA-F]*:[0-9a-fA-F:.]*\]?|localhost", part, re.I
-                ):
+                if _IPV6.fullmatch(part):
                     yield part
-                elif "://" in part:
-                    yield _host_of(part)
+                elif "://" in part or name == "smtp" or _IPV4.fullmatch(part):
+                    yield _host_of(part if "://" in part else f"//{part}")
 
     def send(self, message: Message) -> str | None:
         """Send the message. Return None if the service took it, or else the reason."""
