@@ -356,7 +356,8 @@ COMMENT ON COLUMN library_titles.names IS
 COMMENT ON COLUMN library_titles.dismissed IS 'Whether the title was dismissed, and so left out of the collections.';
 COMMENT ON COLUMN library_titles.seasons IS
     'The maximum of seasons that the server had. Null for movies, and if it did not tell.';
-COMMENT ON COLUMN library_titles.left_at IS 'When the title was last missed on the server after it was there.';
+COMMENT ON COLUMN library_titles.left_at IS
+    'When the title was last missed on the server after it was there, or when it was there and nobody wanted it any more.';
 
 CREATE TABLE library_arrivals (
     id          bigint GENERATED ALWAYS AS IDENTITY,

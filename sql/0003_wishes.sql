@@ -315,6 +315,14 @@ BEGIN
                   AND earlier.id < event.id);
 
     UPDATE library_arrivals SET item_id = older WHERE item_id = younger;
+    INSERT INTO library_titles AS known (item_id, names, dismissed, seasons, left_at)
+    SELECT older, names, dismissed, seasons, left_at
+      FROM library_titles
+     WHERE item_id = younger
+        ON CONFLICT (item_id) DO UPDATE
+       SET names = coalesce(known.names, excluded.names),
+           seasons = greatest(known.seasons, excluded.seasons),
+           left_at = greatest(known.left_at, excluded.left_at);
     DELETE FROM wishlist_items WHERE id = younger RETURNING * INTO gone;
     UPDATE wishlist_items
        SET title = gone.title,
@@ -338,7 +346,8 @@ $$;
 
 COMMENT ON FUNCTION join_items(bigint, bigint) IS
     'Makes two titles one, which turned out to be the same. The older one stays and takes the records, wishes, events '
-    'and dismissal of the younger one. Its uid and external ids are then out of date.';
+    'and dismissal of the younger one, and what the media server had of it. Its uid and external ids are then out of '
+    'date.';
 
 CREATE FUNCTION person_changed() RETURNS trigger
     LANGUAGE plpgsql

@@ -89,7 +89,7 @@ COMMENT ON COLUMN news_addresses.address IS
 COMMENT ON COLUMN news_addresses.masked IS
     'What may be shown of the address of a person: scheme and host, or the name of the service. Null as address is.';
 COMMENT ON COLUMN news_addresses.anywhere IS
-    'Whether the address may lead to this network. Not if its person set it, unless NOTIFY_TARGETS allows that.';
+    'Whether the address may always lead to this network: if an admin set it.';
 COMMENT ON COLUMN news_addresses.event_id IS 'The last event that was told or skipped, as wishlist_events.id.';
 COMMENT ON COLUMN news_addresses.change_id IS 'The last change that was told or skipped, as sync_state_changes.id.';
 COMMENT ON COLUMN news_addresses.arrival_id IS 'The last arrival that was told or skipped, as library_arrivals.id.';

@@ -110,6 +110,30 @@ def test_nothing_is_listed_while_somebody_s_wishes_are_in_doubt(
     assert reply.headers["Retry-After"] == "60"
 
 
+def test_held_list_blocks_also_while_plex_does_not_answer(client: FlaskClient, household: Household) -> None:
+    ann = household.add("Ann", [row(f"{number:x}", f"Film {number}") for number in range(1, 30)])
+    household.sync()
+    ann.rows = []
+    household.sync()
+    held = client.get(PATH)
+    household.plex.stop()
+    household.sync()
+    unreachable = client.get(PATH)
+
+    assert household.user("Ann")["sync_state"] != "held"
+    assert [reply.status_code for reply in (held, unreachable)] == [503, 503]
+    assert "Ann (held)" in unreachable.text
+
+
+def test_refused_list_blocks_also_while_plex_does_not_answer(client: FlaskClient, wanted: Household) -> None:
+    put(wanted, "Ben", sync_state="unreachable", token_refused_at="2026-01-01")
+
+    reply = client.get(PATH)
+
+    assert reply.status_code == 503
+    assert "Ben (refused)" in reply.text
+
+
 def test_nothing_is_listed_when_nobody_is_here(client: FlaskClient, wanted: Household) -> None:
     wanted.conn.execute("UPDATE plex_users SET active = false")
 

@@ -1,7 +1,9 @@
 """Addresses of people: who may set which, what is shown of them, and what a test message tells."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,9 +12,11 @@ from psycopg import connect
 from tests.support.addresses import give, sign_in_as
 from tests.support.fake_plex import row
 from tests.support.household import PASSPHRASE, Household
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_until
 from tests.support.receivers import SECRET, Receiver, redirecting
 from tests.support.visitors import visitor
+from wishlist_service.models import NewAddress
+from wishlist_service.queries.addresses import replace_addresses
 from wishlist_service.tokens import TokenCipher, rotate
 
 OWN, TEST = "/api/me/notifications", "/api/me/notify-test"
@@ -131,6 +135,47 @@ def test_masked_address_that_is_sent_back_is_refused(api: FlaskClient, filled: H
     assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 2
 
 
+@pytest.mark.parametrize(
+    "written", ["JSONS://hooks.example.com", "jsons://HOOKS.example.com", "jsons://hooks.example.com/"]
+)
+def test_masked_address_is_refused_however_it_is_written(api: FlaskClient, filled: Household, written: str) -> None:
+    give(api, filled, "Ann", PUBLIC)
+
+    reply = give(api, filled, "Ann", written)
+
+    assert reply.status_code == 422
+    assert "it is masked" in reply.text
+
+
+def test_masked_addresses_are_refused_although_one_of_them_is_an_address(api: FlaskClient, filled: Household) -> None:
+    both = (PUBLIC, "jsons://hooks.example.com")
+    first = give(api, filled, "Ann", both[1])
+    given = give(api, filled, "Ann", both[1], PUBLIC)
+    masked = give(api, filled, "Ann", *given.json["notify_urls_masked"])
+    again = give(api, filled, "Ann", *both)
+
+    assert [reply.status_code for reply in (first, given, masked, again)] == [200, 200, 422, 200]
+    assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 2
+
+
+def test_two_requests_at_once_with_the_same_new_address_both_succeed(filled: Household, cipher: TokenCipher) -> None:
+    ben = filled.user("Ben")["id"]
+    fingerprints = cipher.fingerprints(PUBLIC, column="news_addresses.fingerprint")
+    address = cipher.encrypt(PUBLIC, owner=ben, column="news_addresses.address")
+    new = NewAddress(fingerprints=fingerprints, address=address, masked="jsons://hooks.example.com", anywhere=False)
+    waits = (
+        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%INSERT INTO news_addresses%%'"
+    )
+    with member(filled) as client, connect(filled.config.database_url) as other, ThreadPoolExecutor() as threads:
+        replace_addresses(other, user_id=ben, addresses=[new])
+        reply = threads.submit(client.put, OWN, json={"urls": [PUBLIC]})
+        wait_until(lambda: reply.done() or filled.conn.execute(waits).rowcount == 1)
+        other.commit()
+        second = reply.result(60)
+
+    assert (second.status_code, second.json["urls"]) == (200, ["jsons://hooks.example.com"])
+
+
 def test_unknown_person_is_told_so(api: FlaskClient, filled: Household) -> None:
     assert api.patch("/api/users/999", json={"notify_urls": [PUBLIC]}).status_code == 404
     assert api.post("/api/users/999/notify-test").status_code == 404
@@ -175,6 +220,15 @@ PRIVATE = [
     "json://0.0.0.0/x",
     "json://2130706433/x",
     "syslog://",
+    "json://[fec0::1]/x",
+    "json://[::7f00:1]/x",
+    "json://[64:ff9b:1::7f00:1]/x",
+    "mailto://user:password@example.com?smtp=127.0.0.1",
+    "mailtos://user:password@example.com?SMTP=2130706433",
+    "mailtos://user:password@example.com?smtp=localhost:25",
+    "mailtos://user:password@example.com?smtp=[::1]",
+    "discord://123456789012345678/abcdefghijklmnop?avatar_url=http://10.1.2.3/x",
+    "ntfys://ntfy.example.com/abcdef?attach=http://192.168.1.10/x",
 ]
 
 
@@ -193,7 +247,32 @@ def test_address_of_a_member_may_not_lead_to_this_network_and_an_admin_s_may(
     assert "leads to this machine or a private network" in own.text
 
 
-def test_address_of_a_member_that_was_allowed_once_is_refused_when_the_setting_changes(
+@pytest.mark.parametrize(
+    "url",
+    [
+        "discord://123456789012345678/abcdefghijklmnop?template={file}",
+        "https://discord.com/api/webhooks/123456789012345678/abcdefghijklmnop?Template={file}",
+        "workflows://example.com:443/abcdef/abcdef?template={file}",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ?template={file}",
+        "tgram://123456789:abcdefg_abcdefghijklmnopqrstuvwxyz/12345/?template=file://{file}",
+        "fcm://project@key1234567890/device?keyfile=http://127.0.0.1/x",
+        "vapid://x@example.com/y?keyfile={file}",
+        "vapid://x@example.com/y?subfile={file}",
+        "mailto://user:password@gmail.com?pgp=encrypt&pgppub={file}",
+    ],
+)
+def test_address_of_a_member_may_not_name_a_file(filled: Household, tmp_path: Path, url: str) -> None:
+    file = tmp_path / "secret.json"
+    file.write_text('{"content": "a secret of this machine"}')
+    with member(filled) as client:
+        reply = client.put(OWN, json={"urls": [url.format(file=file)]})
+
+    assert reply.status_code == 422
+    assert "names a file" in reply.text
+    assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 0
+
+
+def test_address_of_a_member_reaches_this_network_only_while_that_is_allowed(
     filled: Household, webhook: Receiver
 ) -> None:
     with member(filled, notify_targets="any") as client:
@@ -202,8 +281,27 @@ def test_address_of_a_member_that_was_allowed_once_is_refused_when_the_setting_c
     with member(filled) as client:
         refused = client.post(TEST).json["items"]
 
-    assert (allowed[0]["ok"], refused[0]["ok"]) == (True, False)
+    assert ([item["ok"] for item in allowed], [item["ok"] for item in refused]) == ([True], [False])
     assert len(webhook.messages) == 1
+
+
+def test_file_is_not_read_once_members_may_no_longer_name_one(filled: Household, tmp_path: Path) -> None:
+    url = f"discord://123456789012345678/abcdefghijklmnop?template={tmp_path / 'secret.json'}"
+    with member(filled, notify_targets="any") as client:
+        given = client.put(OWN, json={"urls": [url]})
+    with member(filled) as client:
+        tested = client.post(TEST).json["items"]
+
+    assert given.status_code == 200
+    assert tested == [
+        {"url": "Discord", "ok": False, "detail": "the address names a file that this machine would read"}
+    ]
+
+
+def test_parameters_that_are_no_hosts_are_allowed(filled: Household) -> None:
+    url = "ntfys://ntfy.example.com/abcdef?rto=10.0&cto=0.5&click=https://1.1.1.1/x&priority=4&tags=a,b"
+    with member(filled) as client:
+        assert client.put(OWN, json={"urls": [url]}).status_code == 200
 
 
 def test_admin_who_signs_in_may_use_their_own_network(filled: Household) -> None:

@@ -50,6 +50,19 @@ def choose(household: Household, name: str, **told: bool) -> None:
         household.conn.execute(f"UPDATE plex_users SET tell_{what} = %s WHERE name = %s", [value, name])
 
 
+def test_address_that_an_admin_sets_again_is_used_at_once(
+    home: Arrivals, api: FlaskClient, anns: Receiver, webhook: Receiver
+) -> None:
+    home.household.conn.execute("UPDATE news_addresses SET anywhere = false WHERE user_id IS NOT NULL")
+    home.come(MATRIX)
+    home.look()
+    refused = len(anns.messages)
+    give(api, home.household, "Ann", anns.address)
+    home.teller.retry()
+
+    assert (refused, len(anns.messages)) == (0, 1)
+
+
 def test_each_person_is_told_of_what_they_wanted(home: Arrivals, anns: Receiver, bens: Receiver) -> None:
     home.come(MATRIX)
     home.come(OTHER)

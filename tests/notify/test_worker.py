@@ -51,6 +51,22 @@ def test_what_is_here_when_news_are_switched_on_is_not_told(household: Household
     assert webhook.bodies == ["Ann wants Gamma (2001); 3 titles in all."]
 
 
+def test_what_comes_while_news_are_switched_off_is_not_told(household: Household, webhook: Receiver) -> None:
+    ann = household.add("Ann", [ALPHA])
+    household.sync()
+    Teller(household, webhook.address).look()
+    Teller(household).look()
+    ann.rows = [BETA, ALPHA]
+    household.sync()
+    telling = Teller(household, webhook.address)
+    telling.look()
+    ann.rows = [GAMMA, BETA, ALPHA]
+    household.sync()
+    telling.look()
+
+    assert webhook.bodies == ["Ann wants Gamma (2001); 3 titles in all."]
+
+
 def test_removed_dismissed_and_paused_are_not_told_and_what_came_back_is(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:

@@ -124,6 +124,28 @@ def test_what_the_server_asks_for_comes_at_once_and_then_30_seconds_apart(
     assert counts == [1, 2, 2, 2, 2, 3, 3]
 
 
+def test_what_the_server_asks_for_just_after_a_planned_look_comes_at_once(
+    wishful: Household, server: FakeMediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(wishful.config, plex_server_url=server.url, plex_server_token=OWNER)
+    worker = WriteBack(config, wishful.cipher, stop=threading.Event(), retry_seconds=0.01)
+    now, counts = time.monotonic(), list[int]()
+    for seconds, asks in [(0, False), (1, True), (2, True), (30, False), (32, False)]:
+        monkeypatch.setattr(time, "monotonic", lambda seconds=seconds: now + seconds)
+        if asks:
+            wishful.conn.execute("UPDATE sync_state SET library_asked_at = now()")
+        worker.turn()
+        counts.append(count_looks(server))
+
+    assert counts == [1, 2, 2, 2, 3]
+
+
+def test_shorter_interval_counts_from_the_start(wishful: Household, server: FakeMediaServer) -> None:
+    look(wishful, server, library_minutes=1440)
+    with working(wishful, server):
+        wait_until(lambda: count_looks(server) == 2)
+
+
 @pytest.mark.slow
 def test_pushed_event_starts_a_look_of_the_scheduler_and_several_one_more(
     wishful: Household, server: FakeMediaServer

@@ -43,7 +43,7 @@ def change_notifications() -> ResponseReturnValue:
     shared = context()
     addresses.change_own(
         shared.pool, shared.cipher,
-        user_id=g.user_id, by_admin=g.is_admin, any_target=shared.config.notify_targets == "any", urls=urls,
+        user_id=g.user_id, anywhere=g.is_admin, any_target=shared.config.notify_targets == "any", urls=urls,
         available=available, trouble=trouble, new_wishes=new_wishes,
     )  # fmt: skip
     return jsonify(read(get_settings, user_id=g.user_id))

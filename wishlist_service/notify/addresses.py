@@ -24,29 +24,34 @@ def prepare(
     user_id: int,
     known: Sequence[StoredAddress],
     kept: int = 0,
-    by_admin: bool,
+    anywhere: bool,
     any_target: bool = False,
 ) -> list[NewAddress]:
     """Return these addresses as they are stored for this person.
 
     name: of the field that holds them. known: the person's addresses until now. kept: how many of them stay beside
-    these. by_admin: whether an admin sets them; only then, or with any_target, which NOTIFY_TARGETS says at any time,
-    may they lead to this machine or a private network.
-    Raises Invalid, and Conflict if Apprise is not installed.
+    these. anywhere: whether the addresses may always lead to this machine or a private network. any_target: whether all
+    may now. Raises Invalid, and Conflict if Apprise is not installed.
     """
     errors: list[FieldError] = []
     if len(addresses) + kept > MAXIMUM:
         errors.append(FieldError(name, f"must hold at most {MAXIMUM} addresses."))
     found: list[NewAddress] = []
+    given = {one for address in addresses for one in cipher.fingerprints(address, column="news_addresses.fingerprint")}
+    masks = {_plain(one.masked) for one in known}
+    lost_masks = {_plain(one.masked) for one in known if one.fingerprint not in given}
     for number, address in enumerate(dict.fromkeys(addresses), start=1):
         fingerprints = cipher.fingerprints(address, column="news_addresses.fingerprint")
         is_known = any(one.fingerprint in fingerprints for one in known)
+        notifier = None
         try:
-            notifier = open_notifier("", address, anywhere=by_admin or any_target)
+            notifier = open_notifier("", address, anywhere=anywhere or any_target)
+            reason = notifier.find_obstacle() if notifier else "Apprise does not know this kind of address"
         except ImportError:
             raise Conflict(NOT_INSTALLED) from None
-        reason = notifier.find_obstacle() if notifier else "Apprise does not know this kind of address"
-        if not is_known and any(address == one.masked for one in known):
+        except PermissionError as error:
+            reason = str(error)
+        if _plain(address) in (lost_masks if is_known else masks):
             reason = "it is masked. Send the whole address, or leave the field out to keep what is stored"
         if reason or not notifier:
             errors.append(FieldError(name, f"address {number} cannot be used: {reason}."))
@@ -64,12 +69,17 @@ def prepare(
     return found
 
 
+def _plain(address: str) -> str:
+    """Return the address in the form in which a masked one can be told, however it is written."""
+    return address.lower().rstrip("/?#&")
+
+
 def change_own(
     pool: db.Pool,
     cipher: TokenCipher,
     *,
     user_id: int,
-    by_admin: bool,
+    anywhere: bool,
     any_target: bool,
     urls: Sequence[str] | None,
     kept_ids: Sequence[int] = (),
@@ -86,9 +96,8 @@ def change_own(
         known = db.read(pool, queries.list_addresses, user_id=user_id)
         kept = len({one.id for one in known} & set(kept_ids))
         new = prepare(
-            cipher, urls,
-            name="urls", user_id=user_id, known=known, kept=kept, by_admin=by_admin, any_target=any_target,
-        )  # fmt: skip
+            cipher, urls, name="urls", user_id=user_id, known=known, kept=kept, anywhere=anywhere, any_target=any_target
+        )
     with pool.connection() as conn, conn.transaction():
         if new is not None:
             queries.replace_addresses(conn, user_id=user_id, addresses=new, keep_ids=kept_ids)
@@ -115,7 +124,7 @@ def _send(cipher: TokenCipher, one: StoredAddress, *, user_id: int, anywhere: bo
     try:
         address = cipher.decrypt(one.address, owner=user_id, column=ADDRESS)
         notifier = open_notifier("", address, anywhere=anywhere)
-    except TokenUnreadable as error:
+    except (TokenUnreadable, PermissionError) as error:
         return str(error)
     except ImportError:
         return NOT_INSTALLED

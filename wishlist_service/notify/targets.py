@@ -5,9 +5,11 @@ import logging
 import re
 import socket
 import sys
+from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from wishlist_service.models import Message
 
@@ -16,8 +18,14 @@ logger = logging.getLogger(__name__)
 READ_SECONDS: Final = 20  # a slower service gets the message again, although it may have taken the first one
 NOT_INSTALLED: Final = "Apprise is not installed, run: pip install -r requirements-notify.txt"
 _PRIVATE: Final = "the address leads to this machine or a private network"
+_READS_FILES: Final = "the address names a file that this machine would read"
+_FILES: Final = frozenset({"keyfile", "subfile", "template", "pgppub", "pgpkey", "pgpprv"})
+"""The parameters for which Apprise reads a file of this machine, or fetches one."""
 _LOCAL: Final = frozenset({"syslog", "dbus", "qt", "kde", "glib", "gnome", "macosx", "windows"})
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL: Final = ipaddress.ip_network("2000::/3")
+_IPV4: Final = re.compile(r"(localhost|\d+(\.\d+){3})\.?(:\d+)?", re.ASCII | re.IGNORECASE)
+_IPV6: Final = re.compile(r"\[?[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
 
 # While messages may go to public addresses only: the list to which refused ones are added. Apprise hands its context
 # on to the threads in which it sends.
@@ -56,14 +64,18 @@ class Notifier:
             return None
         if self.address.partition("://")[0].lower() in _LOCAL:
             return _PRIVATE
-        host = str(self._service.host or "") if "host" in self._service.template_tokens else ""
-        if not host:
-            return None
-        try:
-            found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return None
-        return None if all(_is_public(str(entry[4][0])) for entry in found) else _PRIVATE
+        return _PRIVATE if any(_leads_inside(host) for host in self._hosts()) else None
+
+    def _hosts(self) -> Iterator[str]:
+        """The hosts that the address names, also in its parameters."""
+        if "host" in self._service.template_tokens and self._service.host:
+            yield str(self._service.host)
+        for name, text in _parameters(self.address).items():
+            for part in re.split(r"[\s,]+", text):
+                if _IPV6.fullmatch(part):
+                    yield part
+                elif "://" in part or name == "smtp" or _IPV4.fullmatch(part):
+                    yield _host_of(part if "://" in part else f"//{part}")
 
     def send(self, message: Message) -> str | None:
         """Send the message. Return None if the service took it, or else the reason."""
@@ -86,10 +98,15 @@ class Notifier:
 
 
 def open_notifier(label: str, address: str, *, anywhere: bool) -> Notifier | None:
-    """Return the address, ready for messages; None if Apprise does not know this kind. Raises ImportError."""
+    """Return the address, ready for messages; None if Apprise does not know this kind.
+
+    Raises ImportError, and PermissionError if the address may not lead anywhere and has this machine read a file.
+    """
     import apprise
 
     _prepare()
+    if not anywhere and not _FILES.isdisjoint(_parameters(address)):
+        raise PermissionError(_READS_FILES)
     service: Any = apprise.Apprise.instantiate(address, suppress_exceptions=True)
     if service is None:
         return None
@@ -127,6 +144,30 @@ def _refuse_private(event: str, arguments: tuple[Any, ...]) -> None:
     raise PermissionError(_PRIVATE)
 
 
+def _parameters(address: str) -> dict[str, str]:
+    """Return what follows the question mark, as Apprise reads it: names in lower case."""
+    import apprise
+
+    parsed: Any = apprise.URLBase.parse_url(address, verify_host=False)
+    return {str(name): str(text) for name, text in ((parsed or {}).get("qsd") or {}).items()}
+
+
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _leads_inside(host: str) -> bool:
+    """Return whether this host is this machine or a private one. One that cannot be resolved now is not."""
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM) if host else []
+    except (OSError, UnicodeError):
+        return False
+    return not all(_is_public(str(entry[4][0])) for entry in found)
+
+
 def _is_public(host: str) -> bool:
     """Return whether this is an IP address outside of this machine and of private networks."""
     try:
@@ -137,6 +178,8 @@ def _is_public(host: str) -> bool:
         inner = address.ipv4_mapped or address.sixtofour
         if not inner and address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if not inner and address not in _GLOBAL:
+            return False
         address = inner or address
     return address.is_global and not address.is_multicast
 

@@ -47,13 +47,16 @@ class Notifications:
         self._on_sent = on_sent
         self._household = _open_household(config.notify_urls)
         self._known: dict[int, tuple[tuple[str, bool], Notifier | None]] = {}
-        """The addresses of people by their ids: each as it is stored and where it may lead, and ready for messages."""
+        """The addresses of people by their ids: each as it is stored and may be used, and ready for messages."""
         self._made: dict[int, tuple[int, str]] = {}
         """Id and path of the invitation for each refused token, by change_id."""
 
     def start(self) -> None:
-        """Store new addresses, which are not told about existing titles. Call this before the first sync."""
-        if not self._household:
+        """Store new addresses, which are not told about existing titles. Call this before the first sync.
+
+        Those that are no longer in the setting are forgotten.
+        """
+        if self._config.notify_urls and not self._household:  # Apprise is missing, or knows none of them
             return
         with db.connect(self._url, role="news") as conn, conn.transaction():
             known = [self._fingerprints(notifier) for notifier in self._household]
@@ -84,15 +87,15 @@ class Notifications:
         """Return the address of a person, ready for messages; None if it cannot be used, which is logged once."""
         assert recipient.address
         assert recipient.user_id
+        stored, notifier = self._known.get(recipient.id, (None, None))
         anywhere = recipient.anywhere or self._config.notify_targets == "any"
-        known, notifier = self._known.get(recipient.id, (None, None))
-        if known != (recipient.address, anywhere):
+        if stored != (recipient.address, anywhere):
             label, reason = f"{recipient.user_id}/{recipient.id}", "Apprise does not know this kind of address"
             notifier = None
             try:
                 address = self._cipher.decrypt(recipient.address, owner=recipient.user_id, column=ADDRESS)
                 notifier = open_notifier(label, address, anywhere=anywhere)
-            except TokenUnreadable as error:
+            except (TokenUnreadable, PermissionError) as error:
                 reason = str(error)
             except ImportError:
                 reason = NOT_INSTALLED

@@ -68,7 +68,7 @@ def change_messages() -> ResponseReturnValue:
     try:
         addresses.change_own(
             shared.pool, shared.cipher,
-            user_id=g.user_id, by_admin=g.is_admin, any_target=shared.config.notify_targets == "any",
+            user_id=g.user_id, anywhere=g.is_admin, any_target=shared.config.notify_targets == "any",
             urls=form.get("address", "").split(),
             kept_ids=[int(each) for each in form.getlist("keep") if each.isascii() and each.isdecimal()],
             available="available" in form, trouble="trouble" in form, new_wishes="new_wishes" in form,

@@ -163,7 +163,7 @@ class MediaServer:
             return
         wrong = abs(total - len(keys)) > _LARGEST_MISCOUNT
         if wrong or keys != [str(row.get("ratingKey")) for page in self._pages(path, query) for row in page.rows]:
-            raise MediaServerError(f"The media server sent only a part of {path}. The next try is in an hour.")
+            raise MediaServerError(f"The media server sent only a part of {path}. It is tried again.")
         logger.info("media server miscounts path=%r total=%s rows=%s", path, total, len(keys))
 
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Page]:
@@ -185,13 +185,11 @@ class MediaServer:
             except PlexChanged as error:
                 raise _not_understood(path) from error
             if page.size != len(page.rows) or page.offset not in (None, received):
-                raise MediaServerError(f"The media server sent only a part of {path}. The next try is in an hour.")
+                raise MediaServerError(f"The media server sent only a part of {path}. It is tried again.")
             if received + len(page.rows) > page.total + _LARGEST_MISCOUNT:
-                raise MediaServerError(
-                    f"The media server sent more of {path} than it counts. The next try is in an hour."
-                )
+                raise MediaServerError(f"The media server sent more of {path} than it counts. It is tried again.")
             if total not in (None, page.total):
-                raise MediaServerError(f"{path} changed while it was read. The next try is in an hour.")
+                raise MediaServerError(f"{path} changed while it was read. It is tried again.")
             if not all(isinstance(row, Mapping) for row in page.rows):
                 raise _not_understood(path)
             yield page
@@ -218,7 +216,7 @@ class MediaServer:
                 "Check that it runs, and that this machine reaches it at PLEX_SERVER_URL."
             ) from error
         except TooLarge as error:
-            raise _PageTooLarge(f"The media server sent too much for {path}. The next try is in an hour.") from error
+            raise _PageTooLarge(f"The media server sent too much for {path}. It is tried again.") from error
         except RateLimited as error:
             raise MediaServerError("The media server asks to slow down.") from error
         if reply.status in (401, 403):

@@ -83,6 +83,7 @@ def replace_addresses(
                     WHERE known.user_id = %(user_id)s
                       AND known.fingerprint = ANY (given.fingerprints))
       ORDER BY given.place
+            ON CONFLICT (user_id, fingerprint) DO NOTHING  -- another request has just given it
         """, {
             "user_id": user_id,
             "keep_ids": list(keep_ids),

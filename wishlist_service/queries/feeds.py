@@ -92,16 +92,20 @@ def get_protection(conn: Connection) -> Protection:
     """Return whether it is known what everybody wants."""
     return rows(conn, Protection, """
         WITH person AS (
-             SELECT id, name, last_success_at,
-                    sync_state IN ('hidden', 'no_watchlist') AS unknown,
-                    CASE WHEN last_success_at IS NULL THEN 'never read'
-                         WHEN sync_state = 'held' THEN 'held'
-                         WHEN sync_state IN ('token_rejected', 'token_unreadable', 'other_account', 'pin_rejected')
+             SELECT report.id, report.name, report.last_success_at,
+                    report.sync_state IN ('hidden', 'no_watchlist') AS unknown,
+                    -- a failed read after it hides in sync_state that the list is held or refused
+                    CASE WHEN report.last_success_at IS NULL THEN 'never read'
+                         WHEN report.sync_state = 'held' OR stored.held_removals IS NOT NULL THEN 'held'
+                         WHEN report.sync_state IN ('token_rejected', 'token_unreadable', 'other_account',
+                                                    'pin_rejected')
+                           OR stored.token_refused_at IS NOT NULL
                          THEN 'refused'
-                         WHEN last_success_at < now() - interval '1 day' THEN 'not read for more than a day'
+                         WHEN report.last_success_at < now() - interval '1 day' THEN 'not read for more than a day'
                      END AS gap
-               FROM plex_user_reports
-              WHERE active)
+               FROM plex_user_reports AS report
+               JOIN plex_users AS stored USING (id)
+              WHERE report.active)
         SELECT count(*) AS people,
                coalesce(
                    array_agg(name || ' (' || gap || ')' ORDER BY id) FILTER (WHERE gap IS NOT NULL AND NOT unknown),

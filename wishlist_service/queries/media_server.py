@@ -34,8 +34,8 @@ class Wanted:
     """A wanted title.
 
     names: of all its records, like plex://… and imdb://…. available: None if it was never compared.
-    compared: whether the last look compared these names. seasons: the maximum that the server had.
-    left_lately: whether it was there and left within 30 days.
+    compared: the names that the last look compared, none if nobody wanted it then. seasons: the maximum that the
+    server had. left_lately: whether it was there and left within 30 days.
     """
 
     id: int
@@ -43,7 +43,7 @@ class Wanted:
     names: list[str]
     dismissed: bool
     available: bool | None
-    compared: bool
+    compared: list[str]
     seasons: int | None
     left_lately: bool
 
@@ -101,9 +101,15 @@ def record_success(conn: Connection) -> None:
     conn.execute("UPDATE sync_state SET library_failures = 0 WHERE library_failures > 0")
 
 
-def retry_at_once(conn: Connection) -> None:
-    """Make the media server due if the last try failed."""
-    conn.execute("UPDATE sync_state SET library_due_at = now() WHERE library_failures > 0 AND library_due_at > now()")
+def bring_forward(conn: Connection, *, interval: timedelta) -> None:
+    """Make the media server due if the last try failed, or else after `interval` at the latest."""
+    conn.execute("""
+        UPDATE sync_state
+           SET library_due_at = now() + soon.wait
+          FROM (SELECT CASE WHEN library_failures > 0 THEN interval '0' ELSE %(interval)s END AS wait
+                  FROM sync_state) AS soon
+         WHERE library_due_at > now() + soon.wait
+        """, {"interval": interval})
 
 
 def list_sections(conn: Connection) -> list[KnownSection]:
@@ -137,7 +143,7 @@ def list_wanted(conn: Connection, *, media_types: Sequence[str]) -> list[Wanted]
         SELECT item.id, item.media_type, named.names,
                item.dismissed_at IS NOT NULL AS dismissed,
                item.available,
-               coalesce(known.names = named.names, false) AS compared,
+               coalesce(known.names, '{}') AS compared,
                known.seasons,
                coalesce(known.left_at > now() - interval '30 days', false) AS left_lately
           FROM wishlist_items AS item
@@ -184,19 +190,24 @@ def store_available(conn: Connection, *, titles: Sequence[dict[str, Any]]) -> in
 def store_compared(conn: Connection, *, titles: Sequence[dict[str, Any]]) -> None:
     """Store which names of each title were compared, how many seasons are there, and that it left.
 
-    titles: their id, names, dismissed, seasons and left, which is whether it was there before and is not now.
+    titles: their id, names, dismissed, seasons, left and came. left: whether the last look found it and this one does
+    not. came: whether it is there anew, so that earlier seasons do not count.
     """
     conn.execute("""
         INSERT INTO library_titles (item_id, names, dismissed, seasons, left_at)
-        SELECT looked.id, looked.names, looked.dismissed, greatest(looked.seasons, known.seasons),
+        SELECT looked.id, looked.names, looked.dismissed, largest.seasons,
                CASE WHEN looked."left" THEN now() ELSE known.left_at END
           FROM jsonb_to_recordset(%(titles)s)
-               AS looked (id bigint, names text[], dismissed boolean, seasons integer, "left" boolean)
+               AS looked (id bigint, names text[], dismissed boolean, seasons integer, "left" boolean, came boolean)
           JOIN wishlist_items AS item ON item.id = looked.id        -- it may have been erased since
      LEFT JOIN library_titles AS known ON known.item_id = looked.id
+         CROSS JOIN LATERAL (
+               SELECT CASE WHEN looked.came THEN looked.seasons
+                           ELSE greatest(looked.seasons, known.seasons)
+                       END AS seasons) AS largest
          WHERE looked."left"
             OR (known.names, known.dismissed, known.seasons)
-               IS DISTINCT FROM (looked.names, looked.dismissed, greatest(looked.seasons, known.seasons))
+               IS DISTINCT FROM (looked.names, looked.dismissed, largest.seasons)
             ON CONFLICT (item_id) DO UPDATE
            SET names = excluded.names,
                dismissed = excluded.dismissed,
@@ -206,10 +217,11 @@ def store_compared(conn: Connection, *, titles: Sequence[dict[str, Any]]) -> Non
 
 
 def forget_unwanted(conn: Connection, *, media_types: Sequence[str]) -> None:
-    """Record that titles of these types that nobody wants were not compared."""
+    """Record that titles of these types that nobody wants were not compared. From now on, one may leave unseen."""
     conn.execute("""
         UPDATE library_titles AS known
-           SET names = NULL
+           SET names = NULL,
+               left_at = CASE WHEN item.available THEN now() ELSE known.left_at END
           FROM wishlist_items AS item
          WHERE item.id = known.item_id
            AND item.wanted_count = 0
@@ -221,15 +233,18 @@ def forget_unwanted(conn: Connection, *, media_types: Sequence[str]) -> None:
 def add_arrivals(conn: Connection, *, arrivals: Sequence[dict[str, Any]], looked_at: datetime | None) -> None:
     """Record what came to the media server since the last look, at `looked_at`, and who wanted it before it came.
 
-    arrivals: id of the title, seasons, new_seasons, and added_at in seconds since 1970, None if unknown. Of a wish that
-    began after the last look, added_at tells whether it was there first.
+    arrivals: id of the title, seasons, new_seasons, read_at, when its libraries were last read, and added_at in seconds
+    since 1970, None if unknown. added_at tells what was first, the wish or the title. If it is unknown, or before the
+    libraries were last read without the title, the wish must have begun before the last look.
+
+    looked_at: None if the caller does not know; then read_at counts.
     """
     conn.execute("""
         WITH wisher AS (
              SELECT came.id AS item_id, came.seasons, came.new_seasons, source.user_id,
                     least(began.at, source.watchlisted_at) AS since
                FROM jsonb_to_recordset(%(arrivals)s)
-                    AS came (id bigint, seasons integer, new_seasons integer, added_at bigint)
+                    AS came (id bigint, seasons integer, new_seasons integer, added_at bigint, read_at timestamptz)
                JOIN wishlist_items AS item ON item.id = came.id
                JOIN wishlist_item_sources AS source ON source.item_id = came.id
                JOIN plex_users AS person ON person.id = source.user_id
@@ -242,11 +257,12 @@ def add_arrivals(conn: Connection, *, arrivals: Sequence[dict[str, Any]], looked
               WHERE source.removed_at IS NULL
                 AND item.dismissed_at IS NULL
                 AND person.active
-                AND (began.at <= %(looked_at)s
-                     OR coalesce(
-                            to_timestamp(came.added_at)
-                            >= date_trunc('second', least(began.at, source.watchlisted_at)),
-                            true))),
+                AND (began.at <= came.read_at
+                     OR CASE WHEN to_timestamp(came.added_at) >= date_trunc('second', came.read_at)
+                             THEN to_timestamp(came.added_at)
+                                  >= date_trunc('second', least(began.at, source.watchlisted_at))
+                             ELSE began.at <= %(looked_at)s
+                         END)),
              arrival AS (
              INSERT INTO library_arrivals (item_id, seasons, new_seasons, days)
              SELECT item_id, seasons, new_seasons,

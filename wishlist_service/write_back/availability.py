@@ -24,8 +24,10 @@ class Copy:
     """What the libraries have of one wanted title.
 
     key: on the server. sure: whether it is certain that this is the wanted title. seasons: the maximum of all copies.
-    known: whether a library has it that was read before; only of such libraries: known_seasons, the maximum there, and
-    added_at, the first time. new: whether it has come since the last look to all libraries that have it.
+    known: whether a library has it that was read before; only of such libraries: known_seasons, the maximum there,
+    followed_seasons, the maximum of the copies that the names of the last look find, added_at, the first time, and
+    read_at, when the one was read that was read first. new: whether it has come since the last look to all libraries
+    that have it.
     """
 
     key: str
@@ -33,7 +35,9 @@ class Copy:
     seasons: int | None = None
     known: bool = False
     known_seasons: int | None = None
+    followed_seasons: int | None = None
     added_at: int | None = None
+    read_at: datetime | None = None
     new: bool = True
 
 
@@ -82,14 +86,13 @@ def look(
     machine = _name(server) if found.copies else ""
     titles = [_as_stored(title, found.copies.get(title.id), machine) for title in wanted]
     arrivals = [news for title in wanted if (news := _find_news(title, found.copies.get(title.id)))]
-    read_at = [section.read_at for section in known.values()]
     with conn.transaction():
         locks.lock_wishlist(conn)
         changed = media_server.store_available(conn, titles=titles)
         media_server.store_compared(conn, titles=titles)
         media_server.forget_unwanted(conn, media_types=sorted(media_types))
         if arrivals:
-            media_server.add_arrivals(conn, arrivals=arrivals, looked_at=looked_at or min(read_at, default=None))
+            media_server.add_arrivals(conn, arrivals=arrivals, looked_at=looked_at)
         media_server.store_sections(
             conn,
             sections=[
@@ -141,29 +144,36 @@ def _as_stored(title: Wanted, there: Copy | None, machine: str) -> dict[str, Any
         "names": title.names,
         "dismissed": title.dismissed,
         "seasons": there.seasons if there else None,
-        "left": bool(title.available) and there is None,
+        "left": _was_there(title) and there is None,
+        "came": there is not None and not _was_there(title) and not title.left_lately,
     }
+
+
+def _was_there(title: Wanted) -> bool:
+    """Return whether the last look found the title. Of one that nobody wanted then, it is not known."""
+    return bool(title.available and title.compared)
 
 
 def _find_news(title: Wanted, there: Copy | None) -> dict[str, Any] | None:
     """Return what came of the title since the last look, for queries.media_server.add_arrivals(); None if nothing.
 
-    A title that was not compared before may have been there for long, so it only counts if its key is new.
+    A title whose names were not compared before may have been there for long, so it only counts if its key is new.
     """
     if there is None or not there.known:
         return None
     new_seasons = 0
-    if title.available:
-        if not (title.compared and title.seasons and there.known_seasons and there.known_seasons > title.seasons):
+    if title.available or title.left_lately:
+        if not (title.seasons and there.followed_seasons and there.followed_seasons > title.seasons):
             return None
-        new_seasons = there.known_seasons - title.seasons
-    elif title.left_lately or not (title.compared or there.new):
+        new_seasons = there.followed_seasons - title.seasons
+    elif not (title.compared == title.names or there.new):
         return None
     return {
         "id": title.id,
         "seasons": there.known_seasons,
         "new_seasons": new_seasons,
         "added_at": None if new_seasons else there.added_at,
+        "read_at": there.read_at and there.read_at.isoformat(),
     }
 
 
@@ -191,7 +201,8 @@ def _find(
             for title, names in matching.values():
                 if _contradicts(names, there.ids):
                     continue
-                _count(found.copies.setdefault(title.id, Copy(there.key)), there, before)
+                followed = not there.ids.isdisjoint(title.compared)
+                _count(found.copies.setdefault(title.id, Copy(there.key)), there, before, followed=followed)
                 if not found.copies[title.id].sure and _is_sure(names, there.ids):
                     found.copies[title.id].sure = True
                     found.copies[title.id].key = there.key
@@ -200,14 +211,21 @@ def _find(
     return found
 
 
-def _count(copy: Copy, there: Title, before: KnownSection | None) -> None:
-    """Add a title of a library to what is there. `before`: what is known of the library, None if it was never read."""
+def _count(copy: Copy, there: Title, before: KnownSection | None, *, followed: bool) -> None:
+    """Add a title of a library to what is there.
+
+    before: what is known of the library, None if it was never read. followed: whether the last look would have found
+    the title by the same names.
+    """
     copy.seasons = max(copy.seasons or 0, there.seasons or 0) or None
     copy.new &= before is not None and int(there.key) > before.largest_key
     if before:
         copy.known = True
         copy.known_seasons = max(copy.known_seasons or 0, there.seasons or 0) or None
+        if followed:
+            copy.followed_seasons = max(copy.followed_seasons or 0, there.seasons or 0) or None
         copy.added_at = min(filter(None, (copy.added_at, there.added_at)), default=None)
+        copy.read_at = min(copy.read_at or before.read_at, before.read_at)
 
 
 def _contradicts(names: Set[str], there: Set[str]) -> bool:

@@ -31,7 +31,7 @@ TURN_SECONDS: Final = 60
 KEEPING_SECONDS: Final = 3600  # then the media server has its turn
 ASKED_SECONDS: Final = 5  # until it is noticed that the media server asked for a look
 APART_SECONDS: Final = 30  # between the beginnings of two looks that the media server asked for
-TAKEN_OVER_WITHIN_SECONDS: Final = 20
+TAKEN_OVER_WITHIN_SECONDS: Final = 5
 LONGEST_PLAN: Final = timedelta(hours=1)  # that is stored; what is longer is remembered
 GRACE: Final = timedelta(days=1)  # an available title is taken off once it and the wish are this old
 
@@ -53,7 +53,8 @@ class WriteBack:
         # without an interval, a look comes after each full read of a list
         self._interval = timedelta(minutes=config.library_minutes) or timedelta(hours=config.sync_interval_hours)
         self._planned = min(timedelta(minutes=config.library_minutes), LONGEST_PLAN)
-        self._look_began: float | None = None
+        self._asked_began: float | None = None
+        """When the last look began that the media server asked for, by the monotonic clock."""
         self._look_at = 0.0
         """When the next look is due if the media server asks for none, by the monotonic clock. 0: now."""
         self._looked_at: datetime | None = None
@@ -132,7 +133,7 @@ class WriteBack:
             while not locks.try_turn(conn, locks.LIBRARY_LOCK):
                 if self._stop.wait(TAKEN_OVER_WITHIN_SECONDS):
                     return
-            media_server.retry_at_once(conn)
+            media_server.bring_forward(conn, interval=self._planned)
             while not self._stop.is_set():
                 self._look_if_due(conn)
                 self._stop.wait(min(ASKED_SECONDS, self._interval.total_seconds()))
@@ -145,7 +146,7 @@ class WriteBack:
     def _begin(self) -> None:
         with db.connect(self._url, role="write-back") as conn:
             wishes.retry_keeping_at_once(conn)
-            media_server.retry_at_once(conn)
+            media_server.bring_forward(conn, interval=self._planned)
 
     def _keep(self) -> None:
         """Take stored wishes off their watchlists, one after the other."""
@@ -175,7 +176,8 @@ class WriteBack:
             return
         began = time.monotonic()
         media_server.note_look(conn)
-        self._look_began = began
+        if state.asked:
+            self._asked_began = began
         done = self._attempt("the media server", partial(self._look, conn, state))
         if done:
             self._looked_at, self._look_at = state.now, began + self._interval.total_seconds()
@@ -202,8 +204,8 @@ class WriteBack:
         return not (self._looked_at and self._look_at and state.read_at and state.read_at <= self._looked_at)
 
     def _is_apart(self) -> bool:
-        """Return whether the last look began long enough ago for another one that was asked for."""
-        return self._look_began is None or time.monotonic() >= self._look_began + APART_SECONDS
+        """Return whether the last look that was asked for began long enough ago for another one."""
+        return self._asked_began is None or time.monotonic() >= self._asked_began + APART_SECONDS
 
     def _look(self, conn: Connection, state: LibraryState) -> None:
         collection = bool(self._config.plex_collection)
