@@ -128,7 +128,7 @@ def live_in(household: Household) -> None:
     add_session(household.conn, id_hash=hash_of(SESSION), role="member", user_id=1, key_mac=None)
     make(household.conn, name="Fay")
     address = prepare(
-        household.cipher, [f"json://127.0.0.1:{free_port()}/x"], name="", user_id=1, known=[], by_admin=True
+        household.cipher, [f"json://127.0.0.1:{free_port()}/x"], name="", user_id=1, known=[], anywhere=True
     )
     replace_addresses(household.conn, user_id=1, addresses=address)
     household.conn.execute("UPDATE plex_users SET via_id = 2, via_source = 'friend' WHERE name = 'Ann'")

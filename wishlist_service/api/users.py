@@ -92,7 +92,7 @@ def change_user(user_id: int) -> ResponseReturnValue:
     if urls is not None:
         known = read(list_addresses, user_id=user_id)
         new_addresses = addresses.prepare(
-            shared.cipher, urls, name="notify_urls", user_id=user_id, known=known, by_admin=True
+            shared.cipher, urls, name="notify_urls", user_id=user_id, known=known, anywhere=True
         )
     moved = None
     if via_id is not None or pin is not None:

@@ -61,7 +61,7 @@ def prepare(
                 fingerprints=fingerprints,
                 address=cipher.encrypt(address, owner=user_id, column=ADDRESS),
                 masked=notifier.masked,
-                anywhere=by_admin,
+                anywhere=anywhere,
             )
         )
     if errors:
