@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.browser import faults_of_access, visit
 from tests.support.fake_friends import Friends
 from tests.support.fake_home import Home
 from tests.support.fake_pins import Pins
@@ -23,12 +23,6 @@ WAYS = {
     "without scripts": ("", {"java_script_enabled": False}),
     "under a path, on a phone": (BASE, {"viewport": {"width": 390, "height": 844}, "has_touch": True}),
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import chromium, faults_of_access, visit
+from tests.support.browser import faults_of_access, visit
 from tests.support.household import Household
 from tests.support.processes import gunicorn, settings_for
 from tests.support.receivers import Receiver, receiver
@@ -14,12 +14,6 @@ from wishlist_service.web.sessions import COOKIE, hash_of
 
 pytestmark = pytest.mark.browser
 SESSION = "m" * 43
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
