@@ -23,7 +23,9 @@ def section(page: str, heading: str) -> str:
 def read_curl(command: str) -> tuple[str, str, dict[str, Any]]:
     """Method, path and options of a curl command, for the test client."""
     words = iter(shlex.split(command.replace("$API_KEY", API_KEY), comments=True)[1:])
-    method, path, headers, data = "GET", "", {}, None
+    method, path = "GET", ""
+    headers: dict[str, str] = {}
+    data: str | dict[str, str] | None = None
     for word in words:
         if word == "-OJ":  # into a file
             continue
