@@ -162,8 +162,9 @@ def test_nothing_shifts_while_the_page_and_then_its_script_come(
 
 @pytest.mark.slow
 def test_days_of_the_viewer_come_without_a_shift(browser: Browser, crowd: Household, home: str) -> None:
-    crowd.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-04T10:00:00Z' WHERE user_id <= 6")
-    crowd.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-04T23:30:00Z' WHERE user_id > 6")
+    crowd.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-04T10:00:00Z'")
+    last = "(SELECT id FROM wishlist_events ORDER BY id DESC LIMIT 20)"
+    crowd.conn.execute(f"UPDATE wishlist_events SET happened_at = '2026-03-04T23:30:00Z' WHERE id IN {last}")
     with dripping(home) as address, visit(browser, timezone_id="Asia/Tokyo") as page:
         page.add_init_script(SHIFTS)
         held = hold_script(page)
