@@ -1,5 +1,6 @@
 """Restoring: the whole backup or nothing of it, and what is refused."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,10 @@ from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.keeping import ALPHA, BETA, GAMMA, kept, two_hours_pass
 from tests.support.processes import Program, environment, program, wait_until, waiting_for_locks
+from wishlist_service.migrate import migrate
 from wishlist_service.queries.locks import try_sync_lock
+from wishlist_service.queries.schema import SQL_DIRECTORY
+from wishlist_service.restore import restore as restore_file
 from wishlist_service.sync import claims
 from wishlist_service.tokens import TokenCipher
 
@@ -234,8 +238,8 @@ def test_what_is_no_backup_is_refused(database_url: str, tmp_path: Path) -> None
             "sql/0002_titles.sql was changed after it was applied",
         ),
         (
-            "DELETE FROM _yoyo_migration WHERE migration_id = '0005_notifications'",
-            "it lacks the migration 0005_notifications",
+            "DELETE FROM _yoyo_migration WHERE migration_id = '0003_wishes'",
+            "it lacks the migration 0003_wishes",
         ),
     ],
 )
@@ -259,6 +263,27 @@ def test_backup_of_another_version_changes_nothing(filled: Household, tmp_path: 
     with connect(url) as conn:
         kept = conn.execute("SELECT migration_id, migration_hash FROM _yoyo_migration ORDER BY 1").fetchall()
     assert kept == fitting
+
+
+def test_backup_of_an_earlier_version_is_restored_and_migrated(filled: Household, tmp_path: Path) -> None:
+    url, directory = filled.config.database_url, tmp_path / "sql"
+    before, dump = shown(url), dump_of(url, tmp_path)
+    shutil.copytree(SQL_DIRECTORY, directory)
+    (directory / "0006_later.sql").write_text("""
+        CREATE TABLE moods (mood text NOT NULL);
+        COMMENT ON COLUMN moods.mood IS 'How it feels.';
+        ALTER TABLE wishlist_items ADD COLUMN mood text DEFAULT 'calm';
+        COMMENT ON COLUMN wishlist_items.mood IS 'As in moods.';
+    """)
+    migrate(url, directory=directory)
+
+    said = restore_file(url, dump, replace=True, keep=False, directory=directory)
+
+    assert said.endswith("Migrated: 0006_later.")
+    with connect(url) as conn:
+        assert conn.execute("SELECT DISTINCT mood FROM wishlist_items").fetchall() == [("calm",)]
+        assert conn.execute("SELECT FROM moods").rowcount == 0
+    assert shown(url) == before
 
 
 def test_dump_without_the_list_of_migrations_is_refused(filled: Household, tmp_path: Path) -> None:

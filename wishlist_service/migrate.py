@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -43,8 +44,11 @@ def migrate(database_url: str, *, directory: Path = SQL_DIRECTORY) -> list[str]:
     return missing
 
 
-def apply_migrations(conn: Connection, *, directory: Path = SQL_DIRECTORY) -> None:
-    """Apply the missing migrations in one transaction, that of the connection if it is in one."""
+def apply_migrations(conn: Connection, *, directory: Path = SQL_DIRECTORY, only: Collection[str] | None = None) -> None:
+    """Apply the missing migrations in one transaction, that of the connection if it is in one.
+
+    only: the names of those to apply; None for all.
+    """
     backend = _Backend(conn)
     with conn.transaction():
         backend.create_lock_table()
@@ -57,8 +61,9 @@ def apply_migrations(conn: Connection, *, directory: Path = SQL_DIRECTORY) -> No
         migration.hash = checksums[migration.id]
     with conn.transaction():
         for migration in backend.to_apply(migrations):
-            migration.process_steps(backend, "apply")
-            backend.mark_one(migration)
+            if only is None or migration.id in only:
+                migration.process_steps(backend, "apply")
+                backend.mark_one(migration)
 
 
 class _Backend(PostgresqlPsycopgBackend):

@@ -24,7 +24,7 @@ from wishlist_service.process.logs import configure_logging
 from wishlist_service.queries import media_server, notifications, server, wishes
 from wishlist_service.queries.locks import migration_lock, try_sync_lock
 from wishlist_service.queries.requirements import check_server
-from wishlist_service.queries.schema import YOYO, Objects, compare, read_objects
+from wishlist_service.queries.schema import SQL_DIRECTORY, YOYO, Objects, compare, read_objects
 
 TRIES: Final = 10
 
@@ -44,9 +44,11 @@ class _Rows:
     """The COPY of each table that has rows of ours, and where its rows begin in the script."""
     sequences: list[tuple[str, int, bool]]
     """The name of each sequence, its number, and whether that was given out."""
+    migrations: list[str]
+    """The names of those that the database of the backup had."""
 
 
-def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
+def restore(database_url: str, file: Path, *, replace: bool, keep: bool, directory: Path = SQL_DIRECTORY) -> str:
     """Replace the content of the database by the file's rows, and return a sentence about what is there now.
 
     keep: mark every wish of the backup as kept, because REMOVE_AFTER_SYNC may have taken its title off the watchlist.
@@ -58,15 +60,15 @@ def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
         if found.read_only:
             raise DatabaseReadOnly
         schema = server.get_quoted_schema(conn)
-        with _rows_of(file, schema=str(found.schema), quoted=schema) as rows:
+        with _rows_of(file, schema=str(found.schema), quoted=schema, directory=directory) as rows:
             # held until after the migration, so that no sync writes into an incomplete database
             if not try_sync_lock(conn):
                 raise RestoreRefused("A sync is running. Wait for it to end, then try again.")
             with migration_lock(conn):
                 if not replace:
                     _refuse_to_lose_anything(conn)
-                _load(conn, rows, schema=schema, keep=keep)
-        migrated = migrate(database_url)
+                _load(conn, rows, schema=schema, keep=keep, directory=directory)
+        migrated = migrate(database_url, directory=directory)
     held = ask(database_url, server.count_contents)
     return (
         f"Restored {file.name}: {held.people} people, {held.titles} titles, {held.sync_runs} sync runs. "
@@ -75,26 +77,29 @@ def restore(database_url: str, file: Path, *, replace: bool, keep: bool) -> str:
 
 
 @contextmanager
-def _rows_of(file: Path, *, schema: str, quoted: str) -> Generator[_Rows]:
+def _rows_of(file: Path, *, schema: str, quoted: str, directory: Path) -> Generator[_Rows]:
     """Yield the rows of our tables. The whole file is read and checked before anything is changed.
 
-    So a damaged file fails here, and one that another program or another version of this one has made.
+    So a damaged file fails here, and one that another program or a newer version of this one has made.
     """
     find_pg_restore()
-    ours = read_objects()
     try:
         entries = list_entries(file)
-        _check_version(file, entries, schema=schema)
+        migrations = _check_version(file, entries, schema=schema, directory=directory)
+        ours = read_objects(directory, only=migrations)
         chosen = _choose(file, entries, ours, schema=schema)
         with script_of(file, chosen) as script:
-            yield _find_rows(file, script, ours, quoted=quoted)
+            yield _find_rows(file, script, ours, quoted=quoted, migrations=migrations)
     except ProgramFailed as error:
         text = f"{file} cannot be restored: {error} Try another backup or a newer pg_restore."
         raise RestoreRefused(text) from error
 
 
-def _check_version(file: Path, entries: list[Entry], *, schema: str) -> None:
-    """Refuse what is no backup of this service, is of another schema, or was made by another version."""
+def _check_version(file: Path, entries: list[Entry], *, schema: str, directory: Path) -> list[str]:
+    """Return the migrations of the backup.
+
+    Refuse what is none of this service, is of another schema, or was made by a version that this one does not continue.
+    """
     found: dict[str, Entry] = {}
     for table in ("plex_users", _YOYO):
         places = {
@@ -117,23 +122,20 @@ def _check_version(file: Path, entries: list[Entry], *, schema: str) -> None:
                 values = dict(zip(names, row.decode(errors="replace").rstrip("\n").split("\t"), strict=False))
                 applied[values.get("migration_id", "")] = values.get("migration_hash", "")
     try:
-        version = compare(applied)
+        version = compare(applied, directory=directory)
+        if version.missing and version.missing[0] < max(applied, default=""):
+            raise DatabaseRefused(f"it lacks the migration {version.missing[0]}")
     except DatabaseRefused as refused:
-        raise _refuse_version(refused.reason) from refused
+        raise RestoreRefused(
+            f"Nothing was restored. This version cannot use what is in the file, since {refused.reason}: "
+            "restore it with the version that wrote it, and export the wishlist there."
+        ) from refused
     if version.newer:
         raise RestoreRefused(
             f"{file} holds the migration {version.newer[0]}, which this version does not know, so a newer version made "
             "it. Restore it with that version."
         )
-    if version.missing:
-        raise _refuse_version(f"it lacks the migration {version.missing[0]}")
-
-
-def _refuse_version(reason: str) -> RestoreRefused:
-    return RestoreRefused(
-        f"Nothing was restored. This version cannot use what is in the file, since {reason}: "
-        "restore it with the version that wrote it, and export the wishlist there."
-    )
+    return sorted(applied)
 
 
 def _choose(file: Path, entries: list[Entry], ours: Objects, *, schema: str) -> list[Entry]:
@@ -166,11 +168,11 @@ def _choose(file: Path, entries: list[Entry], ours: Objects, *, schema: str) -> 
     return tables + [entry for name, entry in by_name.items() if name[0] == "SEQUENCE SET" or name in others]
 
 
-def _find_rows(file: Path, script: IO[bytes], ours: Objects, *, quoted: str) -> _Rows:
+def _find_rows(file: Path, script: IO[bytes], ours: Objects, *, quoted: str, migrations: list[str]) -> _Rows:
     tables = {f"{quoted}.{table}": columns for table, columns in ours.tables.items()}
     ignored = {f"{quoted}.{table}" for table in YOYO}
     numbered = {f"{quoted}.{name}" for kind, name in ours.entries if kind == "SEQUENCE SET"}
-    rows = _Rows(script, [], [])
+    rows = _Rows(script, [], [], migrations)
     for statement in find_statements(script):
         if statement.re is COPY:
             table = statement["table"].decode(errors="replace")
@@ -211,13 +213,13 @@ def _refuse_to_lose_anything(conn: Connection) -> None:
         )
 
 
-def _load(conn: Connection, rows: _Rows, *, schema: str, keep: bool) -> None:
+def _load(conn: Connection, rows: _Rows, *, schema: str, keep: bool, directory: Path) -> None:
     """Replace everything in one transaction. Try again after a deadlock with a query of the API."""
     for tries_left in reversed(range(TRIES)):
         try:
             with conn.transaction():
                 _drop_everything(conn, schema)
-                apply_migrations(conn)
+                apply_migrations(conn, directory=directory, only=rows.migrations)
                 always = server.disable_triggers(conn)  # the rows are as triggers left them
                 _copy(conn, rows)
                 media_server.forget_sections(conn)

@@ -1,7 +1,7 @@
 """Compares databases and backups with the files in sql/, for migrate, API, scheduler, doctor and restore."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -70,12 +70,12 @@ def compare(applied: Mapping[str, str], *, directory: Path = SQL_DIRECTORY) -> S
     return Schema(missing=sorted(known.keys() - applied.keys()), newer=newer)
 
 
-def read_objects(directory: Path = SQL_DIRECTORY) -> Objects:
-    """Return what the files make."""
+def read_objects(directory: Path = SQL_DIRECTORY, *, only: Collection[str] | None = None) -> Objects:
+    """Return what the files make. `only`: the names of the files that count; None for all."""
     tables: dict[str, set[str]] = {}
     entries = {("TABLE", table) for table in YOYO} | {("CONSTRAINT", f"{table} {table}_pkey") for table in YOYO}
     entries |= {("TABLE DATA", table) for table in YOYO}
-    for path in sorted(directory.glob("*.sql")):
+    for path in sorted(path for path in directory.glob("*.sql") if only is None or path.stem in only):
         table = ""
         for made in _MADE.finditer(path.read_text(encoding="utf-8")):
             if made["kind"]:
