@@ -24,6 +24,10 @@ WAYS = {
     "under a path, on a phone": (BASE, {"viewport": {"width": 390, "height": 844}, "has_touch": True}),
 }
 
+EACH_WAY = pytest.mark.parametrize(
+    "way", ["direct", *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS if way != "direct")]
+)
+
 
 @pytest.fixture
 def pins(household: Household) -> Pins:
@@ -68,7 +72,7 @@ def check_access(page: Page, options: dict[str, Any]) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@EACH_WAY
 def test_from_an_empty_database_to_everybodys_wishes_without_a_key(
     browser: Browser, household: Household, pins: Pins, way: str
 ) -> None:
@@ -95,7 +99,7 @@ def test_from_an_empty_database_to_everybodys_wishes_without_a_key(
     assert household.user("ann")["admin"] is True
 
 
-@pytest.mark.parametrize("way", WAYS)
+@EACH_WAY
 def test_refused_token_heals_by_signing_in(browser: Browser, household: Household, pins: Pins, way: str) -> None:
     base, options = WAYS[way]
     household.add("ann")
@@ -116,7 +120,7 @@ def test_refused_token_heals_by_signing_in(browser: Browser, household: Househol
         expect(page.locator("#titles .name")).to_have_text(["Alpha"])
 
 
-@pytest.mark.parametrize("way", WAYS)
+@EACH_WAY
 def test_stranger_is_told_whom_to_ask_and_may_try_again(
     browser: Browser, household: Household, pins: Pins, way: str
 ) -> None:

@@ -26,7 +26,7 @@ def pins(filled: Household) -> Pins:
     return Pins(filled.plex)
 
 
-@pytest.fixture(params=["direct", BASE])
+@pytest.fixture(params=["direct", pytest.param(BASE, marks=pytest.mark.slow)])
 def home(filled: Household, request: pytest.FixtureRequest) -> Iterator[str]:
     """The wall's address, also under a path behind nginx."""
     at_plex = f"{filled.plex.url}/auth"
@@ -52,7 +52,7 @@ def sign_in(page: Page, home: str, pins: Pins, username: str) -> None:
     agree(page, pins, username)
 
 
-@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_invitation_is_opened_a_day_later(
     browser: Browser, home: str, filled: Household, pins: Pins, scripts: bool
 ) -> None:
@@ -84,8 +84,8 @@ def test_invitation_is_opened_a_day_later(
         expect(page.get_by_text("This invitation is used up.")).to_be_visible()
 
 
-@pytest.mark.parametrize("scripts", [True, False])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [DESK, pytest.param(PHONE, marks=pytest.mark.slow)], ids=["desk", "phone"])
 def test_member_adds_a_title_from_the_wall_and_plex_has_it(
     browser: Browser, home: str, filled: Household, pins: Pins, actions: Actions, scripts: bool, size: dict[str, int]
 ) -> None:
@@ -128,7 +128,7 @@ def test_plex_that_does_not_take_it_is_told_beside_the_button(
         expect(page.get_by_role("button", name="I want this too Alpha")).to_be_enabled()
 
 
-@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_member_pauses_resumes_and_leaves(
     browser: Browser, home: str, filled: Household, pins: Pins, scripts: bool
 ) -> None:
@@ -151,7 +151,7 @@ def test_member_pauses_resumes_and_leaves(
         assert filled.conn.execute("SELECT FROM plex_users WHERE name = 'Ann'").rowcount == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(browser: Browser, filled: Household, pins: Pins, actions: Actions, scheme: str) -> None:
     filled.conn.execute("UPDATE wishlist_items SET available = title = 'Alpha'")
     with (

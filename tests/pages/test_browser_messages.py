@@ -29,7 +29,7 @@ def sign_in(page: Page, household: Household, address: str) -> None:
     page.context.add_cookies([{"name": COOKIE, "value": SESSION, "url": address}])
 
 
-@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_member_sets_an_address_and_gets_a_test_message(
     browser: Browser, filled: Household, webhook: Receiver, scripts: bool
 ) -> None:
