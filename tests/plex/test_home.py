@@ -188,6 +188,7 @@ def test_switch_is_asked_for_once_when_plex_does_not_answer(plex_client: PlexCli
 
 def test_pin_is_in_no_log_line(plex_client: PlexClient, home: Home, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "urllib3")  # where messages are sent, it is higher
     ben = home.join("Ben", pin="7391")
 
     plex_client.switch(ANN, ben.uuid, pin="7391")
