@@ -48,6 +48,11 @@ compute_once()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that wait for minutes, so that the others run beside them."""
+    items.sort(key=lambda item: "test_minutes.py" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """A PostgreSQL server: TEST_DATABASE_URL, or a private one that nothing outlives."""
