@@ -178,9 +178,9 @@ def free_port() -> int:
 
 def free_ports() -> Iterator[int]:
     """Several such ports."""
-    # each of three test processes has its own, and begins where the last run did not
-    first = 20_000 + 4_000 * int(WORKER.removeprefix("gw"))
-    for port in range(first + os.getpid() % 3_000, first + 4_000):
+    # each of four test processes has its own, and begins where the last run did not
+    first = 20_000 + 3_000 * int(WORKER.removeprefix("gw"))
+    for port in range(first + os.getpid() % 2_000, first + 3_000):
         with socket.socket() as probe:
             free = probe.connect_ex(("127.0.0.1", port)) != 0
         if free:
