@@ -158,7 +158,8 @@ def _print_address(base: str, *, demo: bool) -> None:
     print(f"\nPlex Wishlist Service is running. Ctrl-C stops it.\n\n  Open     {base}/\n  Sign in  {key}")
     print(f"  API      {base}/api/wishlist\n  Docs     {base}/docs")
     if demo:
-        print("\n  Try it   In the demo, a test user, Dora, approves every sign-in link after 10 seconds.")
+        print("\n  Try it   Sign in with Plex as ann, who is the admin, and invite Dora on the page People.")
+        print("           A test user, Dora, approves every sign-in link of the API after 10 seconds.")
         print("           Or add her with the token demo-token-of-dora-0001.")
     print(flush=True)
 
