@@ -8,7 +8,7 @@ from tests.support.household import API_KEY
 from tests.support.neighbours import Neighbours
 from tests.support.processes import gunicorn, settings_for
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def open_contacts(page: Page, address: str) -> None:

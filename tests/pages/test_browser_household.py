@@ -10,7 +10,7 @@ from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.processes import gunicorn, settings_for
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 TARGETS = "button, select, input, summary, .second, .go, :is(nav, footer, ul, .back, .next) a"
 SMALL_TARGETS = f"""

@@ -12,7 +12,7 @@ from tests.support.receivers import Receiver, receiver
 from wishlist_service.queries.sessions import add_session
 from wishlist_service.web.sessions import COOKIE, hash_of
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SESSION = "m" * 43
 
 

@@ -10,7 +10,7 @@ from tests.support.household import Household
 from tests.support.processes import gunicorn, settings_for
 from tests.support.slow_network import POSTER_BYTES, dripping, poster_host, slow_4g
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WIDTHS = (390, 820, 1440)
 SLOW_PATHS = ["/new", "/people", "/tonight", "/activity", f"/title/{1:024x}", "/feeds"]
