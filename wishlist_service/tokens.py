@@ -106,6 +106,11 @@ class TokenCipher:
         return [Aead(_subkey(key, f"encrypt {column}")) for key in self._keys]
 
 
+def hash_of(random_secret: str) -> str:
+    """Return the SHA-256 of what was drawn at random, in hex digits. It is stored to know that secret again."""
+    return hashlib.sha256(random_secret.encode(errors="replace")).hexdigest()
+
+
 def mask(token: str) -> str:
     """Return the token as it may be shown: its last 4 characters, none if it is short."""
     return f"****{token[-4:]}" if len(token) >= 16 else "****"

@@ -10,7 +10,8 @@ from tests.support.household import Household
 from tests.support.processes import gunicorn, settings_for
 from tests.support.receivers import Receiver, receiver
 from wishlist_service.queries.sessions import add_session
-from wishlist_service.web.sessions import COOKIE, hash_of
+from wishlist_service.tokens import hash_of
+from wishlist_service.web.sessions import COOKIE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SESSION = "m" * 43

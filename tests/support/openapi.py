@@ -20,7 +20,8 @@ from wishlist_service.notify.addresses import prepare
 from wishlist_service.people.invitations import make
 from wishlist_service.queries.addresses import replace_addresses
 from wishlist_service.queries.sessions import add_session
-from wishlist_service.web.sessions import COOKIE, hash_of
+from wishlist_service.tokens import hash_of
+from wishlist_service.web.sessions import COOKIE
 
 OPENAPI = read_document()
 FORMATS = Draft202012Validator.FORMAT_CHECKER

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from psycopg import Connection
+
 from wishlist_service import db
 from wishlist_service.errors import (
     Conflict,
@@ -31,7 +33,7 @@ from wishlist_service.plex.client import PlexClient
 from wishlist_service.plex.pins import PlexPins
 from wishlist_service.queries import imports, invitations, sign_ins, users
 from wishlist_service.queries.invitations import Invitation
-from wishlist_service.tokens import TokenCipher
+from wishlist_service.tokens import TokenCipher, hash_of
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ def start(
         sign_ins.remove_old_browser_sign_ins(conn)
         sign_ins.add_browser_sign_in(
             conn,
-            browser_hash=_hash(browser_id),
+            browser_hash=hash_of(browser_id),
             pin=pin,
             address=address,
             wanted=wanted,
@@ -98,7 +100,7 @@ def finish(
     the token. Until Plex gives a token, the browser may come back again: Plex may be away, and another tab may have
     started another sign-in.
     """
-    browser_hash = _hash(browser_id)
+    browser_hash = hash_of(browser_id)
     found = db.read(pool, sign_ins.find_browser_sign_in, browser_hash=browser_hash) if browser_id else None
     if found is None:
         raise SignInFailed(_ENDED)
@@ -220,10 +222,7 @@ def _join(pool: db.Pool, cipher: TokenCipher, token: str, account: PlexAccount, 
         with pool.connection() as conn, conn.transaction():
             if not invitations.use_invitation(conn, invitation_id=invitation.id):
                 invited.check(invitations.get_invitation(conn, invitation_id=invitation.id))
-            user_id = users.next_user_id(conn)
-            name = imports.find_free_name(conn, name=invitation.name or account.username)
-            users.add_user(conn, user_id=user_id, name=name, token=cipher.seal(token, owner=user_id, account=account))
-            erased.forget(conn, cipher, uuid=account.uuid)
+            user_id = _store(conn, cipher, token, account, name=invitation.name or account.username)
     except (Gone, NotFound) as error:
         raise SignInFailed(str(error)) from error
     except Conflict as error:
@@ -237,12 +236,18 @@ def _claim(pool: db.Pool, cipher: TokenCipher, token: str, account: PlexAccount)
     with pool.connection() as conn, conn.transaction():
         if not sign_ins.claim(conn):
             return None
-        user_id = users.next_user_id(conn)
-        name = imports.find_free_name(conn, name=account.username)
-        users.add_user(conn, user_id=user_id, name=name, token=cipher.seal(token, owner=user_id, account=account))
+        user_id = _store(conn, cipher, token, account, name=account.username)
         users.update_user(conn, user_id=user_id, admin=True)
-        erased.forget(conn, cipher, uuid=account.uuid)
     logger.info("installation claimed user=%s", user_id)
+    return user_id
+
+
+def _store(conn: Connection, cipher: TokenCipher, token: str, account: PlexAccount, *, name: str) -> int:
+    """Store the person under this name, or one like it that is free, and return their id."""
+    user_id = users.next_user_id(conn)
+    free_name = imports.find_free_name(conn, name=name)
+    users.add_user(conn, user_id=user_id, name=free_name, token=cipher.seal(token, owner=user_id, account=account))
+    erased.forget(conn, cipher, uuid=account.uuid)
     return user_id
 
 
@@ -257,10 +262,6 @@ def _client_identifier(browser_id: str) -> str:
     """Return the client identifier of this browser's PIN. The hash of the id, which is stored, does not tell it."""
     made = hmac.new(browser_id.encode(), b"client identifier", hashlib.sha256).digest()
     return str(UUID(bytes=made[:16], version=4))
-
-
-def _hash(browser_id: str) -> str:
-    return hashlib.sha256(browser_id.encode()).hexdigest()
 
 
 def _why(error: PlexError) -> str:

@@ -1,6 +1,5 @@
 """Invitations: an address that lives for days, at which a person signs in with Plex."""
 
-import hashlib
 import logging
 import secrets
 from datetime import timedelta
@@ -12,6 +11,7 @@ from wishlist_service.config import Config
 from wishlist_service.errors import Conflict, Gone
 from wishlist_service.queries import invitations, sign_ins, users
 from wishlist_service.queries.invitations import Invitation
+from wishlist_service.tokens import hash_of
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def make(
     invitations.remove_old_invitations(conn)
     invitation_id = invitations.add_invitation(
         conn,
-        address_hash=_hash(secret),
+        address_hash=hash_of(secret),
         name=name,
         user_id=user_id,
         invited_by=invited_by,
@@ -60,7 +60,7 @@ def make(
 
 def find(conn: Connection, *, secret: str) -> Invitation | None:
     """Return the invitation whose path ends so, whether or not it still works."""
-    invitation_id = invitations.find_invitation_id(conn, address_hash=_hash(secret))
+    invitation_id = invitations.find_invitation_id(conn, address_hash=hash_of(secret))
     return None if invitation_id is None else invitations.get_invitation(conn, invitation_id=invitation_id)
 
 
@@ -79,7 +79,3 @@ def own_address(conn: Connection, config: Config) -> str | None:
     if config.public_url:
         return config.public_url.removesuffix(config.url_base) + config.url_base
     return invitations.find_own_address(conn)
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 from wishlist_service import db
 from wishlist_service.config import Config
 from wishlist_service.queries import sessions
+from wishlist_service.tokens import hash_of
 from wishlist_service.web.context import Context, context
 
 logger = logging.getLogger(__name__)
@@ -87,11 +88,6 @@ def sent_id(cookie: str) -> str:
     """Return the id in this cookie of the request; empty if there is none."""
     text = request.cookies.get(cookie, "")
     return text if re.fullmatch(r"[\w-]{43}", text, re.ASCII) else ""
-
-
-def hash_of(random_id: str) -> str:
-    """Return the SHA-256 of an id, in hex digits."""
-    return hashlib.sha256(random_id.encode()).hexdigest()
 
 
 def set_cookie(response: Response, name: str, value: str, *, seconds: int) -> Response:
