@@ -42,8 +42,8 @@ def change_notifications() -> ResponseReturnValue:
 
     shared = context()
     addresses.change_own(
-        shared.pool, shared.cipher,
-        user_id=g.user_id, anywhere=g.is_admin, any_target=shared.config.notify_targets == "any", urls=urls,
+        shared.config, shared.pool, shared.cipher,
+        user_id=g.user_id, anywhere=g.is_admin, urls=urls,
         available=available, trouble=trouble, new_wishes=new_wishes,
     )  # fmt: skip
     return jsonify(read(get_settings, user_id=g.user_id))
@@ -55,8 +55,7 @@ def send_test() -> ResponseReturnValue:
     """Send a test message to each address of the person."""
     Fields.from_query(request).done()
     shared = context()
-    any_target = shared.config.notify_targets == "any"
-    items = addresses.send_test(shared.pool, shared.cipher, user_id=g.user_id, any_target=any_target)
+    items = addresses.send_test(shared.config, shared.pool, shared.cipher, user_id=g.user_id)
     return jsonify({"items": items})
 
 

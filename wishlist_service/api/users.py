@@ -135,8 +135,7 @@ def send_test(user_id: int) -> ResponseReturnValue:
     """Send a test message to each address of a person."""
     Fields.from_query(request).done()
     shared = context()
-    any_target = shared.config.notify_targets == "any"
-    items = addresses.send_test(shared.pool, shared.cipher, user_id=user_id, any_target=any_target)
+    items = addresses.send_test(shared.config, shared.pool, shared.cipher, user_id=user_id)
     return jsonify({"items": items})
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from wishlist_service import db
+from wishlist_service.config import Config
 from wishlist_service.errors import Conflict, FieldError, Invalid, TokenUnreadable
 from wishlist_service.models import Message, NewAddress
 from wishlist_service.notify.targets import NOT_INSTALLED, open_notifier
@@ -75,12 +76,12 @@ def _plain(address: str) -> str:
 
 
 def change_own(
+    config: Config,
     pool: db.Pool,
     cipher: TokenCipher,
     *,
     user_id: int,
     anywhere: bool,
-    any_target: bool,
     urls: Sequence[str] | None,
     kept_ids: Sequence[int] = (),
     available: bool | None,
@@ -96,28 +97,31 @@ def change_own(
         known = db.read(pool, queries.list_addresses, user_id=user_id)
         kept = len({one.id for one in known} & set(kept_ids))
         new = prepare(
-            cipher, urls, name="urls", user_id=user_id, known=known, kept=kept, anywhere=anywhere, any_target=any_target
-        )
+            cipher, urls,
+            name="urls", user_id=user_id, known=known, kept=kept, anywhere=anywhere, any_target=_any_target(config),
+        )  # fmt: skip
     with pool.connection() as conn, conn.transaction():
         if new is not None:
             queries.replace_addresses(conn, user_id=user_id, addresses=new, keep_ids=kept_ids)
         queries.update_settings(conn, user_id=user_id, available=available, trouble=trouble, new_wishes=new_wishes)
 
 
-def send_test(pool: db.Pool, cipher: TokenCipher, *, user_id: int, any_target: bool) -> list[dict[str, Any]]:
-    """Send a test message to each address of this person; return what the services answered.
-
-    any_target: whether all addresses may lead to this machine or a private network. Raises NotFound.
-    """
-    db.read(pool, queries.get_settings, user_id=user_id)
+def send_test(config: Config, pool: db.Pool, cipher: TokenCipher, *, user_id: int) -> list[dict[str, Any]]:
+    """Send a test message to each address of this person; return what the services answered. Raises NotFound."""
+    db.read(pool, queries.get_settings, user_id=user_id)  # raises NotFound
     stored = db.read(pool, queries.list_addresses, user_id=user_id)
 
     def send(one: StoredAddress) -> dict[str, Any]:
-        reason = _send(cipher, one, user_id=user_id, anywhere=one.anywhere or any_target)
+        reason = _send(cipher, one, user_id=user_id, anywhere=one.anywhere or _any_target(config))
         return {"url": one.masked, "ok": reason is None, "detail": reason or "The service took the message."}
 
     with ThreadPoolExecutor(MAXIMUM) as threads:
         return list(threads.map(send, stored))
+
+
+def _any_target(config: Config) -> bool:
+    """Return whether all addresses may lead to this machine or a private network now."""
+    return config.notify_targets == "any"
 
 
 def _send(cipher: TokenCipher, one: StoredAddress, *, user_id: int, anywhere: bool) -> str | None:

@@ -27,8 +27,8 @@ _SENTENCES: Final = {
     "never": "Your watchlist is read within a minute.",
     "held": "Titles vanished from your watchlist in a way that is not certain yet, so they stay here. If you removed "
     "them, do nothing: they go within a day. Otherwise check your watchlist on plex.tv.",
-    "no_watchlist": "Your account has no watchlist: Discover is turned off at Plex. Turn it on there, and your "
-    "watchlist is read within a day.",
+    "no_watchlist": "Your account has no watchlist: Discover is turned off at Plex. Turn it on there. Then your "
+    "watchlist is read by itself.",
     "hidden": "Plex shows no title of your watchlist. Sign in with Plex, and it is read with your own sign-in.",
     "via_unavailable": "The sign-in through which your watchlist is read cannot be used. Sign in with Plex yourself.",
     "pin_rejected": "Plex no longer accepts the PIN of your profile. Sign in with Plex yourself.",
@@ -67,8 +67,8 @@ def change_messages() -> ResponseReturnValue:
     shared, form = context(), request.form
     try:
         addresses.change_own(
-            shared.pool, shared.cipher,
-            user_id=g.user_id, anywhere=g.is_admin, any_target=shared.config.notify_targets == "any",
+            shared.config, shared.pool, shared.cipher,
+            user_id=g.user_id, anywhere=g.is_admin,
             urls=form.get("address", "").split(),
             kept_ids=[int(each) for each in form.getlist("keep") if each.isascii() and each.isdecimal()],
             available="available" in form, trouble="trouble" in form, new_wishes="new_wishes" in form,
@@ -93,8 +93,7 @@ def show_messages() -> ResponseReturnValue:
 def test_messages() -> ResponseReturnValue:
     """Send a test message to each stored address, and show what the services answered."""
     shared = context()
-    any_target = shared.config.notify_targets == "any"
-    return _page(tested=addresses.send_test(shared.pool, shared.cipher, user_id=g.user_id, any_target=any_target))
+    return _page(tested=addresses.send_test(shared.config, shared.pool, shared.cipher, user_id=g.user_id))
 
 
 def _page(*, error: str = "", tested: Sequence[dict[str, Any]] | None = None) -> str:
