@@ -1,7 +1,6 @@
 """What came to the media server is told once, and only to those who waited for it."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,25 +9,13 @@ import pytest
 from tests.support.backups import dump_of, restore
 from tests.support.fake_media_server import OWNER
 from tests.support.fake_plex import row
-from tests.support.household import Household
 from tests.support.libraries import Arrivals
-from tests.support.media_servers import running
-from tests.support.receivers import Receiver
 from wishlist_service.write_back.worker import WriteBack
 
 MATRIX = row("a1", "The Matrix", year=1999)
 SEVERANCE = row("b2", "Severance", year=2022, media_type="show")
 TOLD = "In the library now: The Matrix (1999). Ann has wanted it since 3 May."
 MANY = [row(f"{number:x}", f"Film {number}", year=2000) for number in range(1, 23)]
-
-
-@pytest.fixture
-def home(household: Household, webhook: Receiver) -> Iterator[Arrivals]:
-    """A household with a media server that was looked at."""
-    with running() as server:
-        arrivals = Arrivals(household, server, webhook)
-        yield arrivals
-        arrivals.teller.close()
 
 
 def test_title_that_comes_is_told_once(home: Arrivals) -> None:

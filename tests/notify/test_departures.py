@@ -2,17 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from tests.support.fake_media_server import OWNER
 from tests.support.fake_plex import Row, row
-from tests.support.household import Household, token_of
+from tests.support.household import token_of
 from tests.support.libraries import Arrivals
-from tests.support.media_servers import running
-from tests.support.receivers import Receiver
 from wishlist_service.write_back.worker import WriteBack
 
 MATRIX = row("a1", "The Matrix", year=1999)
@@ -20,15 +17,6 @@ SEVERANCE = row("b2", "Severance", year=2022, media_type="show")
 OTHER = row("c3", "Other")
 OTHER_SHOW = row("c4", "Other show", media_type="show")
 TOLD = "In the library now: The Matrix (1999). Ann has wanted it since 3 May."
-
-
-@pytest.fixture
-def home(household: Household, webhook: Receiver) -> Iterator[Arrivals]:
-    """A household with a media server."""
-    with running() as server:
-        arrivals = Arrivals(household, server, webhook)
-        yield arrivals
-        arrivals.teller.close()
 
 
 def change(home: Arrivals, name: str, *rows: Row) -> None:
