@@ -16,6 +16,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
+# otherwise each run of the tests would compile them again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run demo quick test check docs bench cluster hashes audit screenshots fmt clean
 

@@ -105,6 +105,8 @@ def test_killed_carry_over_starts_over(state: Path, old: int, env: dict[str, str
         running.wait_for("Carrying", seconds=START_SECONDS)
         wait_until(lambda: (state / moment).exists())
         kill_all(running.process.pid)
+    for port in ("5433", "5434"):  # as one that is killed in this moment leaves it
+        (state / f".s.PGSQL.{port}.lock").write_text("")
     made = [path.name for path in state.glob("pg*/PG_VERSION")]
 
     with EmbeddedPostgres(state):

@@ -308,12 +308,14 @@ def look_into(state: Path) -> Connection:
     return connect(EmbeddedPostgres(state).url, autocommit=True)
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1], ids=["of another process", "of nobody"])
-def test_stale_lock_is_not_believed(state: Path, pid: int) -> None:
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1, None], ids=["of another process", "of nobody", "empty"])
+@pytest.mark.parametrize("lock", ["pg*/postmaster.pid", ".s.PGSQL.5432.lock"])
+def test_stale_lock_is_not_believed(state: Path, lock: str, pid: int | None) -> None:
     with EmbeddedPostgres(state):
-        pass
+        locks = [next(state.glob(lock)), state / ".s.PGSQL.5432.lock"]
     data = next(state.glob("pg*/PG_VERSION")).parent
-    (data / "postmaster.pid").write_text(f"{pid}\n{data}\n1\n5432\n{state}\n\n0 0\nready\n")
+    for file in locks:  # PostgreSQL makes postmaster.pid first
+        file.write_text(f"{pid}\n{data}\n1\n5432\n{state}\n\n0 0\nready\n" if pid else "")
 
     with EmbeddedPostgres(state), look_into(state) as conn:
         assert conn.execute("SELECT 1").fetchone() == (1,)

@@ -48,7 +48,7 @@ AWAY_SECONDS: Final = 2  # between two questions whether a database that was awa
 SYNCING_SECONDS: Final = 3600  # then the tokens have their turn, even if more people are due
 PINGING_SECONDS: Final = 60  # then the syncs have their turn; the other tokens are used an hour later
 OVERDUE_SECONDS: Final = 600
-MAXIMUM_WAIT_SECONDS: Final = 60  # someone may set the clock
+MAXIMUM_WAIT_SECONDS: Final = 5  # until it is noticed that somebody new is due, or that the clock was set
 
 
 class Sidecar:
@@ -174,9 +174,10 @@ class Sidecar:
             return
         except db.EXPECTED:
             return
-        if left is not None and self._sync_job.next_run:
-            soon = datetime.now() + timedelta(seconds=max(left, shortest))
-            self._sync_job.next_run = min(self._sync_job.next_run, soon)
+        now, last, planned = datetime.now(), self._sync_job.last_run, self._sync_job.next_run
+        if left is not None and last and planned:
+            due = max(now + timedelta(seconds=left), last + timedelta(seconds=shortest))
+            self._sync_job.next_run = min(planned, due)
 
     @cached_property
     def _client_identifier(self) -> str:

@@ -82,6 +82,7 @@ def test_person_without_scripts_syncs_and_looks_again(browser: Browser, home: st
 
         while page.get_by_role("link", name="Look again").count():
             page.get_by_role("link", name="Look again").click()
+            page.wait_for_load_state()
         expect(page.locator("#sync")).to_contain_text("2 lists read. Ann added 1.")
 
 

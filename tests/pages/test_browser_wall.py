@@ -70,6 +70,7 @@ def home(crowd: Household, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def titles(page: Page) -> list[str]:
+    page.wait_for_load_state()  # a click waits only until the next page begins
     return page.locator("#titles .name").all_inner_texts()
 
 
@@ -207,7 +208,7 @@ def test_person_signs_in_by_keyboard_and_out(browser: Browser, home: str) -> Non
         page.keyboard.press("Enter")
         expect(page).to_have_url(home)
         page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+        expect(page.get_by_role("banner").get_by_role("link", name="Sign in")).to_be_visible()
 
 
 def test_link_in_a_message_opens_for_who_is_signed_in(browser: Browser, crowd: Household) -> None:

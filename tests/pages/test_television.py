@@ -104,6 +104,7 @@ def test_wall_is_used_from_the_sofa(browser: Browser, home: str) -> None:
         page.locator(".who-are-you").get_by_role("button", name="Ann", exact=True).focus()
         page.keyboard.press("Enter")
         expect(page.locator(".who-are-you")).to_have_count(0)
+        page.wait_for_load_state()
         assert page.url == f"{home}/?tv=1"
 
         page.keyboard.press("ArrowDown")

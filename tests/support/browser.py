@@ -117,6 +117,7 @@ def draw_poster(route: Route) -> None:
 
 def faults_of_access(page: Page) -> list[str]:
     """What axe-core finds on the page: rule and place."""
+    page.wait_for_load_state()  # a click waits only until the next page begins
     page.evaluate(AXE)
     found = page.evaluate("tags => axe.run({ runOnly: tags })", WCAG)
     return [

@@ -133,7 +133,6 @@ class EmbeddedPostgres:
         elif not data.exists():
             self._initialise(binaries, data, builtin=major >= 17)
         note_maker(data, binaries)
-        _remove_stale_locks(data, self._state)
         self._server = self._run(binaries, data)
         try:
             run_psql(self._state, binaries, _MAKE_OWNER, options=self._as_user())
@@ -195,7 +194,6 @@ class EmbeddedPostgres:
         data = self._state / f"pg{major}"
         scratch = self._state / "carrying"  # a killed carry-over starts over
         self._initialise(binaries, scratch, builtin=major >= 17)
-        _remove_stale_locks(others, self._state)
         old = new = None
         try:
             old = self._run(theirs, others, port=OLD_PORT)
@@ -235,6 +233,8 @@ class EmbeddedPostgres:
             *(argument for setting in self._settings for argument in ("-c", setting)),
         ]  # fmt: skip
         began = time.monotonic()
+        _remove_stale_lock(data / "postmaster.pid", data)
+        _remove_stale_lock(self._state / f".s.PGSQL.{port}.lock", self._state)
         self._write_access(data)
         log_path = self._state / "postgres.log"
         told = False
@@ -317,17 +317,15 @@ def _is_ready(data: Path, pid: int) -> bool:
     return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
-def _remove_stale_locks(data: Path, sockets: Path) -> None:
-    # After a power cut, the number in postmaster.pid may belong to another process. PostgreSQL would take that for
-    # a running server and refuse to start. Our own lock proves that none runs.
-    pid_file = data / "postmaster.pid"
+def _remove_stale_lock(file: Path, directory: Path) -> None:
+    # After a power cut, the number in the file may belong to another process, and after kill -9 there may be none.
+    # PostgreSQL would take either for a running server and refuse to start. Our own lock proves that none runs.
     try:
-        pid = int(pid_file.read_text().split()[0])
+        pid = int(file.read_text().split()[0])
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (ValueError, IndexError):
         command = b""
     except OSError:  # no such file, process or /proc: leave it to PostgreSQL
         return
-    if os.fsencode(data) not in command:
-        pid_file.unlink(missing_ok=True)
-        (sockets / ".s.PGSQL.5432.lock").unlink(missing_ok=True)
+    if os.fsencode(directory) not in command:
+        file.unlink(missing_ok=True)
