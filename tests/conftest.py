@@ -5,7 +5,9 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from psycopg.rows import dict_row
 from tests.support.clients import MakeClient
 from tests.support.computed_once import compute_once
 from tests.support.fake_actions import Actions
-from tests.support.fake_plex import FakePlex
+from tests.support.fake_plex import FakePlex, Person
 from tests.support.household import (
     API_KEY,
     PASSPHRASE,
@@ -29,19 +31,23 @@ from tests.support.household import (
     Household,
     add_three_people,
     addresses,
-    know_three_people,
+    household_at,
     make_config,
     make_plex_client,
     with_database,
 )
 from tests.support.neighbours import Neighbours, meet
-from tests.support.openapi import live_in
+from tests.support.openapi import know_the_rest, live_in
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.migrate import migrate
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.postgres.embedded import EmbeddedPostgres
 from wishlist_service.tokens import TokenCipher
+
+Arrange = Callable[[Household], object]
+HOUSEHOLDS: dict[str, Arrange] = {"filled": add_three_people, "lived_in": live_in}
+"""By fixture: the households that are made once, and copied for each test."""
 
 compute_once()
 # A shell ignores Ctrl-C for what it runs in the background, and so would every program that a test starts.
@@ -105,14 +111,46 @@ def template(database_server: Connection, server_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def filled_template(new_database: Callable[[str | None], str], template: str, cipher: TokenCipher) -> str:
+def lived_in_before() -> dict[str, dict[str, Person]]:
+    """By template, the people whom Plex knew when it was made."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def template_of(
+    new_database: Callable[[str | None], str],
+    template: str,
+    cipher: TokenCipher,
+    lived_in_before: dict[str, dict[str, Person]],
+) -> Callable[[Arrange], str]:
+    """Makes a database to copy, in which this household lives, and returns its name. Each is made once."""
+
+    @cache
+    def make(arrange: Arrange) -> str:
+        url = new_database(template)
+        with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
+            arrange(household_at(url, plex, cipher, conn))
+            conn.execute("VACUUM (FREEZE)")
+        name = str(conninfo_to_dict(url)["dbname"])
+        lived_in_before[name] = plex.people
+        return name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def filled_template(template_of: Callable[[Arrange], str]) -> str:
     """The name of a database to copy in which the people of `filled` have been synced."""
-    url = new_database(template)
-    with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
-        config = make_config(database_url=url, **addresses(plex))
-        add_three_people(Household(config, plex, make_plex_client(config), cipher, conn))
-        conn.execute("VACUUM (FREEZE)")
-    return str(conninfo_to_dict(url)["dbname"])
+    return template_of(add_three_people)
+
+
+@pytest.fixture
+def source(request: pytest.FixtureRequest, template: str, template_of: Callable[[Arrange], str]) -> str:
+    """The name of the database to copy: of the household that the test is marked with, or of a fixture, or empty."""
+    arrange = next((HOUSEHOLDS[name] for name in HOUSEHOLDS if name in request.fixturenames), None)
+    if marker := request.node.get_closest_marker("household"):
+        arrange = marker.kwargs["arrange"]
+    return template_of(arrange) if arrange else template
 
 
 @pytest.fixture(scope="session")
@@ -123,14 +161,12 @@ def untouched() -> dict[str, str]:
 
 @pytest.fixture
 def database_url(
-    request: pytest.FixtureRequest,
+    source: str,
     new_database: Callable[[str | None], str],
-    template: str,
     database_server: Connection,
     untouched: dict[str, str],
 ) -> Iterator[str]:
     """A migrated database for this test alone. The next test gets it too, if this one only reads."""
-    source = request.getfixturevalue("filled_template") if "filled" in request.fixturenames else template
     url = untouched.pop(source, None)
     if url is None:
         url = new_database(source)
@@ -209,16 +245,22 @@ def api(client: FlaskClient) -> FlaskClient:
 
 @pytest.fixture
 def household(
-    config: Config, plex: FakePlex, plex_client: PlexClient, cipher: TokenCipher, conn: Connection[dict[str, Any]]
+    config: Config,
+    plex: FakePlex,
+    plex_client: PlexClient,
+    cipher: TokenCipher,
+    conn: Connection[dict[str, Any]],
+    source: str,
+    lived_in_before: dict[str, dict[str, Person]],
 ) -> Household:
     """People and their syncs."""
+    plex.people |= deepcopy(lived_in_before.get(source, {}))
     return Household(config, plex, plex_client, cipher, conn)
 
 
 @pytest.fixture
 def filled(household: Household) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
-    know_three_people(household.plex)
     return household
 
 
@@ -231,7 +273,7 @@ def neighbours(api: FlaskClient, household: Household) -> Neighbours:
 @pytest.fixture
 def lived_in(household: Household) -> Household:
     """People, runs and sign-ins for which every operation of the OpenAPI document has an answer."""
-    live_in(household)
+    know_the_rest(household.plex)
     return household
 
 

@@ -22,8 +22,7 @@ FACE = row("2", "Face/Off", year=None, Guid=ids(tmdb="754"))
 BAD = row("3", "Breaking Bad", media_type="show", year=2008, Guid=ids(tmdb="1396", tvdb="81189"))
 
 
-@pytest.fixture
-def wanted(household: Household) -> Household:
+def add_wanted(household: Household) -> None:
     """Zoë M. wants two movies and a show, Ben one of each; two titles have no id, and Cleo is paused."""
     nameless = [row("4", "No id", Guid=[]), row("5", "No id", media_type="show", Guid=ids(tmdb="1"))]
     household.add("Zoë M.", [FACE, MATRIX, BAD, *nameless], token="token-of-zoe-0123456789")
@@ -32,6 +31,13 @@ def wanted(household: Household) -> Household:
     household.add("Cleo", [MATRIX])
     household.sync()
     household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
+
+
+pytestmark = pytest.mark.household(arrange=add_wanted)
+
+
+@pytest.fixture
+def wanted(household: Household) -> Household:
     return household
 
 

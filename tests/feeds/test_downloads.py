@@ -21,8 +21,7 @@ FORMULA = ["=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20
 NAMES = ("letterboxd.csv", "trakt.csv", "imdb.csv", "wishlist.csv", "wishlist.json")
 
 
-@pytest.fixture
-def wanted(household: Household) -> Household:
+def add_wanted(household: Household) -> None:
     """Ann wants two movies and two shows, with all and with no ids."""
     household.add(
         "Ann",
@@ -38,6 +37,13 @@ def wanted(household: Household) -> Household:
     household.sync()
     household.conn.execute("UPDATE wishlist_items SET added_at = timestamptz '2026-01-01 10:00Z' + id * interval '1 s'")
     household.conn.execute("UPDATE wishlist_items SET genres = '{Action,Science Fiction}' WHERE title = 'The Matrix'")
+
+
+pytestmark = pytest.mark.household(arrange=add_wanted)
+
+
+@pytest.fixture
+def wanted(household: Household) -> Household:
     return household
 
 

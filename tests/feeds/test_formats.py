@@ -22,8 +22,7 @@ from wishlist_service.feeds import formats
 ATOM = "{http://www.w3.org/2005/Atom}link"
 
 
-@pytest.fixture
-def wanted(household: Household) -> Household:
+def add_wanted(household: Household) -> None:
     """Ann wants four movies and three shows, of which each knows other ids; Ben one of each; one was removed."""
     matrix = row("1", "The Matrix", year=1999, Guid=ids(imdb="tt0133093", tmdb="603"))
     bad = row("11", "Breaking Bad", media_type="show", year=2008, Guid=ids(imdb="tt0903747", tmdb="1396", tvdb="81189"))
@@ -45,6 +44,13 @@ def wanted(household: Household) -> Household:
     household.add("Ben", [matrix, bad])
     ann.rows.remove(gone)
     household.sync()
+
+
+pytestmark = pytest.mark.household(arrange=add_wanted)
+
+
+@pytest.fixture
+def wanted(household: Household) -> Household:
     return household
 
 
@@ -117,6 +123,7 @@ def test_kometa_keeps_its_collections_when_nothing_is_left(client: FlaskClient, 
         kometa_collections(reply, library="movie")
 
 
+@pytest.mark.household(arrange=None)
 def test_entries_keep_their_id_when_plex_renews_the_record(client: FlaskClient, household: Household) -> None:
     def entries() -> list[list[str]]:
         items = ElementTree.fromstring(client.get("/feeds/new.rss").data).findall("./channel/item")
@@ -158,6 +165,7 @@ def test_feed_readers_get_what_was_added_last_first(client: FlaskClient, wanted:
         assert None not in item.values()
 
 
+@pytest.mark.household(arrange=None)
 def test_feed_readers_get_the_last_fifty_only(client: FlaskClient, household: Household) -> None:
     household.add("Ann", [row(f"{number:x}", f"Title {number}") for number in range(1, 61)])
     household.sync()
@@ -169,6 +177,8 @@ def test_feed_readers_get_the_last_fifty_only(client: FlaskClient, household: Ho
     assert len(radarr_custom_list(client.get("/feeds/radarr.json"))) == 60
 
 
+@pytest.mark.slow
+@pytest.mark.household(arrange=None)
 def test_long_lists_come_whole_and_in_order(client: FlaskClient, household: Household) -> None:
     household.add("Ann", [row(f"{number:x}", f"Title {number}") for number in range(1, 1203)])
     household.sync()

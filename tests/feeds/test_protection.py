@@ -15,13 +15,19 @@ MATRIX = row("1", "The Matrix", year=1999, Guid=[{"id": "imdb://tt0133093"}, {"i
 SHOW = row("2", "Severance", media_type="show", Guid=[{"id": "tvdb://371980"}])
 
 
-@pytest.fixture
-def wanted(household: Household) -> Household:
+def add_wanted(household: Household) -> None:
     """Ann wants a movie and a show, Ben the movie."""
     household.add("Ann", [SHOW, MATRIX])
     household.sync()
     household.add("Ben", [MATRIX])
     household.sync()
+
+
+pytestmark = pytest.mark.household(arrange=add_wanted)
+
+
+@pytest.fixture
+def wanted(household: Household) -> Household:
     return household
 
 
@@ -110,6 +116,7 @@ def test_nothing_is_listed_while_somebody_s_wishes_are_in_doubt(
     assert reply.headers["Retry-After"] == "60"
 
 
+@pytest.mark.household(arrange=None)
 def test_held_list_blocks_also_while_plex_does_not_answer(client: FlaskClient, household: Household) -> None:
     ann = household.add("Ann", [row(f"{number:x}", f"Film {number}") for number in range(1, 30)])
     household.sync()

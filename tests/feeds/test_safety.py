@@ -50,6 +50,20 @@ def routes(app: Flask) -> set[str]:
     }
 
 
+def add_alpha(household: Household) -> None:
+    household.add("Ann", [row("1", "Alpha")])
+    household.sync()
+
+
+def add_unknown(household: Household) -> None:
+    """Ann's list is known, Ben's could not be read, Cleo is paused."""
+    household.add("Ann", [row("1", "Alpha")])
+    household.add("Ben", [row("2", "Beta")]).list_faults.append(status(404))
+    household.add("Cleo", [row("3", "Gamma")])
+    household.sync()
+    household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
+
+
 def test_every_feed_there_is_is_tried_here(client: FlaskClient) -> None:
     # that one follows rules of its own, see test_protection.py
     assert routes(client.application) == {*PATHS, "/feeds/protect.json"}
@@ -89,12 +103,11 @@ def test_each_program_takes_a_refusal_for_a_failure(client: FlaskClient, path: s
         read(client.get(path))
 
 
+@pytest.mark.household(arrange=add_alpha)
 @pytest.mark.parametrize(("path", "read"), READERS)
 def test_each_program_takes_a_missing_key_for_a_failure(household: Household, path: str, read: Any) -> None:
     app = create_app(replace(household.config, read_api_key="read-key-0123456789"))
     open_app(app)
-    household.add("Ann", [row("1", "Alpha")])
-    household.sync()
 
     refused = app.test_client().get(path)
     allowed = app.test_client().get(f"{path}?apikey=read-key-0123456789")
@@ -110,12 +123,10 @@ def test_radarr_shows_its_user_what_is_wrong(client: FlaskClient) -> None:
         radarr_custom_list(client.get("/feeds/radarr.json"))
 
 
+@pytest.mark.household(arrange=add_alpha)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("end", ["", "/"])
-def test_no_feed_redirects(client: FlaskClient, household: Household, path: str, end: str) -> None:
-    household.add("Ann", [row("1", "Alpha")])
-    household.sync()
-
+def test_no_feed_redirects(client: FlaskClient, path: str, end: str) -> None:
     for spelling in (f"{path}{end}", f"/{path}{end}", path.upper()):
         assert client.get(spelling).status_code in (200, 404)
     assert client.get(f"{path}?nonsense=1").status_code == 422
@@ -167,6 +178,7 @@ def test_what_nobody_wants_or_the_household_dismissed_is_in_no_feed(client: Flas
     assert client.get("/feeds/radarr.json?status=all").status_code == 422
 
 
+@pytest.mark.household(arrange=add_unknown)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     ("query", "sentence"),
@@ -176,15 +188,7 @@ def test_what_nobody_wants_or_the_household_dismissed_is_in_no_feed(client: Flas
         ("available=false", "The media server was not read yet"),
     ],
 )
-def test_no_feed_is_empty_of_what_is_not_known(
-    client: FlaskClient, household: Household, path: str, query: str, sentence: str
-) -> None:
-    household.add("Ann", [row("1", "Alpha")])
-    household.add("Ben", [row("2", "Beta")]).list_faults.append(status(404))
-    household.add("Cleo", [row("3", "Gamma")])
-    household.sync()
-    household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
-
+def test_no_feed_is_empty_of_what_is_not_known(client: FlaskClient, path: str, query: str, sentence: str) -> None:
     reply = client.get(f"{path}?{query}")
 
     assert (reply.status_code, reply.headers["Retry-After"]) == (503, "60")

@@ -88,6 +88,7 @@ def test_database_has_no_way_out_and_only_the_api_a_port() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["api"]
 
 
+@pytest.mark.slow
 def test_scheduler_needs_no_key_of_the_api(household: Household) -> None:
     env = settings_for(household, API_KEY="")
 
@@ -135,6 +136,7 @@ def test_backup_is_healthy_while_the_newest_is_fresh_and_not_empty(
     assert is_healthy("backup", "/backup", tmp_path) == healthy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
 def test_api_is_healthy_while_it_answers_whatever_proxy_is_set(household: Household, proxy: str) -> None:
     command = re.findall(r'test: \["CMD", "python", "-c", "(.*)"\]', COMPOSE)[0]

@@ -184,6 +184,7 @@ def test_every_failing_state_and_every_error_of_the_doctor_has_its_fix(conn: Con
     assert [heading for heading in headings if len(section(TROUBLESHOOTING, f"## {heading}")) < 80] == []
 
 
+@pytest.mark.slow
 def test_example_of_the_doctor_is_what_it_prints(household: Household, plex: FakePlex) -> None:
     household.add("Ann", [row("1", "Alpha")])
     household.add("Ben")

@@ -87,6 +87,7 @@ def test_links_feeds_and_signing_in_work_under_every_kind_of_name(make_client: M
     assert (form.status_code, form.location) == (303, "/")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 def test_feed_names_itself_as_it_was_asked_for(service: tuple[Program, int], household: Household, host: str) -> None:
     household.conn.execute("UPDATE plex_users SET last_success_at = now()")
@@ -135,6 +136,7 @@ def test_page_with_a_slash_at_its_end_is_the_same(client: FlaskClient, path: str
     assert with_slash.text == without.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "authorization", ["Basic YW5uOnNlY3JldA==", "Bearer eyJhbGciOiJFUzI1NiJ9.e30.x", "Digest username=ann", "Bearer"]
 )
@@ -154,6 +156,7 @@ def test_authorization_of_a_proxy_does_not_shadow_a_right_key_nor_count(
     assert send(service[1], "/api/users", Authorization=f"Bearer {API_KEY}x")[0] == 401
 
 
+@pytest.mark.slow
 def test_one_socket_takes_both_kinds_of_address_and_names_clients_plainly(service: tuple[Program, int]) -> None:
     running, port = service
     for to in ("127.0.0.1", "::1"):
@@ -166,6 +169,7 @@ def test_one_socket_takes_both_kinds_of_address_and_names_clients_plainly(servic
     assert {*re.findall(r"address=(\S+)", running.output)} == {"127.0.0.1", "::1"}
 
 
+@pytest.mark.slow
 def test_mapped_address_that_a_proxy_names_is_shown_plainly(household: Household) -> None:
     with gunicorn(settings_for(household, TRUSTED_PROXIES="1")) as (running, address):
         port = int(address.rpartition(":")[2])
@@ -175,6 +179,7 @@ def test_mapped_address_that_a_proxy_names_is_shown_plainly(household: Household
     assert "address=203.0.113.9 " in running.output
 
 
+@pytest.mark.slow
 def test_without_ipv6_it_listens_on_ipv4_alone(household: Household, no_ipv6: Path) -> None:
     env = settings_for(household)
     env["PYTHONPATH"] += f":{no_ipv6}"
@@ -184,6 +189,7 @@ def test_without_ipv6_it_listens_on_ipv4_alone(household: Household, no_ipv6: Pa
     assert "ERROR" not in running.output
 
 
+@pytest.mark.slow
 def test_port_that_only_ipv4_uses_is_taken(household: Household, tmp_path: Path) -> None:
     env = settings_for(household)
     with (
@@ -202,6 +208,7 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "headers", "status", "says"),
     [

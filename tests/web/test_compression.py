@@ -33,12 +33,18 @@ TEXTS = [
 ]
 
 
-@pytest.fixture
-def many(household: Household) -> Household:
+def add_many(household: Household) -> None:
     """Ann wants 150 titles."""
     household.add("Ann", [row(f"{n:x}", f"Title {n}") for n in range(1, 151)])
     household.sync()
     household.conn.execute("UPDATE wishlist_items SET summary = repeat('Letters arrive. ', 120)")
+
+
+pytestmark = pytest.mark.household(arrange=add_many)
+
+
+@pytest.fixture
+def many(household: Household) -> Household:
     return household
 
 
@@ -106,6 +112,7 @@ def test_head_tells_what_get_would_send(client: FlaskClient, many: Household) ->
         assert head.headers[name] == got.headers[name], name
 
 
+@pytest.mark.slow
 def test_compressed_pages_pass_through_a_proxy(many: Household) -> None:
     with under_a_path(many) as home:
         packed = request("GET", f"{home}api/wishlist", headers=GZIP)

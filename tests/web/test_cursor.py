@@ -40,8 +40,7 @@ def cursor(*values: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
-@pytest.fixture
-def library(household: Household) -> Household:
+def add_library(household: Household) -> None:
     """23 titles of Ann, many of them alike in what a sort compares; Ben wants every third."""
     rows = [
         row(
@@ -55,6 +54,13 @@ def library(household: Household) -> Household:
     household.add("Ann", rows)
     household.add("Ben", rows[::3])
     household.sync()
+
+
+pytestmark = pytest.mark.household(arrange=add_library)
+
+
+@pytest.fixture
+def library(household: Household) -> Household:
     return household
 
 
@@ -79,6 +85,8 @@ def test_filters_hold_on_every_page(client: FlaskClient, library: Household, fil
     assert whole["total"] == len(whole["items"]) > 2
 
 
+@pytest.mark.slow
+@pytest.mark.household(arrange=None)
 def test_searches_of_common_words_keep_the_order_of_the_list(client: FlaskClient, household: Household) -> None:
     rows = [row(f"{n:x}", f"Lantern {'of ' * (n <= 1000)}{n * 7 % 1300}", year=2000 + n % 3) for n in range(1, 1301)]
     household.add("Ann", rows)
@@ -182,6 +190,8 @@ def test_nonsense_is_refused(client: FlaskClient, library: Household, text: str)
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=3)
 
 
+@pytest.mark.slow
+@pytest.mark.household(arrange=None)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     chosen=st.sampled_from(SORTS),

@@ -148,6 +148,7 @@ def test_page_of_the_docs_runs_no_script_but_its_own_files(client: FlaskClient) 
     assert "script-src" not in client.get("/api/users").headers["Content-Security-Policy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -28,9 +28,8 @@ READS = [
 ]
 
 
-@pytest.fixture
-def make_client(household: Household, make_client: MakeClient) -> MakeClient:
-    """The API with other settings; Ann and Ben want Alpha, Ben's token is of another account."""
+def add_two(household: Household) -> None:
+    """Ann and Ben want Alpha, Ben's token is of another account."""
     household.add("Annabella", [ALPHA])
     household.add("Benedict", [ALPHA])
     household.sync()
@@ -46,7 +45,9 @@ def make_client(household: Household, make_client: MakeClient) -> MakeClient:
                                          "detail": "Of annabella, which Annabella stands for."}]'
         """
     )
-    return make_client
+
+
+pytestmark = pytest.mark.household(arrange=add_two)
 
 
 def sent(how: str, key: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from tests.support.fake_plex import FakePlex, row
 from tests.support.nginx import BASE, SERVICES, SETUPS, Door, nginx
 from tests.support.processes import environment, free_ports, gunicorn, wait_until
 
+pytestmark = pytest.mark.slow
+
 MOVIE, SHOW = "0a0000000000000000000b1f", "0c0000000000000000000d2e"
 FORGED = {
     "X-Forwarded-Host": "evil.test",

@@ -119,6 +119,12 @@ def test_whatever_is_taken_for_a_uid_is_one(text: str) -> None:
         assert key in unquote(unquote(text)).lower()
 
 
+def add_alpha(household: Household) -> None:
+    household.add("Ann", [row(KEY, "Alpha"), row("2", "Beta")])
+    household.sync()
+
+
+@pytest.mark.household(arrange=add_alpha)
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -141,12 +147,7 @@ def test_whatever_is_taken_for_a_uid_is_one(text: str) -> None:
         f"{quote(MOVIE, safe='')}%2F",
     ],
 )
-def test_every_spelling_is_answered_with_the_item_itself(
-    client: FlaskClient, household: Household, spelling: str
-) -> None:
-    household.add("Ann", [row(KEY, "Alpha"), row("2", "Beta")])
-    household.sync()
-
+def test_every_spelling_is_answered_with_the_item_itself(client: FlaskClient, spelling: str) -> None:
     reply = client.get(f"/api/wishlist/{spelling}")
 
     assert (reply.status_code, reply.history) == (200, ())
@@ -186,6 +187,7 @@ def test_bare_digits_find_the_one_that_is_wanted_of_two_the_movie_of_none_the_on
     assert found == [SHOW, MOVIE, SHOW, SHOW, MOVIE, MOVIE, MOVIE, MOVIE, MOVIE]
 
 
+@pytest.mark.household(arrange=add_alpha)
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -202,10 +204,7 @@ def test_bare_digits_find_the_one_that_is_wanted_of_two_the_movie_of_none_the_on
         "plex://movie/",
     ],
 )
-def test_what_is_no_uid_is_a_path_that_is_not_found(client: FlaskClient, household: Household, spelling: str) -> None:
-    household.add("Ann", [row(KEY, "Alpha")])
-    household.sync()
-
+def test_what_is_no_uid_is_a_path_that_is_not_found(client: FlaskClient, spelling: str) -> None:
     reply = client.get(f"/api/wishlist/{spelling}")
 
     assert (reply.status_code, reply.content_type) == (404, "application/problem+json")

@@ -54,6 +54,7 @@ def full(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_requests_are_answered_and_counted_where_no_file_can_be_made(
     household: Household, full: str, workers: str
@@ -69,6 +70,7 @@ def test_requests_are_answered_and_counted_where_no_file_can_be_made(
     assert totals == {30}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_no_process_maps_or_holds_a_file(household: Household, workers: str) -> None:
     with gunicorn(settings_for(household, WEB_WORKERS=workers)) as (running, address):
@@ -80,6 +82,7 @@ def test_no_process_maps_or_holds_a_file(household: Household, workers: str) -> 
     assert files == set()
 
 
+@pytest.mark.slow
 def test_counts_outlive_a_worker_that_is_killed(household: Household) -> None:
     def workers(running: Program) -> set[int]:
         return descendants(running.process.pid)

@@ -113,6 +113,7 @@ def test_another_process_that_changes_something_is_noticed_at_once(client: Flask
         assert f'"Ann {number}"' in client.get(LIST).text
 
 
+@pytest.mark.slow
 def test_whoever_changes_something_sees_it_in_their_next_request(household: Household) -> None:
     with gunicorn(settings_for(household)) as (_, address), ThreadPoolExecutor(4) as others:
         household.add("Ann", [row("1", "Alpha")])
@@ -186,6 +187,7 @@ def test_names_are_never_sent_to_who_may_not_see_them(filled: Household) -> None
     close_app(app)
 
 
+@pytest.mark.slow
 def test_change_of_another_process_is_noticed_by_the_very_next_request(filled: Household) -> None:
     with gunicorn(settings_for(filled, WEB_WORKERS="2")) as (_, address):
         for number in range(40):

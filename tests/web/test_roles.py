@@ -25,13 +25,19 @@ CHANGES: list[tuple[str, str, Any]] = [
 ]
 
 
-@pytest.fixture
-def pins(household: Household) -> Pins:
+def add_two(household: Household) -> None:
     """Ann is an admin, Ben is not; both want Alpha."""
     household.add("Ann", [row("1", "Alpha")])
     household.add("Ben", [row("1", "Alpha")])
     household.conn.execute("UPDATE plex_users SET admin = name = 'Ann'")
     household.sync()
+
+
+pytestmark = pytest.mark.household(arrange=add_two)
+
+
+@pytest.fixture
+def pins(household: Household) -> Pins:
     return Pins(household.plex)
 
 

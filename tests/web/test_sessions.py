@@ -20,11 +20,18 @@ COOKIE = "wishlist_session"
 KEY = {"X-API-Key": API_KEY}
 
 
-@pytest.fixture
-def pins(household: Household) -> Pins:
+def add_two(household: Household) -> None:
+    """Ann is an admin, Ben is not."""
     household.add("Ann")
     household.add("Ben")
     household.conn.execute("UPDATE plex_users SET admin = name = 'Ann'")
+
+
+pytestmark = pytest.mark.household(arrange=add_two)
+
+
+@pytest.fixture
+def pins(household: Household) -> Pins:
     return Pins(household.plex)
 
 
