@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -32,22 +33,20 @@ from tests.support.household import (
     add_three_people,
     addresses,
     household_at,
+    know_three_people,
     make_config,
     make_plex_client,
     with_database,
 )
 from tests.support.neighbours import Neighbours, meet
-from tests.support.openapi import know_the_rest, live_in
+from tests.support.openapi import know_those_who_live_in, live_in
+from tests.support.readers import Share, Shared, sharing
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.migrate import migrate
 from wishlist_service.plex.client import PlexClient
 from wishlist_service.postgres.embedded import EmbeddedPostgres
 from wishlist_service.tokens import TokenCipher
-
-Arrange = Callable[[Household], object]
-HOUSEHOLDS: dict[str, Arrange] = {"filled": add_three_people, "lived_in": live_in}
-"""By fixture: the households that are made once, and copied for each test."""
 
 compute_once()
 # A shell ignores Ctrl-C for what it runs in the background, and so would every program that a test starts.
@@ -105,58 +104,94 @@ def template(database_server: Connection, server_url: str) -> str:
     database_server.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
     database_server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
     migrate(with_database(server_url, TEMPLATE))
-    with connect(with_database(server_url, TEMPLATE), autocommit=True) as conn:
-        conn.execute("VACUUM (FREEZE)")  # so that reading a copy writes nothing
+    settle(with_database(server_url, TEMPLATE))
     return TEMPLATE
 
 
+def settle(url: str) -> None:
+    """Write now what reading a copy of this database, or the first connection to it, would write."""
+    with connect(url, autocommit=True) as conn:
+        conn.execute("VACUUM (FREEZE)")
+    connect(url).close()
+
+
 @pytest.fixture(scope="session")
-def lived_in_before() -> dict[str, dict[str, Person]]:
-    """By template, the people whom Plex knew when it was made."""
+def filled_template(make_template: Callable[[Callable[[Household], None]], str]) -> str:
+    """The name of a database to copy in which the people of `filled` have been synced."""
+    return make_template(add_three_people)
+
+
+@pytest.fixture(scope="session")
+def lived_in_template(make_template: Callable[[Callable[[Household], None]], str]) -> str:
+    """The name of a database to copy that holds the household of `lived_in`."""
+    return make_template(live_in)
+
+
+@pytest.fixture(scope="session")
+def known_before() -> dict[str, dict[str, Person]]:
+    """By database to copy: the people whom Plex knew when it was made."""
     return {}
 
 
 @pytest.fixture(scope="session")
-def template_of(
+def make_template(
     new_database: Callable[[str | None], str],
     template: str,
     cipher: TokenCipher,
-    lived_in_before: dict[str, dict[str, Person]],
-) -> Callable[[Arrange], str]:
-    """Makes a database to copy, in which this household lives, and returns its name. Each is made once."""
+    known_before: dict[str, dict[str, Person]],
+) -> Callable[[Callable[[Household], None]], str]:
+    """Makes a database to copy, with a household that is prepared once, and returns its name."""
 
     @cache
-    def make(arrange: Arrange) -> str:
+    def make(prepare: Callable[[Household], None]) -> str:
         url = new_database(template)
         with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
-            arrange(household_at(url, plex, cipher, conn))
-            conn.execute("VACUUM (FREEZE)")
+            prepare(household_at(url, plex, cipher, conn))
+        settle(url)
         name = str(conninfo_to_dict(url)["dbname"])
-        lived_in_before[name] = plex.people
+        known_before[name] = plex.people
         return name
 
     return make
 
 
+@pytest.fixture(scope="module")
+def share(new_database: Callable[[str | None], str], template: str, cipher: TokenCipher) -> Iterator[Share]:
+    """Prepares a household once for those tests of a file that only read."""
+    with ExitStack() as stack:
+        yield lambda prepare: stack.enter_context(sharing(new_database(template), cipher, prepare))
+
+
 @pytest.fixture(scope="session")
-def filled_template(template_of: Callable[[Arrange], str]) -> str:
-    """The name of a database to copy in which the people of `filled` have been synced."""
-    return template_of(add_three_people)
+def shared_filled(
+    new_database: Callable[[str | None], str], filled_template: str, cipher: TokenCipher
+) -> Iterator[Shared]:
+    """The household of `filled`, for tests that only read."""
+    with sharing(new_database(filled_template), cipher, lambda household: know_three_people(household.plex)) as shared:
+        yield shared
 
 
 @pytest.fixture
-def source(request: pytest.FixtureRequest, template: str, template_of: Callable[[Arrange], str]) -> str:
-    """The name of the database to copy: of the household that the test is marked with, or of a fixture, or empty."""
-    arrange = next((HOUSEHOLDS[name] for name in HOUSEHOLDS if name in request.fixturenames), None)
-    if marker := request.node.get_closest_marker("household"):
-        arrange = marker.kwargs["arrange"]
-    return template_of(arrange) if arrange else template
+def reader(shared_filled: Shared) -> FlaskClient:
+    """The API before the household of `filled`, for tests that only read."""
+    return shared_filled.client()
 
 
 @pytest.fixture(scope="session")
 def untouched() -> dict[str, str]:
     """By template, the URL of a copy in which no test has written."""
     return {}
+
+
+@pytest.fixture
+def source(
+    request: pytest.FixtureRequest, template: str, make_template: Callable[[Callable[[Household], None]], str]
+) -> str:
+    """The name of the database to copy: with the household of a fixture, or the one that the test is marked with."""
+    if marker := request.node.get_closest_marker("household"):
+        return make_template(marker.kwargs["prepare"]) if marker.kwargs["prepare"] else template
+    prepared = [name for name in ("filled_template", "lived_in_template") if name[:-9] in request.fixturenames]
+    return request.getfixturevalue(prepared[0]) if prepared else template
 
 
 @pytest.fixture
@@ -170,7 +205,7 @@ def database_url(
     url = untouched.pop(source, None)
     if url is None:
         url = new_database(source)
-        connect(url).close()  # the first connection writes
+        database_server.execute("SELECT FROM pg_database")  # who reads its row first, writes
     position = "SELECT pg_current_wal_insert_lsn()"  # of the write-ahead log: each change moves it
     before = database_server.execute(position).fetchone()
     yield url
@@ -251,16 +286,17 @@ def household(
     cipher: TokenCipher,
     conn: Connection[dict[str, Any]],
     source: str,
-    lived_in_before: dict[str, dict[str, Person]],
+    known_before: dict[str, dict[str, Person]],
 ) -> Household:
     """People and their syncs."""
-    plex.people |= deepcopy(lived_in_before.get(source, {}))
+    plex.people |= deepcopy(known_before.get(source, {}))
     return Household(config, plex, plex_client, cipher, conn)
 
 
 @pytest.fixture
 def filled(household: Household) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
+    know_three_people(household.plex)
     return household
 
 
@@ -273,7 +309,7 @@ def neighbours(api: FlaskClient, household: Household) -> Neighbours:
 @pytest.fixture
 def lived_in(household: Household) -> Household:
     """People, runs and sign-ins for which every operation of the OpenAPI document has an answer."""
-    know_the_rest(household.plex)
+    know_those_who_live_in(household.plex)
     return household
 
 

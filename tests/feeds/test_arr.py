@@ -33,7 +33,7 @@ def add_wanted(household: Household) -> None:
     household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
 
 
-pytestmark = pytest.mark.household(arrange=add_wanted)
+pytestmark = pytest.mark.household(prepare=add_wanted)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def add_wanted(household: Household) -> None:
     household.conn.execute("UPDATE wishlist_items SET genres = '{Action,Science Fiction}' WHERE title = 'The Matrix'")
 
 
-pytestmark = pytest.mark.household(arrange=add_wanted)
+pytestmark = pytest.mark.household(prepare=add_wanted)
 
 
 @pytest.fixture

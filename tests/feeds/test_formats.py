@@ -15,6 +15,7 @@ from tests.support.consumers import Refused, kometa_address, kometa_collections,
 from tests.support.consumers import sonarr_custom_list as sonarr_list
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
+from tests.support.slow import slow
 from tests.support.titles import entry, ids
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.feeds import formats
@@ -46,7 +47,7 @@ def add_wanted(household: Household) -> None:
     household.sync()
 
 
-pytestmark = pytest.mark.household(arrange=add_wanted)
+pytestmark = pytest.mark.household(prepare=add_wanted)
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_kometa_keeps_its_collections_when_nothing_is_left(client: FlaskClient, 
         kometa_collections(reply, library="movie")
 
 
-@pytest.mark.household(arrange=None)
+@pytest.mark.household(prepare=None)
 def test_entries_keep_their_id_when_plex_renews_the_record(client: FlaskClient, household: Household) -> None:
     def entries() -> list[list[str]]:
         items = ElementTree.fromstring(client.get("/feeds/new.rss").data).findall("./channel/item")
@@ -165,7 +166,7 @@ def test_feed_readers_get_what_was_added_last_first(client: FlaskClient, wanted:
         assert None not in item.values()
 
 
-@pytest.mark.household(arrange=None)
+@pytest.mark.household(prepare=None)
 def test_feed_readers_get_the_last_fifty_only(client: FlaskClient, household: Household) -> None:
     household.add("Ann", [row(f"{number:x}", f"Title {number}") for number in range(1, 61)])
     household.sync()
@@ -178,7 +179,7 @@ def test_feed_readers_get_the_last_fifty_only(client: FlaskClient, household: Ho
 
 
 @pytest.mark.slow
-@pytest.mark.household(arrange=None)
+@pytest.mark.household(prepare=None)
 def test_long_lists_come_whole_and_in_order(client: FlaskClient, household: Household) -> None:
     household.add("Ann", [row(f"{number:x}", f"Title {number}") for number in range(1, 1203)])
     household.sync()
@@ -188,7 +189,9 @@ def test_long_lists_come_whole_and_in_order(client: FlaskClient, household: Hous
     assert titles_of_rss(reply.data) == [f"Title {number}" for number in range(1202, 0, -1)]
 
 
-@pytest.mark.parametrize("name", ["radarr.json", "watchlist.xml", "kometa.yml", "calendar.ics", "new.rss", "new.json"])
+@pytest.mark.parametrize(
+    "name", ["radarr.json", *slow("watchlist.xml", "kometa.yml", "calendar.ics", "new.rss"), "new.json"]
+)
 def test_feed_is_not_sent_again_while_it_is_the_same(client: FlaskClient, wanted: Household, name: str) -> None:
     first, kept = client.get(f"/feeds/{name}"), client.get(f"/feeds/{name}")
 

@@ -23,7 +23,7 @@ def add_wanted(household: Household) -> None:
     household.sync()
 
 
-pytestmark = pytest.mark.household(arrange=add_wanted)
+pytestmark = pytest.mark.household(prepare=add_wanted)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_nothing_is_listed_while_somebody_s_wishes_are_in_doubt(
     assert reply.headers["Retry-After"] == "60"
 
 
-@pytest.mark.household(arrange=None)
+@pytest.mark.household(prepare=None)
 def test_held_list_blocks_also_while_plex_does_not_answer(client: FlaskClient, household: Household) -> None:
     ann = household.add("Ann", [row(f"{number:x}", f"Film {number}") for number in range(1, 30)])
     household.sync()

@@ -20,6 +20,8 @@ from tests.support.consumers import sonarr_custom_list as sonarr_list
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household, make_config
 from tests.support.plex_faults import status
+from tests.support.readers import Share, Shared
+from tests.support.slow import slow
 from wishlist_service.app import close_app, create_app, open_app
 
 PATHS = [
@@ -64,12 +66,22 @@ def add_unknown(household: Household) -> None:
     household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
 
 
+@pytest.fixture(scope="module")
+def alpha(share: Share) -> Shared:
+    return share(add_alpha)
+
+
+@pytest.fixture(scope="module")
+def unknown(share: Share) -> Shared:
+    return share(add_unknown)
+
+
 def test_every_feed_there_is_is_tried_here(client: FlaskClient) -> None:
     # that one follows rules of its own, see test_protection.py
     assert routes(client.application) == {*PATHS, "/feeds/protect.json"}
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [PATHS[0], *slow(*PATHS[1:-1]), PATHS[-1]])
 def test_no_feed_is_empty_before_the_first_sync(client: FlaskClient, household: Household, path: str) -> None:
     nobody = client.get(path)
     household.add("Ann", [row("1", "Alpha")]).list_faults.append(status(404))
@@ -103,7 +115,7 @@ def test_each_program_takes_a_refusal_for_a_failure(client: FlaskClient, path: s
         read(client.get(path))
 
 
-@pytest.mark.household(arrange=add_alpha)
+@pytest.mark.household(prepare=add_alpha)
 @pytest.mark.parametrize(("path", "read"), READERS)
 def test_each_program_takes_a_missing_key_for_a_failure(household: Household, path: str, read: Any) -> None:
     app = create_app(replace(household.config, read_api_key="read-key-0123456789"))
@@ -123,10 +135,11 @@ def test_radarr_shows_its_user_what_is_wrong(client: FlaskClient) -> None:
         radarr_custom_list(client.get("/feeds/radarr.json"))
 
 
-@pytest.mark.household(arrange=add_alpha)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("end", ["", "/"])
-def test_no_feed_redirects(client: FlaskClient, path: str, end: str) -> None:
+def test_no_feed_redirects(alpha: Shared, path: str, end: str) -> None:
+    client = alpha.client()
+
     for spelling in (f"{path}{end}", f"/{path}{end}", path.upper()):
         assert client.get(spelling).status_code in (200, 404)
     assert client.get(f"{path}?nonsense=1").status_code == 422
@@ -178,7 +191,6 @@ def test_what_nobody_wants_or_the_household_dismissed_is_in_no_feed(client: Flas
     assert client.get("/feeds/radarr.json?status=all").status_code == 422
 
 
-@pytest.mark.household(arrange=add_unknown)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     ("query", "sentence"),
@@ -188,8 +200,8 @@ def test_what_nobody_wants_or_the_household_dismissed_is_in_no_feed(client: Flas
         ("available=false", "The media server was not read yet"),
     ],
 )
-def test_no_feed_is_empty_of_what_is_not_known(client: FlaskClient, path: str, query: str, sentence: str) -> None:
-    reply = client.get(f"{path}?{query}")
+def test_no_feed_is_empty_of_what_is_not_known(unknown: Shared, path: str, query: str, sentence: str) -> None:
+    reply = unknown.client().get(f"{path}?{query}")
 
     assert (reply.status_code, reply.headers["Retry-After"]) == (503, "60")
     assert sentence in reply.json["detail"]

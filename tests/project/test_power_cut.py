@@ -75,6 +75,7 @@ def test_what_a_killed_start_left_is_no_key_and_does_not_stop_the_next(tmp_path:
     assert KEY.fullmatch(seen.pop())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [None, *LOST])
 def test_key_of_the_tokens_is_never_made_beside_tokens(
     household: Household, tmp_path: Path, content: bytes | None
@@ -96,6 +97,7 @@ def test_key_of_the_tokens_is_never_made_beside_tokens(
     assert (file.read_bytes() if file.exists() else None) == content
 
 
+@pytest.mark.slow
 def test_key_of_the_tokens_is_made_beside_an_empty_database(household: Household, tmp_path: Path) -> None:
     env = environment(household.config.database_url, TOKEN_ENCRYPTION_KEY="")
 

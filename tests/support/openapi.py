@@ -29,6 +29,7 @@ FORMATS = Draft202012Validator.FORMAT_CHECKER
 SESSION = "s" * 43
 LANTERN = row("5d7768a1c4d3b2001f0a11e1", "The Lantern Keeper", year=2024)
 HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=None, Guid=[])
+ORCHARD = row("0c4d", "An Orchard in Winter", year=1999)
 
 
 def deref(node: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def live_in(household: Household) -> None:
     before she had a token.
     """
     ann = household.add("Ann", [LANTERN, HARBOUR])
-    household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
+    household.add("Ben", [LANTERN, ORCHARD])
     household.add("Cleo", [])
     household.plex.people.pop("token-of-cleo-0123456789")
     household.sync()
@@ -129,9 +130,10 @@ def live_in(household: Household) -> None:
     household.conn.execute("UPDATE plex_users SET via_id = 2, via_source = 'friend' WHERE name = 'Ann'")
 
 
-def know_the_rest(plex: FakePlex) -> None:
-    """What Plex knows besides: Kim is in Ann's Home, Ben is her friend, and she has a new token."""
-    ann, ben = (plex.people[token_of(name)] for name in ("Ann", "Ben"))
+def know_those_who_live_in(plex: FakePlex) -> None:
+    """What Plex knows of them after that, and of those whom the examples of the document name."""
+    ann = plex.add(token_of("Ann"), username="ann", rows=[LANTERN])
+    ben = plex.add(token_of("Ben"), username="ben", rows=[LANTERN, ORCHARD])
     plex.add(Operation("/api/users", "post").bodies["person"]["token"])
     plex.people[Operation("/api/users/{id}", "patch").bodies["new_token"]["token"]] = ann
     kim = plex.add("own-token-of-kim", username="kim")

@@ -9,6 +9,7 @@ from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.nginx import under_a_path
 from tests.support.processes import request
+from tests.support.readers import Share, Shared
 
 GZIP = {"Accept-Encoding": "gzip, deflate, br"}
 TEXTS = [
@@ -40,17 +41,20 @@ def add_many(household: Household) -> None:
     household.conn.execute("UPDATE wishlist_items SET summary = repeat('Letters arrive. ', 120)")
 
 
-pytestmark = pytest.mark.household(arrange=add_many)
+@pytest.fixture(scope="module")
+def shared_many(share: Share) -> Shared:
+    return share(add_many)
 
 
 @pytest.fixture
-def many(household: Household) -> Household:
-    return household
+def reader(shared_many: Shared) -> FlaskClient:
+    """The API before this household, for tests that only read."""
+    return shared_many.client()
 
 
 @pytest.mark.parametrize("path", TEXTS)
-def test_text_is_compressed_for_who_accepts_it(client: FlaskClient, many: Household, path: str) -> None:
-    plain, packed = client.get(path, buffered=True), client.get(path, headers=GZIP, buffered=True)
+def test_text_is_compressed_for_who_accepts_it(reader: FlaskClient, path: str) -> None:
+    plain, packed = reader.get(path, buffered=True), reader.get(path, headers=GZIP, buffered=True)
 
     assert plain.status_code == packed.status_code == 200
     assert "Content-Encoding" not in plain.headers
@@ -64,48 +68,48 @@ def test_text_is_compressed_for_who_accepts_it(client: FlaskClient, many: Househ
 
 
 @pytest.mark.parametrize("path", TEXTS)
-def test_each_encoding_is_confirmed_by_its_own_etag(client: FlaskClient, many: Household, path: str) -> None:
-    plain, packed = client.get(path, buffered=True), client.get(path, headers=GZIP, buffered=True)
+def test_each_encoding_is_confirmed_by_its_own_etag(reader: FlaskClient, path: str) -> None:
+    plain, packed = reader.get(path, buffered=True), reader.get(path, headers=GZIP, buffered=True)
     if "ETag" not in plain.headers:
         assert path.startswith(("/export/", "/openapi", "/activity", "/feeds")), "it has no ETag"
         return
 
     assert plain.headers["ETag"] != packed.headers["ETag"]
     for headers, etag in (({}, plain.headers["ETag"]), (GZIP, packed.headers["ETag"])):
-        again = client.get(path, headers={**headers, "If-None-Match": etag}, buffered=True)
+        again = reader.get(path, headers={**headers, "If-None-Match": etag}, buffered=True)
         assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
         assert "Accept-Encoding" in again.headers["Vary"]
         assert "Content-Encoding" not in again.headers
-    other = client.get(path, headers={"If-None-Match": packed.headers["ETag"]}, buffered=True)
+    other = reader.get(path, headers={"If-None-Match": packed.headers["ETag"]}, buffered=True)
     assert (other.status_code, len(other.data)) == (200, len(plain.data))
 
 
 @pytest.mark.parametrize("accepts", ["", "identity", "br", "gzip;q=0", "*;q=0"])
-def test_who_does_not_accept_gzip_gets_none(client: FlaskClient, many: Household, accepts: str) -> None:
-    reply = client.get("/api/wishlist", headers={"Accept-Encoding": accepts}, buffered=True)
+def test_who_does_not_accept_gzip_gets_none(reader: FlaskClient, accepts: str) -> None:
+    reply = reader.get("/api/wishlist", headers={"Accept-Encoding": accepts}, buffered=True)
 
     assert "Content-Encoding" not in reply.headers
     assert reply.json["total"] == 150
 
 
-def test_short_replies_are_left_alone(client: FlaskClient, many: Household) -> None:
+def test_short_replies_are_left_alone(reader: FlaskClient) -> None:
     for path in ("/health", "/api/wishlist?limit=1", "/nothing-here"):
-        reply = client.get(path, headers=GZIP, buffered=True)
+        reply = reader.get(path, headers=GZIP, buffered=True)
         assert len(reply.data) <= 1500
         assert "Content-Encoding" not in reply.headers
 
 
-def test_pictures_are_left_alone(client: FlaskClient) -> None:
-    reply = client.get("/docs/favicon-32x32.png", headers=GZIP, buffered=True)
+def test_pictures_are_left_alone(reader: FlaskClient) -> None:
+    reply = reader.get("/docs/favicon-32x32.png", headers=GZIP, buffered=True)
 
     assert reply.data.startswith(b"\x89PNG")
     assert "Content-Encoding" not in reply.headers
 
 
-def test_head_tells_what_get_would_send(client: FlaskClient, many: Household) -> None:
+def test_head_tells_what_get_would_send(reader: FlaskClient) -> None:
     got, head = (
-        client.get("/api/wishlist", headers=GZIP, buffered=True),
-        client.head("/api/wishlist", headers=GZIP, buffered=True),
+        reader.get("/api/wishlist", headers=GZIP, buffered=True),
+        reader.head("/api/wishlist", headers=GZIP, buffered=True),
     )
 
     for name in ("ETag", "Content-Encoding", "Content-Length", "Vary"):
@@ -113,8 +117,9 @@ def test_head_tells_what_get_would_send(client: FlaskClient, many: Household) ->
 
 
 @pytest.mark.slow
-def test_compressed_pages_pass_through_a_proxy(many: Household) -> None:
-    with under_a_path(many) as home:
+@pytest.mark.household(prepare=add_many)
+def test_compressed_pages_pass_through_a_proxy(household: Household) -> None:
+    with under_a_path(household) as home:
         packed = request("GET", f"{home}api/wishlist", headers=GZIP)
         plain = request("GET", f"{home}api/wishlist")
         again = request("GET", f"{home}api/wishlist", headers=GZIP | {"If-None-Match": packed.headers["ETag"]})
@@ -125,8 +130,8 @@ def test_compressed_pages_pass_through_a_proxy(many: Household) -> None:
     assert again.status == 304
 
 
-def test_wall_of_fifty_titles_is_sent_in_few_bytes(client: FlaskClient, many: Household) -> None:
-    plain, packed = client.get("/?limit=50", buffered=True), client.get("/?limit=50", headers=GZIP, buffered=True)
+def test_wall_of_fifty_titles_is_sent_in_few_bytes(reader: FlaskClient) -> None:
+    plain, packed = reader.get("/?limit=50", buffered=True), reader.get("/?limit=50", headers=GZIP, buffered=True)
 
     assert len(plain.data) > 20_000
     assert len(packed.data) < 6_000

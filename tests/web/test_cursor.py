@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
+from tests.support.readers import Share, Shared
+from tests.support.slow import slow
 
 SORTS = [
     (sort, order)
@@ -56,7 +58,7 @@ def add_library(household: Household) -> None:
     household.sync()
 
 
-pytestmark = pytest.mark.household(arrange=add_library)
+pytestmark = pytest.mark.household(prepare=add_library)
 
 
 @pytest.fixture
@@ -64,29 +66,38 @@ def library(household: Household) -> Household:
     return household
 
 
+@pytest.fixture(scope="module")
+def shared_library(share: Share) -> Shared:
+    return share(add_library)
+
+
+@pytest.fixture
+def reader(shared_library: Shared) -> FlaskClient:
+    """The API before the library, for tests that only read."""
+    return shared_library.client()
+
+
 @pytest.mark.parametrize(("sort", "order"), SORTS)
-@pytest.mark.parametrize("limit", [1, 5, 23, 24])
-def test_pages_by_cursor_are_the_whole_list(
-    client: FlaskClient, library: Household, sort: str, order: str, limit: int
-) -> None:
+@pytest.mark.parametrize("limit", [5, 23, *slow(1, 24)])
+def test_pages_by_cursor_are_the_whole_list(reader: FlaskClient, sort: str, order: str, limit: int) -> None:
     query = f"sort={sort}&order={order}"
 
-    assert follow(client, query, limit=limit) == page(client, f"{query}&limit=500")["items"]
+    assert follow(reader, query, limit=limit) == page(reader, f"{query}&limit=500")["items"]
 
 
 @pytest.mark.parametrize(
     "filters",
     ["search=t%C3%A9%201", "year=2001", "media_type=show", "user=2", "user=1&user=2&match=all", "min_wanted=2"],
 )
-def test_filters_hold_on_every_page(client: FlaskClient, library: Household, filters: str) -> None:
-    whole = page(client, f"{filters}&sort=title&limit=500")
+def test_filters_hold_on_every_page(reader: FlaskClient, filters: str) -> None:
+    whole = page(reader, f"{filters}&sort=title&limit=500")
 
-    assert follow(client, f"{filters}&sort=title", limit=2) == whole["items"]
+    assert follow(reader, f"{filters}&sort=title", limit=2) == whole["items"]
     assert whole["total"] == len(whole["items"]) > 2
 
 
 @pytest.mark.slow
-@pytest.mark.household(arrange=None)
+@pytest.mark.household(prepare=None)
 def test_searches_of_common_words_keep_the_order_of_the_list(client: FlaskClient, household: Household) -> None:
     rows = [row(f"{n:x}", f"Lantern {'of ' * (n <= 1000)}{n * 7 % 1300}", year=2000 + n % 3) for n in range(1, 1301)]
     household.add("Ann", rows)
@@ -107,10 +118,10 @@ def test_searches_of_common_words_keep_the_order_of_the_list(client: FlaskClient
         ]
 
 
-def test_total_is_of_the_whole_list_on_every_page(client: FlaskClient, library: Household) -> None:
-    first = page(client, "limit=20")
+def test_total_is_of_the_whole_list_on_every_page(reader: FlaskClient) -> None:
+    first = page(reader, "limit=20")
 
-    assert page(client, f"limit=20&after={first['next']}") | {"items": []} == {
+    assert page(reader, f"limit=20&after={first['next']}") | {"items": []} == {
         "items": [],
         "total": 23,
         "total_is_exact": True,
@@ -145,15 +156,15 @@ def test_cursor_of_a_title_that_is_gone_still_holds_its_place(client: FlaskClien
 
 
 @pytest.mark.parametrize("query", ["sort=title", "order=asc", "sort=year", "sort=title&order=desc"])
-def test_cursor_of_another_sort_is_refused(client: FlaskClient, library: Household, query: str) -> None:
-    reply = client.get(f"/api/wishlist?{query}&after={page(client, 'limit=5')['next']}")
+def test_cursor_of_another_sort_is_refused(reader: FlaskClient, query: str) -> None:
+    reply = reader.get(f"/api/wishlist?{query}&after={page(reader, 'limit=5')['next']}")
 
     assert reply.status_code == 422
     assert reply.json["errors"] == [{"field": "after", "detail": "comes from a list with another sort or order."}]
 
 
-def test_offset_beside_a_cursor_is_refused(client: FlaskClient, library: Household) -> None:
-    reply = client.get(f"/api/wishlist?offset=1&after={page(client, 'limit=5')['next']}")
+def test_offset_beside_a_cursor_is_refused(reader: FlaskClient) -> None:
+    reply = reader.get(f"/api/wishlist?offset=1&after={page(reader, 'limit=5')['next']}")
 
     assert [fault["field"] for fault in reply.json["errors"]] == ["offset"]
 
@@ -180,8 +191,8 @@ MOMENT = "2026-11-24T19:26:09+00:00"
         "A" * 3001,
     ],
 )
-def test_nonsense_is_refused(client: FlaskClient, library: Household, text: str) -> None:
-    reply = client.get(f"/api/wishlist?after={text}")
+def test_nonsense_is_refused(reader: FlaskClient, text: str) -> None:
+    reply = reader.get(f"/api/wishlist?after={text}")
 
     assert reply.status_code == 422
     assert [fault["field"] for fault in reply.json["errors"]] == ["after"]
@@ -191,7 +202,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
 
 
 @pytest.mark.slow
-@pytest.mark.household(arrange=None)
+@pytest.mark.household(prepare=None)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     chosen=st.sampled_from(SORTS),

@@ -1,13 +1,19 @@
 """Who may do what: the API_KEY everything, the READ_API_KEY reading, nobody guessing."""
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 
 from tests.support.clients import MakeClient
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
+from tests.support.readers import Share
+from wishlist_service.app import close_app, create_app, open_app
 
 READ_KEY = "test-read-key-0123456789"
 ALPHA = row("1", "Alpha")
@@ -47,7 +53,24 @@ def add_two(household: Household) -> None:
     )
 
 
-pytestmark = pytest.mark.household(arrange=add_two)
+pytestmark = pytest.mark.household(prepare=add_two)
+
+
+@pytest.fixture(scope="module")
+def make_reader(share: Share) -> Iterator[MakeClient]:
+    """As make_client, for tests that only read: with the same settings they ask the same application."""
+    config = share(add_two).household.config
+    apps: dict[str, Flask] = {}
+
+    def make(**settings: Any) -> FlaskClient:
+        if repr(settings) not in apps:
+            apps[repr(settings)] = create_app(replace(config, **settings))
+            open_app(apps[repr(settings)])
+        return apps[repr(settings)].test_client()
+
+    yield make
+    for app in apps.values():
+        close_app(app)
 
 
 def sent(how: str, key: str) -> dict[str, Any]:
@@ -58,14 +81,14 @@ def sent(how: str, key: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", READS)
-def test_reading_is_open_without_a_reading_key(make_client: MakeClient, path: str) -> None:
-    assert make_client().get(path).status_code == 200
+def test_reading_is_open_without_a_reading_key(make_reader: MakeClient, path: str) -> None:
+    assert make_reader().get(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize("how", ["header", "bearer", "address"])
-def test_reading_takes_either_key_in_each_way(make_client: MakeClient, path: str, how: str) -> None:
-    client = make_client(read_api_key=READ_KEY)
+def test_reading_takes_either_key_in_each_way(make_reader: MakeClient, path: str, how: str) -> None:
+    client = make_reader(read_api_key=READ_KEY)
 
     assert client.get(path, **sent(how, READ_KEY)).status_code == 200
     assert client.get(path, **sent(how, API_KEY)).status_code == 200
@@ -73,8 +96,8 @@ def test_reading_takes_either_key_in_each_way(make_client: MakeClient, path: str
     assert client.get(path).status_code == 401
 
 
-def test_every_view_but_a_few_needs_the_reading_key(make_client: MakeClient) -> None:
-    client = make_client(read_api_key=READ_KEY)
+def test_every_view_but_a_few_needs_the_reading_key(make_reader: MakeClient) -> None:
+    client = make_reader(read_api_key=READ_KEY)
     rules = client.application.url_map.iter_rules()
 
     statuses = {
@@ -118,22 +141,22 @@ def test_changing_takes_the_api_key_alone(make_client: MakeClient, how: str) -> 
 
 
 @pytest.mark.parametrize("key", [API_KEY, READ_KEY])
-def test_changing_takes_no_key_from_the_address(make_client: MakeClient, key: str) -> None:
-    client = make_client(read_api_key=READ_KEY)
+def test_changing_takes_no_key_from_the_address(make_reader: MakeClient, key: str) -> None:
+    client = make_reader(read_api_key=READ_KEY)
 
     assert client.post("/api/sync", query_string={"apikey": key}).status_code == 401
 
 
 @pytest.mark.parametrize("key", ["", "wrong", "töken", API_KEY + "x", API_KEY[:-1]])
-def test_changing_with_a_wrong_key_is_refused(make_client: MakeClient, key: str) -> None:
-    reply = make_client().delete("/api/users/1", headers={"X-API-Key": key})
+def test_changing_with_a_wrong_key_is_refused(make_reader: MakeClient, key: str) -> None:
+    reply = make_reader().delete("/api/users/1", headers={"X-API-Key": key})
 
     assert reply.status_code == 401
     assert "header=X-API-Key" in reply.headers["WWW-Authenticate"]
 
 
-def test_unknown_path_is_unknown_whatever_the_key(make_client: MakeClient) -> None:
-    client = make_client(read_api_key=READ_KEY)
+def test_unknown_path_is_unknown_whatever_the_key(make_reader: MakeClient) -> None:
+    client = make_reader(read_api_key=READ_KEY)
 
     assert client.get("/nothing").status_code == client.post("/nothing").status_code == 404
 
@@ -141,9 +164,9 @@ def test_unknown_path_is_unknown_whatever_the_key(make_client: MakeClient) -> No
 @pytest.mark.parametrize("path", READS)
 @pytest.mark.parametrize("settings", [{"read_api_key": READ_KEY}, {}])
 def test_hidden_names_are_shown_to_the_api_key_alone(
-    make_client: MakeClient, path: str, settings: dict[str, str]
+    make_reader: MakeClient, path: str, settings: dict[str, str]
 ) -> None:
-    client = make_client(names="hidden", **settings)
+    client = make_reader(names="hidden", **settings)
 
     hidden = client.get(path, **(sent("header", READ_KEY) if settings else {}))
     shown = client.get(path, **sent("header", API_KEY))
@@ -154,22 +177,22 @@ def test_hidden_names_are_shown_to_the_api_key_alone(
     assert ("Person " in hidden.text) == ("nnabella" in shown.text or "enedict" in shown.text)
 
 
-def test_connection_that_hid_names_shows_them_again(make_client: MakeClient) -> None:
-    client = make_client(names="hidden", web_threads=1)
+def test_connection_that_hid_names_shows_them_again(make_reader: MakeClient) -> None:
+    client = make_reader(names="hidden", web_threads=1)
     client.get("/api/users")
 
     assert "Annabella" in client.get("/api/users", **sent("header", API_KEY)).text
 
 
-def test_key_in_the_address_is_no_unknown_parameter(make_client: MakeClient) -> None:
-    assert make_client().get("/api/wishlist?apikey=whatever&limit=1").status_code == 200
+def test_key_in_the_address_is_no_unknown_parameter(make_reader: MakeClient) -> None:
+    assert make_reader().get("/api/wishlist?apikey=whatever&limit=1").status_code == 200
 
 
 @pytest.mark.parametrize("settings", [{}, {"read_api_key": READ_KEY}, {"names": "hidden"}])
 def test_last_characters_of_a_token_are_shown_to_the_api_key_alone(
-    make_client: MakeClient, settings: dict[str, str]
+    make_reader: MakeClient, settings: dict[str, str]
 ) -> None:
-    client = make_client(**settings)
+    client = make_reader(**settings)
     reading = {"X-API-Key": READ_KEY} if "read_api_key" in settings else {}
 
     for path in ("/api/users/1", "/api/users"):

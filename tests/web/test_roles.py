@@ -11,6 +11,7 @@ from tests.support.fake_plex import row
 from tests.support.front_door import OURS, sign_in_with_plex
 from tests.support.household import API_KEY, Household
 from tests.support.settings import config, faults
+from tests.support.slow import slow
 from wishlist_service.web.auth import reading_is_open
 
 READ_KEY = "test-read-key-0123456789"
@@ -33,7 +34,7 @@ def add_two(household: Household) -> None:
     household.sync()
 
 
-pytestmark = pytest.mark.household(arrange=add_two)
+pytestmark = pytest.mark.household(prepare=add_two)
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_member_sees_no_contacts_of_others_and_no_sign_in_links(client: FlaskCli
     assert "Make an admin" not in client.get("/people").text
 
 
-@pytest.mark.parametrize("headers", [OURS, {"Sec-Fetch-Site": "same-origin"}], ids=["origin", "sec-fetch-site"])
+@pytest.mark.parametrize("headers", [OURS, *slow({"Sec-Fetch-Site": "same-origin"})], ids=["origin", "sec-fetch-site"])
 @pytest.mark.parametrize(("method", "path", "body"), CHANGES)
 def test_session_of_an_admin_does_what_the_key_does(
     client: FlaskClient, pins: Pins, method: str, path: str, body: Any, headers: dict[str, str]
@@ -177,7 +178,7 @@ def test_session_of_an_admin_does_what_the_key_does(
         {"Origin": "http://[", "Host": "["},
     ],
 )
-@pytest.mark.parametrize("who", ["ann", "ben", API_KEY])
+@pytest.mark.parametrize("who", [API_KEY, *slow("ann", "ben")])
 def test_change_by_session_must_come_from_a_page_of_ours(
     client: FlaskClient, pins: Pins, who: str, headers: dict[str, str]
 ) -> None:
@@ -221,7 +222,7 @@ def test_reply_for_a_session_is_not_kept_for_others(make_client: MakeClient, pin
     assert "Person 1" in other.get("/api/users").text
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/sign-in/plex", "/who", "/sign-out"])
+@pytest.mark.parametrize("path", ["/sign-in", *slow("/sign-in/plex", "/who", "/sign-out")])
 @pytest.mark.parametrize("origin", ["http://[", "http://[::1", "https://]x[", "http://[zz]", "http://", "\x00"])
 def test_origin_that_is_no_address_is_not_ours(client: FlaskClient, pins: Pins, path: str, origin: str) -> None:
     for host in ("localhost", "[", ""):

@@ -13,6 +13,7 @@ from tests.support.clients import MakeClient
 from tests.support.fake_pins import Pins
 from tests.support.front_door import OURS, come_back, go_to_plex, sign_in_with_plex
 from tests.support.household import API_KEY, Household
+from tests.support.slow import slow
 from wishlist_service.web.recent import MAXIMUM_SIGN_INS
 
 READ_KEY = "test-read-key-0123456789"
@@ -27,7 +28,7 @@ def add_two(household: Household) -> None:
     household.conn.execute("UPDATE plex_users SET admin = name = 'Ann'")
 
 
-pytestmark = pytest.mark.household(arrange=add_two)
+pytestmark = pytest.mark.household(prepare=add_two)
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ ELSEWHERE = ["https://evil.test/", "//evil.test/", "///evil.test", "/\\evil.test
 ELSEWHERE += ["/\t/evil.test", "/\n/evil.test", "javascript:alert(1)", "/é", ""]
 
 
-@pytest.mark.parametrize("wanted", ELSEWHERE)
+@pytest.mark.parametrize("wanted", [*ELSEWHERE[:4], *slow(*ELSEWHERE[4:])])
 def test_sign_in_never_leads_elsewhere(client: FlaskClient, pins: Pins, wanted: str) -> None:
     reply = sign_in_with_plex(client, pins, "ann", query_string={"next": wanted})
 
@@ -262,7 +263,7 @@ def test_signing_out_ends_this_session_alone(make_client: MakeClient, pins: Pins
     ("change", "ends"),
     [({"api_key": "another-api-key-0123456789"}, True), ({"read_api_key": "another-" + READ_KEY}, True), ({}, False)],
 )
-@pytest.mark.parametrize("key", [API_KEY, READ_KEY])
+@pytest.mark.parametrize("key", [API_KEY, *slow(READ_KEY)])
 def test_changed_key_ends_the_sessions_of_keys_and_a_restart_ends_none(
     make_client: MakeClient, pins: Pins, key: str, change: dict[str, str], ends: bool
 ) -> None:
@@ -301,7 +302,7 @@ def days_left(household: Household) -> float:
     return float(row["d"])
 
 
-@pytest.mark.parametrize("path", ["/", "/api/me", "/api/wishlist"])
+@pytest.mark.parametrize("path", ["/", *slow("/api/me", "/api/wishlist")])
 def test_session_is_prolonged_once_a_day_at_most(
     client: FlaskClient, household: Household, pins: Pins, path: str
 ) -> None:
