@@ -30,6 +30,7 @@ from tests.support.processes import (
     wait_until,
     waiting_for_locks,
 )
+from tests.support.slow import slow
 from wishlist_service.__main__ import MEMORY
 from wishlist_service.migrate import migrate
 
@@ -218,11 +219,13 @@ def test_key_that_is_given_is_not_made_beside(tmp_path: Path, given: dict[str, s
     ("command", "migrated"),
     [
         (("sh", "-c", "echo became gunicorn wsgi:app"), True),
-        (("sh", "-c", "echo became python -m wishlist_service.scheduler"), True),
+        *slow((("sh", "-c", "echo became python -m wishlist_service.scheduler"), True)),
         (("sh", "-c", "echo became python -m wishlist_service.doctor"), False),
-        (("sh", "-c", "echo became python -m wishlist_service.sync"), False),
-        (("sh", "-c", "echo became python -m wishlist_service.backup --nightly"), False),
-        (("sh", "-c", "echo became python -m wishlist_service.restore FILE"), False),
+        *slow(
+            (("sh", "-c", "echo became python -m wishlist_service.sync"), False),
+            (("sh", "-c", "echo became python -m wishlist_service.backup --nightly"), False),
+            (("sh", "-c", "echo became python -m wishlist_service.restore FILE"), False),
+        ),
     ],
     ids=lambda value: value[-1].split()[-1] if isinstance(value, tuple) else None,
 )

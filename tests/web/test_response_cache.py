@@ -276,6 +276,7 @@ def bytes_taken(ask: Callable[[int], object], times: int) -> int:
     return after - before
 
 
+@pytest.mark.slow
 def test_everything_that_is_kept_counts_also_of_empty_bodies() -> None:
     cache = ResponseCache()
 
