@@ -1,5 +1,6 @@
 """Real PostgreSQL, simulated Plex, real application: what every test builds on."""
 
+import gc
 import os
 import shutil
 import signal
@@ -8,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from tests.support.household import (
 )
 from tests.support.neighbours import Neighbours, meet
 from tests.support.openapi import know_those_who_live_in, live_in
-from tests.support.readers import Share, Shared, sharing
+from tests.support.readers import PrepareOnce, Share, Shared, sharing
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.migrate import migrate
@@ -56,6 +56,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that wait for minutes, so that the others run beside them."""
     items.sort(key=lambda item: "test_minutes.py" not in item.nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave out what is there before the first test: each look at it takes long."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -116,40 +122,39 @@ def settle(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def filled_template(make_template: Callable[[Callable[[Household], None]], str]) -> str:
+def filled_template(prepare_once: PrepareOnce) -> str:
     """The name of a database to copy in which the people of `filled` have been synced."""
-    return make_template(add_three_people)
+    return prepare_once(add_three_people)
 
 
 @pytest.fixture(scope="session")
-def lived_in_template(make_template: Callable[[Callable[[Household], None]], str]) -> str:
+def lived_in_template(prepare_once: PrepareOnce) -> str:
     """The name of a database to copy that holds the household of `lived_in`."""
-    return make_template(live_in)
+    return prepare_once(live_in)
 
 
 @pytest.fixture(scope="session")
-def known_before() -> dict[str, dict[str, Person]]:
-    """By database to copy: the people whom Plex knew when it was made."""
+def known_then() -> dict[str, dict[str, Person]]:
+    """By database to copy, the people whom Plex knew when it was made."""
     return {}
 
 
 @pytest.fixture(scope="session")
-def make_template(
+def prepare_once(
     new_database: Callable[[str | None], str],
     template: str,
     cipher: TokenCipher,
-    known_before: dict[str, dict[str, Person]],
-) -> Callable[[Callable[[Household], None]], str]:
+    known_then: dict[str, dict[str, Person]],
+) -> PrepareOnce:
     """Makes a database to copy, with a household that is prepared once, and returns its name."""
 
-    @cache
     def make(prepare: Callable[[Household], None]) -> str:
         url = new_database(template)
         with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
             prepare(household_at(url, plex, cipher, conn))
         settle(url)
         name = str(conninfo_to_dict(url)["dbname"])
-        known_before[name] = plex.people
+        known_then[name] = plex.people
         return name
 
     return make
@@ -162,7 +167,7 @@ def share(new_database: Callable[[str | None], str], template: str, cipher: Toke
         yield lambda prepare: stack.enter_context(sharing(new_database(template), cipher, prepare))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_filled(
     new_database: Callable[[str | None], str], filled_template: str, cipher: TokenCipher
 ) -> Iterator[Shared]:
@@ -184,13 +189,9 @@ def untouched() -> dict[str, str]:
 
 
 @pytest.fixture
-def source(
-    request: pytest.FixtureRequest, template: str, make_template: Callable[[Callable[[Household], None]], str]
-) -> str:
-    """The name of the database to copy: with the household of a fixture, or the one that the test is marked with."""
-    if marker := request.node.get_closest_marker("household"):
-        return make_template(marker.kwargs["prepare"]) if marker.kwargs["prepare"] else template
-    prepared = [name for name in ("filled_template", "lived_in_template") if name[:-9] in request.fixturenames]
+def source(request: pytest.FixtureRequest, template: str) -> str:
+    """The name of the database to copy: the `..._template` that the test or a fixture names, or only migrated."""
+    prepared = [name for name in request.fixturenames if name.endswith("_template")]
     return request.getfixturevalue(prepared[0]) if prepared else template
 
 
@@ -201,7 +202,7 @@ def database_url(
     database_server: Connection,
     untouched: dict[str, str],
 ) -> Iterator[str]:
-    """A migrated database for this test alone. The next test gets it too, if this one only reads."""
+    """A copy of the source for this test alone. The next test gets it too, if this one only reads."""
     url = untouched.pop(source, None)
     if url is None:
         url = new_database(source)
@@ -286,15 +287,15 @@ def household(
     cipher: TokenCipher,
     conn: Connection[dict[str, Any]],
     source: str,
-    known_before: dict[str, dict[str, Person]],
+    known_then: dict[str, dict[str, Person]],
 ) -> Household:
     """People and their syncs."""
-    plex.people |= deepcopy(known_before.get(source, {}))
+    plex.people |= deepcopy(known_then.get(source, {}))
     return Household(config, plex, plex_client, cipher, conn)
 
 
 @pytest.fixture
-def filled(household: Household) -> Household:
+def filled(household: Household, filled_template: str) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
     know_three_people(household.plex)
     return household
@@ -307,7 +308,7 @@ def neighbours(api: FlaskClient, household: Household) -> Neighbours:
 
 
 @pytest.fixture
-def lived_in(household: Household) -> Household:
+def lived_in(household: Household, lived_in_template: str) -> Household:
     """People, runs and sign-ins for which every operation of the OpenAPI document has an answer."""
     know_those_who_live_in(household.plex)
     return household

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.support.consumers import another_radarr, another_sonarr, options_of_dialog
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
+from tests.support.readers import PrepareOnce
 from tests.support.titles import ids
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.feeds.formats import tag_labels
@@ -33,11 +34,13 @@ def add_wanted(household: Household) -> None:
     household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Cleo'")
 
 
-pytestmark = pytest.mark.household(prepare=add_wanted)
+@pytest.fixture(scope="module")
+def wanted_template(prepare_once: PrepareOnce) -> str:
+    return prepare_once(add_wanted)
 
 
 @pytest.fixture
-def wanted(household: Household) -> Household:
+def wanted(household: Household, wanted_template: str) -> Household:
     return household
 
 

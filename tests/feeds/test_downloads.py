@@ -14,6 +14,7 @@ from psycopg import Connection
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
+from tests.support.readers import PrepareOnce
 from tests.support.titles import entry, fill, ids
 from wishlist_service.feeds.tables import TABLES, csv_chunks, json_chunks
 
@@ -39,11 +40,13 @@ def add_wanted(household: Household) -> None:
     household.conn.execute("UPDATE wishlist_items SET genres = '{Action,Science Fiction}' WHERE title = 'The Matrix'")
 
 
-pytestmark = pytest.mark.household(prepare=add_wanted)
+@pytest.fixture(scope="module")
+def wanted_template(prepare_once: PrepareOnce) -> str:
+    return prepare_once(add_wanted)
 
 
 @pytest.fixture
-def wanted(household: Household) -> Household:
+def wanted(household: Household, wanted_template: str) -> Household:
     return household
 
 

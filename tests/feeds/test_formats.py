@@ -15,6 +15,7 @@ from tests.support.consumers import Refused, kometa_address, kometa_collections,
 from tests.support.consumers import sonarr_custom_list as sonarr_list
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
+from tests.support.readers import PrepareOnce
 from tests.support.slow import slow
 from tests.support.titles import entry, ids
 from wishlist_service.app import close_app, create_app, open_app
@@ -47,11 +48,13 @@ def add_wanted(household: Household) -> None:
     household.sync()
 
 
-pytestmark = pytest.mark.household(prepare=add_wanted)
+@pytest.fixture(scope="module")
+def wanted_template(prepare_once: PrepareOnce) -> str:
+    return prepare_once(add_wanted)
 
 
 @pytest.fixture
-def wanted(household: Household) -> Household:
+def wanted(household: Household, wanted_template: str) -> Household:
     return household
 
 
@@ -124,7 +127,6 @@ def test_kometa_keeps_its_collections_when_nothing_is_left(client: FlaskClient, 
         kometa_collections(reply, library="movie")
 
 
-@pytest.mark.household(prepare=None)
 def test_entries_keep_their_id_when_plex_renews_the_record(client: FlaskClient, household: Household) -> None:
     def entries() -> list[list[str]]:
         items = ElementTree.fromstring(client.get("/feeds/new.rss").data).findall("./channel/item")
@@ -166,7 +168,6 @@ def test_feed_readers_get_what_was_added_last_first(client: FlaskClient, wanted:
         assert None not in item.values()
 
 
-@pytest.mark.household(prepare=None)
 def test_feed_readers_get_the_last_fifty_only(client: FlaskClient, household: Household) -> None:
     household.add("Ann", [row(f"{number:x}", f"Title {number}") for number in range(1, 61)])
     household.sync()
@@ -179,7 +180,6 @@ def test_feed_readers_get_the_last_fifty_only(client: FlaskClient, household: Ho
 
 
 @pytest.mark.slow
-@pytest.mark.household(prepare=None)
 def test_long_lists_come_whole_and_in_order(client: FlaskClient, household: Household) -> None:
     household.add("Ann", [row(f"{number:x}", f"Title {number}") for number in range(1, 1203)])
     household.sync()

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
+from tests.support.readers import PrepareOnce
 from wishlist_service.app import close_app, create_app, open_app
 
 PATH = "/feeds/protect.json"
@@ -23,11 +24,13 @@ def add_wanted(household: Household) -> None:
     household.sync()
 
 
-pytestmark = pytest.mark.household(prepare=add_wanted)
+@pytest.fixture(scope="module")
+def wanted_template(prepare_once: PrepareOnce) -> str:
+    return prepare_once(add_wanted)
 
 
 @pytest.fixture
-def wanted(household: Household) -> Household:
+def wanted(household: Household, wanted_template: str) -> Household:
     return household
 
 
@@ -116,7 +119,6 @@ def test_nothing_is_listed_while_somebody_s_wishes_are_in_doubt(
     assert reply.headers["Retry-After"] == "60"
 
 
-@pytest.mark.household(prepare=None)
 def test_held_list_blocks_also_while_plex_does_not_answer(client: FlaskClient, household: Household) -> None:
     ann = household.add("Ann", [row(f"{number:x}", f"Film {number}") for number in range(1, 30)])
     household.sync()

@@ -115,10 +115,9 @@ def test_each_program_takes_a_refusal_for_a_failure(client: FlaskClient, path: s
         read(client.get(path))
 
 
-@pytest.mark.household(prepare=add_alpha)
 @pytest.mark.parametrize(("path", "read"), READERS)
-def test_each_program_takes_a_missing_key_for_a_failure(household: Household, path: str, read: Any) -> None:
-    app = create_app(replace(household.config, read_api_key="read-key-0123456789"))
+def test_each_program_takes_a_missing_key_for_a_failure(alpha: Shared, path: str, read: Any) -> None:
+    app = create_app(replace(alpha.household.config, read_api_key="read-key-0123456789"))
     open_app(app)
 
     refused = app.test_client().get(path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
-from tests.support.readers import Share, Shared
+from tests.support.readers import PrepareOnce, Share, Shared
 from tests.support.slow import slow
 
 SORTS = [
@@ -58,11 +58,13 @@ def add_library(household: Household) -> None:
     household.sync()
 
 
-pytestmark = pytest.mark.household(prepare=add_library)
+@pytest.fixture(scope="module")
+def library_template(prepare_once: PrepareOnce) -> str:
+    return prepare_once(add_library)
 
 
 @pytest.fixture
-def library(household: Household) -> Household:
+def library(household: Household, library_template: str) -> Household:
     return household
 
 
@@ -97,7 +99,6 @@ def test_filters_hold_on_every_page(reader: FlaskClient, filters: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.household(prepare=None)
 def test_searches_of_common_words_keep_the_order_of_the_list(client: FlaskClient, household: Household) -> None:
     rows = [row(f"{n:x}", f"Lantern {'of ' * (n <= 1000)}{n * 7 % 1300}", year=2000 + n % 3) for n in range(1, 1301)]
     household.add("Ann", rows)
@@ -202,7 +203,6 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st
 
 
 @pytest.mark.slow
-@pytest.mark.household(prepare=None)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     chosen=st.sampled_from(SORTS),

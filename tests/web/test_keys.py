@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from tests.support.clients import MakeClient
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
-from tests.support.readers import Share
+from tests.support.readers import PrepareOnce, Share
 from wishlist_service.app import close_app, create_app, open_app
 
 READ_KEY = "test-read-key-0123456789"
@@ -53,7 +53,15 @@ def add_two(household: Household) -> None:
     )
 
 
-pytestmark = pytest.mark.household(prepare=add_two)
+@pytest.fixture(scope="module")
+def two_template(prepare_once: PrepareOnce) -> str:
+    return prepare_once(add_two)
+
+
+@pytest.fixture
+def make_client(two_template: str, make_client: MakeClient) -> MakeClient:
+    """The API with other settings, before these two."""
+    return make_client
 
 
 @pytest.fixture(scope="module")

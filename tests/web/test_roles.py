@@ -10,6 +10,7 @@ from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
 from tests.support.front_door import OURS, sign_in_with_plex
 from tests.support.household import API_KEY, Household
+from tests.support.readers import PrepareOnce
 from tests.support.settings import config, faults
 from tests.support.slow import slow
 from wishlist_service.web.auth import reading_is_open
@@ -34,11 +35,13 @@ def add_two(household: Household) -> None:
     household.sync()
 
 
-pytestmark = pytest.mark.household(prepare=add_two)
+@pytest.fixture(scope="module")
+def two_template(prepare_once: PrepareOnce) -> str:
+    return prepare_once(add_two)
 
 
 @pytest.fixture
-def pins(household: Household) -> Pins:
+def pins(household: Household, two_template: str) -> Pins:
     return Pins(household.plex)
 
 

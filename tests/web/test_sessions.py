@@ -13,6 +13,7 @@ from tests.support.clients import MakeClient
 from tests.support.fake_pins import Pins
 from tests.support.front_door import OURS, come_back, go_to_plex, sign_in_with_plex
 from tests.support.household import API_KEY, Household
+from tests.support.readers import PrepareOnce
 from tests.support.slow import slow
 from wishlist_service.web.recent import MAXIMUM_SIGN_INS
 
@@ -28,11 +29,13 @@ def add_two(household: Household) -> None:
     household.conn.execute("UPDATE plex_users SET admin = name = 'Ann'")
 
 
-pytestmark = pytest.mark.household(prepare=add_two)
+@pytest.fixture(scope="module")
+def two_template(prepare_once: PrepareOnce) -> str:
+    return prepare_once(add_two)
 
 
 @pytest.fixture
-def pins(household: Household) -> Pins:
+def pins(household: Household, two_template: str) -> Pins:
     return Pins(household.plex)
 
 
