@@ -149,15 +149,15 @@ def test_changing_takes_the_api_key_alone(make_client: MakeClient, how: str) -> 
 
 
 @pytest.mark.parametrize("key", [API_KEY, READ_KEY])
-def test_changing_takes_no_key_from_the_address(make_reader: MakeClient, key: str) -> None:
-    client = make_reader(read_api_key=READ_KEY)
+def test_changing_takes_no_key_from_the_address(make_client: MakeClient, key: str) -> None:
+    client = make_client(read_api_key=READ_KEY)
 
     assert client.post("/api/sync", query_string={"apikey": key}).status_code == 401
 
 
 @pytest.mark.parametrize("key", ["", "wrong", "töken", API_KEY + "x", API_KEY[:-1]])
-def test_changing_with_a_wrong_key_is_refused(make_reader: MakeClient, key: str) -> None:
-    reply = make_reader().delete("/api/users/1", headers={"X-API-Key": key})
+def test_changing_with_a_wrong_key_is_refused(make_client: MakeClient, key: str) -> None:
+    reply = make_client().delete("/api/users/1", headers={"X-API-Key": key})
 
     assert reply.status_code == 401
     assert "header=X-API-Key" in reply.headers["WWW-Authenticate"]
