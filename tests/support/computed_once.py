@@ -10,27 +10,25 @@ from jinja2 import FileSystemBytecodeCache
 from werkzeug.routing import Rule
 
 _TEMPLATES = tempfile.TemporaryDirectory(prefix="wishlist-templates-")
-_RULES: dict[Any, Rule] = {}
+_COMPILED: dict[tuple[Any, ...], Rule] = {}
 _compile = Rule.compile
 
 
 def compute_once() -> None:
-    """Keep keys derived from passphrases, compiled templates and compiled routes."""
+    """Keep keys derived from passphrases, compiled templates, and what is computed for each route."""
     hashlib.scrypt = cache(hashlib.scrypt)
     Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(_TEMPLATES.name)}
     Rule.compile = _compile_once
 
 
 def _compile_once(rule: Rule) -> None:
-    routes = rule.map
-    key = (rule.rule, rule.host, rule.subdomain, rule.merge_slashes, repr(rule.defaults), routes.host_matching)
-    key += tuple(routes.converters.items())
-    if key not in _RULES:
+    key = (rule.rule, rule.merge_slashes, rule.subdomain, rule.host, repr(rule.defaults), *rule.map.converters.values())
+    first = _COMPILED.get(key)
+    if first is None:
         _compile(rule)
-        _RULES[key] = rule
+        _COMPILED[key] = rule
         return
-    same = _RULES[key]
-    rule.arguments |= same.arguments
-    rule._parts, rule._trace, rule._converters = same._parts, same._trace, same._converters
-    rule._build = same._build.__func__.__get__(rule)
-    rule._build_unknown = same._build_unknown.__func__.__get__(rule)
+    rule._parts, rule._trace, rule._converters = first._parts, first._trace, first._converters
+    rule.arguments = {*first.arguments}
+    rule._build = first._build.__func__.__get__(rule, None)
+    rule._build_unknown = first._build_unknown.__func__.__get__(rule, None)
