@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -29,13 +30,15 @@ from tests.support.household import (
     Household,
     add_three_people,
     addresses,
+    household_at,
     know_three_people,
     make_config,
     make_plex_client,
     with_database,
 )
 from tests.support.neighbours import Neighbours, meet
-from tests.support.openapi import live_in
+from tests.support.openapi import know_those_who_live_in, live_in
+from tests.support.readers import Share, Shared, sharing
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.migrate import migrate
@@ -99,20 +102,65 @@ def template(database_server: Connection, server_url: str) -> str:
     database_server.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
     database_server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
     migrate(with_database(server_url, TEMPLATE))
-    with connect(with_database(server_url, TEMPLATE), autocommit=True) as conn:
-        conn.execute("VACUUM (FREEZE)")  # so that reading a copy writes nothing
+    settle(with_database(server_url, TEMPLATE))
     return TEMPLATE
 
 
-@pytest.fixture(scope="session")
-def filled_template(new_database: Callable[[str | None], str], template: str, cipher: TokenCipher) -> str:
-    """The name of a database to copy in which the people of `filled` have been synced."""
-    url = new_database(template)
-    with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
-        config = make_config(database_url=url, **addresses(plex))
-        add_three_people(Household(config, plex, make_plex_client(config), cipher, conn))
+def settle(url: str) -> None:
+    """Write now what reading a copy of this database, or the first connection to it, would write."""
+    with connect(url, autocommit=True) as conn:
         conn.execute("VACUUM (FREEZE)")
-    return str(conninfo_to_dict(url)["dbname"])
+    connect(url).close()
+
+
+@pytest.fixture(scope="session")
+def filled_template(make_template: Callable[[Callable[[Household], None]], str]) -> str:
+    """The name of a database to copy in which the people of `filled` have been synced."""
+    return make_template(add_three_people)
+
+
+@pytest.fixture(scope="session")
+def lived_in_template(make_template: Callable[[Callable[[Household], None]], str]) -> str:
+    """The name of a database to copy that holds the household of `lived_in`."""
+    return make_template(live_in)
+
+
+@pytest.fixture(scope="session")
+def make_template(
+    new_database: Callable[[str | None], str], template: str, cipher: TokenCipher
+) -> Callable[[Callable[[Household], None]], str]:
+    """Makes a database to copy, with a household that is prepared once, and returns its name."""
+
+    def make(prepare: Callable[[Household], None]) -> str:
+        url = new_database(template)
+        with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
+            prepare(household_at(url, plex, cipher, conn))
+        settle(url)
+        return str(conninfo_to_dict(url)["dbname"])
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def share(new_database: Callable[[str | None], str], template: str, cipher: TokenCipher) -> Iterator[Share]:
+    """Prepares a household once for those tests of a file that only read."""
+    with ExitStack() as stack:
+        yield lambda prepare: stack.enter_context(sharing(new_database(template), cipher, prepare))
+
+
+@pytest.fixture(scope="session")
+def shared_filled(
+    new_database: Callable[[str | None], str], filled_template: str, cipher: TokenCipher
+) -> Iterator[Shared]:
+    """The household of `filled`, for tests that only read."""
+    with sharing(new_database(filled_template), cipher, lambda household: know_three_people(household.plex)) as shared:
+        yield shared
+
+
+@pytest.fixture
+def reader(shared_filled: Shared) -> FlaskClient:
+    """The API before the household of `filled`, for tests that only read."""
+    return shared_filled.client()
 
 
 @pytest.fixture(scope="session")
@@ -130,11 +178,12 @@ def database_url(
     untouched: dict[str, str],
 ) -> Iterator[str]:
     """A migrated database for this test alone. The next test gets it too, if this one only reads."""
-    source = request.getfixturevalue("filled_template") if "filled" in request.fixturenames else template
+    prepared = [name for name in ("filled_template", "lived_in_template") if name[:-9] in request.fixturenames]
+    source = request.getfixturevalue(prepared[0]) if prepared else template
     url = untouched.pop(source, None)
     if url is None:
         url = new_database(source)
-        connect(url).close()  # the first connection writes
+        database_server.execute("SELECT FROM pg_database")  # who reads its row first, writes
     position = "SELECT pg_current_wal_insert_lsn()"  # of the write-ahead log: each change moves it
     before = database_server.execute(position).fetchone()
     yield url
@@ -231,7 +280,7 @@ def neighbours(api: FlaskClient, household: Household) -> Neighbours:
 @pytest.fixture
 def lived_in(household: Household) -> Household:
     """People, runs and sign-ins for which every operation of the OpenAPI document has an answer."""
-    live_in(household)
+    know_those_who_live_in(household.plex)
     return household
 
 

@@ -11,8 +11,9 @@ from werkzeug.test import TestResponse
 from tests.support.fake_actions import Actions
 from tests.support.fake_friends import Friends
 from tests.support.fake_home import Home, Member
-from tests.support.fake_plex import row
-from tests.support.household import API_KEY, Household
+from tests.support.fake_pins import Pins
+from tests.support.fake_plex import FakePlex, row
+from tests.support.household import API_KEY, Household, token_of
 from tests.support.processes import free_port
 from tests.support.sign_ins import add_pending_and_failed
 from wishlist_service.api.docs import read_document
@@ -28,6 +29,7 @@ FORMATS = Draft202012Validator.FORMAT_CHECKER
 SESSION = "s" * 43
 LANTERN = row("5d7768a1c4d3b2001f0a11e1", "The Lantern Keeper", year=2024)
 HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=None, Guid=[])
+ORCHARD = row("0c4d", "An Orchard in Winter", year=1999)
 
 
 def deref(node: dict[str, Any]) -> dict[str, Any]:
@@ -106,10 +108,10 @@ def live_in(household: Household) -> None:
     """Ann, Ben and the paused Cleo; a shared, a removed and another item; a run that failed for Cleo, and one more.
 
     Ann is signed in with Plex, and has an address for messages. An invitation waits. Ann was read as Ben's friend
-    before she had a token, and Plex shows her Kim in her Home.
+    before she had a token.
     """
     ann = household.add("Ann", [LANTERN, HARBOUR])
-    ben = household.add("Ben", [LANTERN, row("0c4d", "An Orchard in Winter", year=1999)])
+    household.add("Ben", [LANTERN, ORCHARD])
     household.add("Cleo", [])
     household.plex.people.pop("token-of-cleo-0123456789")
     household.sync()
@@ -119,13 +121,6 @@ def live_in(household: Household) -> None:
     household.sync()
     household.conn.execute("UPDATE wishlist_item_sources SET kept_at = now() WHERE user_id = 1 AND removed_at IS NULL")
     add_pending_and_failed(household)
-    household.plex.add(Operation("/api/users", "post").bodies["person"]["token"])
-    household.plex.people[Operation("/api/users/{id}", "patch").bodies["new_token"]["token"]] = ann
-    kim = household.plex.add("own-token-of-kim", username="kim")
-    kim.uuid = Operation("/api/users", "post").bodies["member"]["plex_uuid"]
-    Home(household.plex, ann).members[kim.uuid] = Member(kim, pin="1234", managed=True)
-    Friends(household.plex).befriend(ann, ben)
-    Actions(household.plex)
     add_session(household.conn, id_hash=hash_of(SESSION), role="member", user_id=1, key_mac=None)
     make(household.conn, name="Fay")
     address = prepare(
@@ -133,3 +128,17 @@ def live_in(household: Household) -> None:
     )
     replace_addresses(household.conn, user_id=1, addresses=address)
     household.conn.execute("UPDATE plex_users SET via_id = 2, via_source = 'friend' WHERE name = 'Ann'")
+
+
+def know_those_who_live_in(plex: FakePlex) -> None:
+    """What Plex knows of them after that, and of those whom the examples of the document name."""
+    ann = plex.add(token_of("Ann"), username="ann", rows=[LANTERN])
+    ben = plex.add(token_of("Ben"), username="ben", rows=[LANTERN, ORCHARD])
+    plex.add(Operation("/api/users", "post").bodies["person"]["token"])
+    plex.people[Operation("/api/users/{id}", "patch").bodies["new_token"]["token"]] = ann
+    kim = plex.add("own-token-of-kim", username="kim")
+    kim.uuid = Operation("/api/users", "post").bodies["member"]["plex_uuid"]
+    Home(plex, ann).members[kim.uuid] = Member(kim, pin="1234", managed=True)
+    Friends(plex).befriend(ann, ben)
+    Actions(plex)
+    Pins(plex)
