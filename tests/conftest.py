@@ -148,7 +148,7 @@ def share(new_database: Callable[[str | None], str], template: str, cipher: Toke
         yield lambda prepare: stack.enter_context(sharing(new_database(template), cipher, prepare))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_filled(
     new_database: Callable[[str | None], str], filled_template: str, cipher: TokenCipher
 ) -> Iterator[Shared]:
