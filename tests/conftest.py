@@ -38,7 +38,7 @@ from tests.support.household import (
 )
 from tests.support.neighbours import Neighbours, meet
 from tests.support.openapi import know_those_who_live_in, live_in
-from tests.support.readers import Share, Shared, sharing
+from tests.support.readers import PrepareOnce, Share, Shared, sharing
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.config import Config
 from wishlist_service.migrate import migrate
@@ -114,21 +114,19 @@ def settle(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def filled_template(make_template: Callable[[Callable[[Household], None]], str]) -> str:
+def filled_template(prepare_once: PrepareOnce) -> str:
     """The name of a database to copy in which the people of `filled` have been synced."""
-    return make_template(add_three_people)
+    return prepare_once(add_three_people)
 
 
 @pytest.fixture(scope="session")
-def lived_in_template(make_template: Callable[[Callable[[Household], None]], str]) -> str:
+def lived_in_template(prepare_once: PrepareOnce) -> str:
     """The name of a database to copy that holds the household of `lived_in`."""
-    return make_template(live_in)
+    return prepare_once(live_in)
 
 
 @pytest.fixture(scope="session")
-def make_template(
-    new_database: Callable[[str | None], str], template: str, cipher: TokenCipher
-) -> Callable[[Callable[[Household], None]], str]:
+def prepare_once(new_database: Callable[[str | None], str], template: str, cipher: TokenCipher) -> PrepareOnce:
     """Makes a database to copy, with a household that is prepared once, and returns its name."""
 
     def make(prepare: Callable[[Household], None]) -> str:
@@ -177,8 +175,11 @@ def database_url(
     database_server: Connection,
     untouched: dict[str, str],
 ) -> Iterator[str]:
-    """A migrated database for this test alone. The next test gets it too, if this one only reads."""
-    prepared = [name for name in ("filled_template", "lived_in_template") if name[:-9] in request.fixturenames]
+    """A database for this test alone, migrated, or a copy of the `..._template` that the test or a fixture names.
+
+    The next test gets it too, if this one only reads.
+    """
+    prepared = [name for name in request.fixturenames if name.endswith("_template")]
     source = request.getfixturevalue(prepared[0]) if prepared else template
     url = untouched.pop(source, None)
     if url is None:
@@ -265,7 +266,7 @@ def household(
 
 
 @pytest.fixture
-def filled(household: Household) -> Household:
+def filled(household: Household, filled_template: str) -> Household:
     """Ann wants Alpha, beta and Gamma; Ben wants Alpha and Delta; Cleo wanted Gamma."""
     know_three_people(household.plex)
     return household
@@ -278,7 +279,7 @@ def neighbours(api: FlaskClient, household: Household) -> Neighbours:
 
 
 @pytest.fixture
-def lived_in(household: Household) -> Household:
+def lived_in(household: Household, lived_in_template: str) -> Household:
     """People, runs and sign-ins for which every operation of the OpenAPI document has an answer."""
     know_those_who_live_in(household.plex)
     return household

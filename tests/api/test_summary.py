@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household, make_config
+from tests.support.matrix import first_quick
 from tests.support.plex_faults import status
 from wishlist_service.app import close_app, create_app, open_app
 
@@ -132,7 +133,25 @@ def test_only_the_twenty_latest_titles_are_shown(client: FlaskClient, household:
     assert [line["title"] for line in summary(client)["recent"]] == [f"Title {key}" for key in range(1, 21)]
 
 
-@pytest.mark.parametrize("title", ["x", "é", "漢", "🎬", '"', "\\", "\u0001", "\x7f", "\u2028", "👨‍👩‍👧"], ids=ascii)
+@pytest.mark.parametrize(
+    "title",
+    first_quick(
+        3,
+        [
+            "x",
+            "🎬",
+            "\u0001",
+            "é",
+            "漢",
+            '"',
+            "\\",
+            "\x7f",
+            "\u2028",
+            "👨‍👩‍👧",
+        ],
+    ),
+    ids=ascii,
+)
 @pytest.mark.parametrize(
     "name", [pytest.param("Ann", id="short", marks=pytest.mark.slow), pytest.param("🎬" * 100, id="long")]
 )

@@ -13,6 +13,7 @@ from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
 from tests.support.front_door import sign_in_with_plex
 from tests.support.household import Household, token_of
+from tests.support.matrix import first_quick
 from tests.support.plex_faults import status
 from tests.support.seen import Seen, browse
 from tests.support.visitors import visitor
@@ -171,7 +172,7 @@ def test_plex_that_does_not_take_it_is_told_on_a_page(sign_in: SignIn, actions: 
     assert "Your watchlist was not changed" in reply.text
 
 
-@pytest.mark.parametrize("target", ["https://evil.test", "//evil.test", "/\\evil.test"])
+@pytest.mark.parametrize("target", first_quick(1, ["https://evil.test", "//evil.test", "/\\evil.test"]))
 def test_button_leads_to_no_other_site(sign_in: SignIn, actions: Actions, target: str) -> None:
     reply = sign_in("Cleo").post(f"/title/movie/{ALPHA}/want", data={"next": target})
 

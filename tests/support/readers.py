@@ -1,4 +1,4 @@
-"""An API whose household is prepared once, for many tests that only read."""
+"""Households that are prepared once for many tests: a database to copy, or one API for those that only read."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +30,7 @@ class Shared:
         return client
 
 
+PrepareOnce = Callable[[Callable[[Household], object]], str]
 Share = Callable[[Callable[[Household], object]], Shared]
 
 
