@@ -1,5 +1,6 @@
 """Real PostgreSQL, simulated Plex, real application: what every test builds on."""
 
+import gc
 import os
 import shutil
 import signal
@@ -54,6 +55,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that wait for minutes, so that the others run beside them."""
     items.sort(key=lambda item: "test_minutes.py" not in item.nodeid)
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave out what is there before the first test: each look at it takes long."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,6 @@ def test_body_that_says_something_else_is_refused(api: FlaskClient, filled: Hous
     assert "Alpha" in titles(api)
 
 
-@pytest.mark.parametrize("spelling", ["plex://movie/", "plex%3A%2F%2Fmovie%2F", "movie/", ""])
+@pytest.mark.parametrize("spelling", first_quick(1, ["plex://movie/", "plex%3A%2F%2Fmovie%2F", "movie/", ""]))
 def test_every_spelling_of_the_uid_is_understood(api: FlaskClient, filled: Household, spelling: str) -> None:
     assert dismiss(api, f"/api/wishlist/{spelling}{1:024x}").json["dismissed_at"] is not None

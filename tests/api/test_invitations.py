@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from tests.support.clients import MakeClient
 from tests.support.household import API_KEY, Household
 from tests.support.matrix import first_quick
+from tests.support.readers import Share, Shared
 from tests.support.visitors import READ_KEY, visitor
 from wishlist_service.queries.invitations import find_own_address
 
@@ -70,6 +71,12 @@ def test_list_has_the_newest_first_and_not_those_that_were_withdrawn(api: FlaskC
         assert (reply.status_code, reply.json["detail"]) == (404, f"No invitation has id {unknown}.")
 
 
+@pytest.fixture(scope="module")
+def nobody(share: Share) -> Shared:
+    """A household of nobody, for what is refused."""
+    return share(lambda household: None)
+
+
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
@@ -84,7 +91,9 @@ def test_list_has_the_newest_first_and_not_those_that_were_withdrawn(api: FlaskC
         ({"role": "admin"}, ["role"]),
     ],
 )
-def test_wrong_values_are_named(api: FlaskClient, body: dict[str, Any], fields: list[str]) -> None:
+def test_wrong_values_are_named(nobody: Shared, body: dict[str, Any], fields: list[str]) -> None:
+    api = nobody.client(with_key=True)
+
     reply = api.post(PATH, json=body)
 
     assert (reply.status_code, [error["field"] for error in reply.json["errors"]]) == (422, fields)
