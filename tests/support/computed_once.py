@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,19 +10,25 @@ from jinja2 import FileSystemBytecodeCache
 from werkzeug.routing import Rule
 
 _TEMPLATES = tempfile.TemporaryDirectory(prefix="wishlist-templates-")
-_BUILDERS: dict[Any, Callable[..., tuple[str, str]]] = {}
-_compile_builder = Rule._compile_builder
+_COMPILED: dict[tuple[Any, ...], Rule] = {}
+_compile = Rule.compile
 
 
 def compute_once() -> None:
-    """Keep keys derived from passphrases, compiled templates, and the functions that build the addresses of routes."""
+    """Keep keys derived from passphrases, compiled templates, and what is computed for each route."""
     hashlib.scrypt = cache(hashlib.scrypt)
     Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(_TEMPLATES.name)}
-    Rule._compile_builder = _compile_builder_once
+    Rule.compile = _compile_once
 
 
-def _compile_builder_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-    key = (rule.rule, *rule._trace, repr(rule.defaults), append_unknown)
-    if key not in _BUILDERS:
-        _BUILDERS[key] = _compile_builder(rule, append_unknown)
-    return _BUILDERS[key]
+def _compile_once(rule: Rule) -> None:
+    key = (rule.rule, rule.merge_slashes, rule.subdomain, rule.host, repr(rule.defaults), *rule.map.converters.values())
+    first = _COMPILED.get(key)
+    if first is None:
+        _compile(rule)
+        _COMPILED[key] = rule
+        return
+    rule._parts, rule._trace, rule._converters = first._parts, first._trace, first._converters
+    rule.arguments = {*first.arguments}
+    rule._build = first._build.__func__.__get__(rule, None)
+    rule._build_unknown = first._build_unknown.__func__.__get__(rule, None)
