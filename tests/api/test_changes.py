@@ -18,6 +18,7 @@ from tests.support.backups import dump_of, restore
 from tests.support.fake_plex import Row, row
 from tests.support.followers import ask, follow, play, present_wishes
 from tests.support.household import API_KEY, Household
+from tests.support.matrix import first_quick
 from tests.support.processes import gunicorn, request, settings_for, wait_until, waiting_for_locks
 from tests.support.readers import Shared
 from wishlist_service.queries import locks
@@ -79,7 +80,8 @@ def test_etag_confirms_that_nothing_is_new(client: FlaskClient, filled: Househol
     assert (again.status_code, len(again.json["items"])) == (200, 1)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
 def test_played_from_the_beginning_they_give_the_present_wishes(
     household: Household, api: FlaskClient, seed: int
 ) -> None:
@@ -189,8 +191,8 @@ def wish(conn: Connection, *, user_id: int, item_id: int) -> None:
     conn.execute("INSERT INTO wishlist_item_sources (item_id, user_id) VALUES (%s, %s)", [item_id, user_id])
 
 
-@pytest.mark.parametrize("by_hand", [False, True])
-@pytest.mark.parametrize("first_commits", [True, False])
+@pytest.mark.parametrize("by_hand", first_quick(1, [False, True]))
+@pytest.mark.parametrize("first_commits", first_quick(1, [True, False]))
 def test_who_writes_later_is_seen_later(
     client: FlaskClient, filled: Household, by_hand: bool, first_commits: bool
 ) -> None:

@@ -206,6 +206,7 @@ def test_what_happens_meanwhile_repeats_nothing(client: FlaskClient, eventful: H
     assert len(events(client)) == len(whole) + 1
 
 
+@pytest.mark.slow
 def test_paused_people_and_dismissed_titles_stay_in_the_history(api: FlaskClient, eventful: Household) -> None:
     whole = events(api)
 

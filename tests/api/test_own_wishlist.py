@@ -51,6 +51,7 @@ def test_title_is_off_and_no_longer_shown_at_once(cleo: FlaskClient, filled: Hou
     assert "Alpha" in titles_at_plex(filled, "Ann")
 
 
+@pytest.mark.slow
 def test_asking_twice_changes_nothing_more(cleo: FlaskClient, filled: Household) -> None:
     assert cleo.put(PATH).json == cleo.put(PATH).json
     assert cleo.delete(PATH).json == cleo.delete(PATH).json
@@ -60,6 +61,7 @@ def test_asking_twice_changes_nothing_more(cleo: FlaskClient, filled: Household)
     assert [event["kind"] for event in events][:2] == ["removed", "added"]
 
 
+@pytest.mark.slow
 def test_next_sync_finds_nothing_to_change(cleo: FlaskClient, filled: Household) -> None:
     cleo.put(PATH)
 
@@ -89,6 +91,7 @@ def test_without_a_person(filled: Household, actions: Actions, method: str, head
     assert actions.added == actions.done == []
 
 
+@pytest.mark.slow
 def test_person_without_a_token_of_their_own(cleo: FlaskClient, filled: Household, actions: Actions) -> None:
     filled.conn.execute(
         """
@@ -124,6 +127,7 @@ def test_plex_that_does_not_take_it(
     assert filled.titles("Cleo") == []
 
 
+@pytest.mark.slow
 def test_plex_that_confirms_and_does_nothing(cleo: FlaskClient, filled: Household, actions: Actions) -> None:
     actions.forgetful = True
 
@@ -133,6 +137,7 @@ def test_plex_that_confirms_and_does_nothing(cleo: FlaskClient, filled: Househol
     assert filled.titles("Cleo") == []
 
 
+@pytest.mark.slow
 def test_refused_token_says_how_to_fix_it(cleo: FlaskClient, filled: Household, actions: Actions) -> None:
     filled.plex.people[token_of("Cleo")].account_status = 401
     actions.faults.append(status(401))
@@ -145,6 +150,7 @@ def test_refused_token_says_how_to_fix_it(cleo: FlaskClient, filled: Household, 
     )
 
 
+@pytest.mark.slow
 def test_title_that_plex_no_longer_knows(cleo: FlaskClient, actions: Actions) -> None:
     actions.unknown.add(ALPHA[-24:])
 

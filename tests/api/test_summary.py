@@ -171,6 +171,7 @@ def test_reply_stays_small_whatever_titles_and_names(
     assert {line["added_by"] for line in recent} == {name}
 
 
+@pytest.mark.slow
 def test_long_titles_of_this_world_are_all_shown(client: FlaskClient, household: Household) -> None:
     title = "Borat: Cultural Learnings of America for Make Benefit Glorious Nation of Kazakhstan"
     household.add("Maximilian", [row(f"{key:x}", f"{title} {key}") for key in range(1, 31)])

@@ -195,6 +195,7 @@ def test_sync_waits_for_a_scheduled_one_and_is_done(api: FlaskClient, household:
     assert (run["status"], run["users_processed"], household.titles("Ann")) == ("succeeded", 1, ["Alpha"])
 
 
+@pytest.mark.slow
 def test_sync_that_waits_for_a_scheduled_one_ends_within_wait(api: FlaskClient, household: Household) -> None:
     household.add("Ann", [row("1", "Alpha")])
     scheduled = claims.claim_due(household.config)

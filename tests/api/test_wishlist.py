@@ -232,6 +232,7 @@ def test_every_fault_is_told_at_once(reader: FlaskClient) -> None:
     assert {fault["field"] for fault in reply.json["errors"]} == {"limit", "sort", "page", "user"}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp"]), min_size=1, max_size=30))
 def test_search_for_any_text_takes_it_literally(reader: FlaskClient, text: str) -> None:

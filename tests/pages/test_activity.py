@@ -107,6 +107,7 @@ def test_wrong_address_is_explained(reader: FlaskClient, query: str) -> None:
     assert Seen(reply).one("h1").text == "Invalid address"
 
 
+@pytest.mark.slow
 def test_hidden_names_are_hidden_here_too(filled: Household) -> None:
     filled.plex.people["token-of-ben-0123456789"].always = status(500)
     filled.plex.people["token-of-cleo-0123456789"].rows = [row("1", "Alpha", year=1999)]
@@ -119,6 +120,7 @@ def test_hidden_names_are_hidden_here_too(filled: Household) -> None:
         assert {"Ann", "Ben", "Cleo"} <= set(re.findall(r"\w+", client.get("/activity").text))
 
 
+@pytest.mark.slow
 def test_what_people_and_plex_write_is_text(client: FlaskClient, household: Household) -> None:
     ann = household.add("Ann", [row("1", "Alpha")])
     household.sync()
@@ -137,6 +139,7 @@ def test_what_people_and_plex_write_is_text(client: FlaskClient, household: Hous
     assert [name for element in page.elements for name in element.attributes if name.startswith("on")] == []
 
 
+@pytest.mark.slow
 def test_all_of_it_works_under_a_path(filled: Household) -> None:
     with keeping(filled, url_base="/plex-wishlist") as client:
         page = browse(client, "/plex-wishlist/activity")

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from tests.support.documents import PAGES
 from tests.support.household import API_KEY, Household
+from tests.support.matrix import first_quick
 from tests.support.readers import Shared
 from tests.support.seen import browse
 from tests.support.visitors import READ_KEY, keeping, reading, visitor
@@ -101,11 +102,14 @@ def test_it_says_what_the_recipes_say(reader: FlaskClient, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "key"),
-    [
-        ({}, "any word"),
-        ({"read_api_key": READ_KEY}, "the READ_API_KEY"),
-        ({"names": "hidden"}, "a READ_API_KEY (set one first, because names are hidden)"),
-    ],
+    first_quick(
+        1,
+        [
+            ({}, "any word"),
+            ({"read_api_key": READ_KEY}, "the READ_API_KEY"),
+            ({"names": "hidden"}, "a READ_API_KEY (set one first, because names are hidden)"),
+        ],
+    ),
 )
 def test_what_to_enter_as_key_is_what_the_settings_ask_for(
     filled: Household, settings: dict[str, str], key: str
@@ -151,7 +155,7 @@ def test_fields_left_empty_by_the_picker_are_dropped(reader: FlaskClient) -> Non
     assert (reply.status_code, reply.location) == (302, "/feeds?user=1")
 
 
-@pytest.mark.parametrize("settings", [{}, {"read_api_key": READ_KEY}], ids=["open", "with a key"])
+@pytest.mark.parametrize("settings", first_quick(1, [{}, {"read_api_key": READ_KEY}]), ids=["open", "with a key"])
 def test_feed_is_tested_and_downloads_are_links(filled: Household, settings: dict[str, str]) -> None:
     with keeping(filled, **settings) as client:
         page = browse(client, "/feeds?user=2")

@@ -207,6 +207,7 @@ def test_hour_goes_on_when_a_worker_is_replaced(household: Household, tmp_path: 
     assert (before, after) == (age == 3600, age == 3600)
 
 
+@pytest.mark.slow
 def test_same_account_that_begins_twice_at_once_is_signed_in_twice(
     make_client: MakeClient, household: Household, pins: Pins
 ) -> None:

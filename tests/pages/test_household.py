@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
 from tests.support.household import Household, add_three_people
+from tests.support.matrix import first_quick
 from tests.support.processes import gunicorn, request, settings_for
 from tests.support.readers import Share, Shared
 from tests.support.seen import Seen, browse
@@ -211,6 +212,7 @@ def test_nonsense_in_the_cookie_counts_as_none(reader: FlaskClient, value: str) 
     assert len(browse(reader).all("button", name="user")) == 3
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_with_hidden_names_or_alone(household: Household, client: FlaskClient) -> None:
     household.add("Ann", [row("1", "Alpha")])
     household.sync()
@@ -248,6 +250,7 @@ def test_letters_tell_people_apart(names: list[str], letters: list[str]) -> None
     assert list(letters_of(list(enumerate(names))).values()) == letters
 
 
+@pytest.mark.slow
 def test_chips_have_one_order_everywhere(household: Household, client: FlaskClient) -> None:
     for name in ("Zoe", "ann", "Mia"):
         household.add(name, [row("1", "Alpha")])
@@ -260,7 +263,7 @@ def test_chips_have_one_order_everywhere(household: Household, client: FlaskClie
 # ---- on the home screen
 
 
-@pytest.mark.parametrize("base", ["", "/plex-wishlist"])
+@pytest.mark.parametrize("base", first_quick(1, ["", "/plex-wishlist"]))
 def test_manifest_and_icons_are_open_to_all(household: Household, base: str) -> None:
     with visitor(household, read_api_key=READ_KEY, url_base=base) as client:
         page = Seen(client.get(f"{base}/sign-in"))

@@ -92,6 +92,7 @@ def test_without_a_name_they_are_called_as_plex_calls_them(ann: Household, clien
     assert ann.user("dora.plex (2)")["plex_uuid"] == ann.plex.people[token_of("Dora")].uuid
 
 
+@pytest.mark.slow
 def test_used_up_invitation_says_so_to_whoever_opens_it_and_to_whoever_is_at_plex(
     ann: Household, browser: MakeBrowser, pins: Pins
 ) -> None:
@@ -110,6 +111,7 @@ def test_used_up_invitation_says_so_to_whoever_opens_it_and_to_whoever_is_at_ple
     assert len(ann.conn.execute("SELECT FROM plex_users").fetchall()) == 2
 
 
+@pytest.mark.slow
 def test_two_people_use_an_invitation_for_two(ann: Household, browser: MakeBrowser, pins: Pins) -> None:
     path = invite(browser(), uses=2)
 
@@ -239,6 +241,7 @@ def test_each_person_can_be_invited_to_sign_in_again(ann: Household, browser: Ma
     assert "Ann, to sign in again, until" in browse(keeper, "/people").one("ul", class_="invitations").text
 
 
+@pytest.mark.slow
 def test_address_is_public_url_or_where_the_admin_is(ann: Household, browser: MakeBrowser) -> None:
     with_public = browser(API_KEY, public_url="https://wishes.example.org", url_base="/wishes")
     without = browser(API_KEY)
@@ -273,7 +276,7 @@ def test_address_is_remembered_when_an_admin_signs_in(ann: Household, client: Fl
 @pytest.mark.parametrize(
     ("settings", "kept"),
     first_quick(
-        2,
+        1,
         [
             ({}, False),
             ({"allowed_hosts": ("evil.test",)}, True),

@@ -103,7 +103,7 @@ def test_paused_person_has_no_wall(ann: Household, client: FlaskClient) -> None:
     assert page.all("a", href="/?user=1") == page.all("details") == []
 
 
-@pytest.mark.parametrize("key", ["", READ_KEY])
+@pytest.mark.parametrize("key", first_quick(1, ["", READ_KEY]))
 def test_who_has_no_key_sees_states_and_the_way_to_sign_in_only(
     ann: Household, browser: MakeBrowser, key: str, pins: Pins
 ) -> None:
@@ -148,6 +148,7 @@ def test_hidden_names_are_hidden_here_as_well(ann: Household, browser: MakeBrows
     assert ("Person 1" in text) is (key != API_KEY)
 
 
+@pytest.mark.slow
 def test_what_people_are_called_is_never_markup(household: Household, keeper: FlaskClient, pins: Pins) -> None:
     household.add("Ann", [], token="token-of-ann-0123456789")
     household.conn.execute("UPDATE plex_users SET name = %s, plex_username = %s, sync_detail = %s", [HOSTILE] * 3)
@@ -248,6 +249,7 @@ def test_without_people_the_page_says_what_to_do(household: Household, browser: 
     assert browse(client, "/").all("a", href="/people")[-1].text == "Add the first person"
 
 
+@pytest.mark.slow
 def test_many_people_come_in_pages_that_changing_one_does_not_leave(household: Household, keeper: FlaskClient) -> None:
     for number in range(1, 53):
         household.add(f"Person {number:02}", [])
@@ -263,7 +265,7 @@ def test_many_people_come_in_pages_that_changing_one_does_not_leave(household: H
     assert "Person 52" in keeper.post(path, data={"name": "Person 01"}).text
 
 
-@pytest.mark.parametrize("base", ["", "/plex-wishlist"])
+@pytest.mark.parametrize("base", first_quick(1, ["", "/plex-wishlist"]))
 def test_everything_stays_under_the_path(ann: Household, browser: MakeBrowser, pins: Pins, base: str) -> None:
     client = browser(API_KEY, url_base=base)
     made = client.post(f"{base}/people", data={"name": "Dora"})

@@ -58,7 +58,7 @@ def test_policy_of_pages_names_plex_for_the_form(make_client: MakeClient, househ
 @pytest.mark.parametrize(
     ("base", "headers", "forward"),
     first_quick(
-        2,
+        1,
         [
             ("", OURS, "http://localhost/sign-in/plex/back"),
             ("/plex-wishlist", OURS, "http://localhost/plex-wishlist/sign-in/plex/back"),
@@ -113,7 +113,7 @@ def test_refused_token_heals_by_signing_in(client: FlaskClient, household: House
     assert household.user("Ann")["token_fingerprint"] != before
 
 
-@pytest.mark.parametrize("who", ["ben", "fay"])
+@pytest.mark.parametrize("who", first_quick(1, ["ben", "fay"]))
 def test_person_read_through_another_one_gets_a_token_of_their_own(
     client: FlaskClient, neighbours: Neighbours, who: str
 ) -> None:
@@ -170,12 +170,15 @@ def test_admin_who_is_paused_is_not_one_to_ask(client: FlaskClient, household: H
 
 @pytest.mark.parametrize(
     ("admins", "settings", "asked"),
-    [
-        (["Ann"], {}, "Ann"),
-        (["Ann", "Ben"], {}, "the person who runs this"),
-        ([], {}, "the person who runs this"),
-        (["Ann"], {"names": "hidden"}, "the person who runs this"),
-    ],
+    first_quick(
+        1,
+        [
+            (["Ann"], {}, "Ann"),
+            (["Ann", "Ben"], {}, "the person who runs this"),
+            ([], {}, "the person who runs this"),
+            (["Ann"], {"names": "hidden"}, "the person who runs this"),
+        ],
+    ),
 )
 def test_stranger_is_told_whom_to_ask_and_nothing_is_stored(
     make_client: MakeClient,
@@ -221,7 +224,7 @@ def deny(_pins: Pins, _code: str) -> None:
 @pytest.mark.parametrize(
     ("outcome", "text"),
     first_quick(
-        2,
+        1,
         [
             (deny, "You did not agree at Plex, so you are not signed in. Try again."),
             (expire, "The sign-in has expired, because it took too long. Try again."),
@@ -246,7 +249,7 @@ def test_sign_in_that_failed_is_explained_with_the_button_again(
 @pytest.mark.parametrize(
     "pin",
     first_quick(
-        2,
+        1,
         [
             {"id": 2**63, "code": "abc", "expiresIn": 1800},
             {"id": 2**70, "code": "abc", "expiresIn": 1800},
@@ -270,7 +273,7 @@ def test_pin_that_cannot_be_stored_is_explained_with_the_button_again(
     assert reply.headers.getlist("Set-Cookie") == []
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", first_quick(1, [429, 503]))
 def test_plex_that_gives_no_pin_is_explained_with_the_button_again(
     client: FlaskClient, pins: Pins, status: int
 ) -> None:
@@ -332,7 +335,7 @@ def test_of_two_tabs_the_later_one_signs_in_also_if_the_earlier_one_comes_back_f
     assert signed_in(client) == "Ann"
 
 
-@pytest.mark.parametrize("outcome", [away, deny])
+@pytest.mark.parametrize("outcome", first_quick(1, [away, deny]))
 def test_browser_that_comes_back_again_is_signed_in(
     client: FlaskClient, pins: Pins, outcome: Callable[[Pins, str], None]
 ) -> None:

@@ -112,6 +112,7 @@ def make_run(**values: object) -> SyncRun:
     return SyncRun(**{"started_at": datetime.fromtimestamp(0, UTC)} | rest | numbers | values)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.slow
 def test_sentence_names_who_added(keeper: FlaskClient, household: Household) -> None:
     anne = household.add("Anne", [row("1", "Alpha"), row("2", "Beta"), row("3", "Gamma")])
     ben = household.add("Ben", [row("1", "Alpha")])

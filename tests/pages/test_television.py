@@ -62,6 +62,7 @@ def test_every_page_that_is_reached_keeps_it(filled: Household) -> None:
     assert {urlsplit(path).path for path in seen} >= {"/", "/new", "/tonight", "/people", "/feeds", "/activity", ALPHA}
 
 
+@pytest.mark.slow
 def test_forms_lead_to_pages_that_keep_it(filled: Household) -> None:
     with keeping(filled) as client:
         for path, form in (

@@ -119,6 +119,7 @@ def test_title_tells_what_became_of_it(lantern: Household, client: FlaskClient, 
     assert sentence in Seen(client.get(f"/title/{KEY}")).one("main").text
 
 
+@pytest.mark.slow
 def test_title_that_nobody_wants_any_more_still_has_its_page(lantern: Household, client: FlaskClient) -> None:
     for name in ("ann", "ben"):
         lantern.plex.people[f"token-of-{name}-0123456789"].rows = [row("1", "Alpha")]
@@ -191,6 +192,7 @@ def test_taking_off_shows_first_what_would_happen_and_then_what_did(
     assert "No one wants it now" in browse(keeper, link).one("main").text
 
 
+@pytest.mark.slow
 def test_only_those_are_taken_off_who_were_named(
     keeper: FlaskClient, client: FlaskClient, filled: Household, actions: Actions
 ) -> None:
@@ -210,6 +212,7 @@ def test_nobody_named_is_not_everybody(keeper: FlaskClient, actions: Actions) ->
     assert actions.done == []
 
 
+@pytest.mark.slow
 def test_what_plex_did_not_do_is_told_and_can_be_tried_again(
     keeper: FlaskClient, filled: Household, actions: Actions
 ) -> None:
@@ -228,6 +231,7 @@ def test_what_plex_did_not_do_is_told_and_can_be_tried_again(
     assert outcomes(press(keeper, Seen(none), "Try again")) == ["Ann no longer has it on their watchlist."]
 
 
+@pytest.mark.slow
 def test_kept_wish_is_ended_and_only_where_one_is_kept(
     keeper: FlaskClient, client: FlaskClient, filled: Household, actions: Actions
 ) -> None:
@@ -246,6 +250,7 @@ def test_kept_wish_is_ended_and_only_where_one_is_kept(
     assert keeper.post(f"{TITLE}/wishes/99/end").status_code == 404
 
 
+@pytest.mark.slow
 def test_title_tells_what_happened_to_it(client: FlaskClient, filled: Household) -> None:
     filled.plex.people["token-of-cleo-0123456789"].rows = [row("1", "Alpha", year=1999), row("5", "Epsilon")]
     filled.sync()
@@ -294,6 +299,7 @@ def test_nothing_is_done_about_a_title_that_nobody_wished_for(keeper: FlaskClien
     assert (reply.status_code, Seen(reply).one("h1").text) == (404, "Not found")
 
 
+@pytest.mark.slow
 def test_hostile_names_and_titles_are_text(keeper: FlaskClient, filled: Household, actions: Actions) -> None:
     filled.conn.execute("UPDATE plex_users SET name = name || %s", [HOSTILE])
     filled.conn.execute("UPDATE wishlist_items SET title = %s", [HOSTILE])
@@ -306,6 +312,7 @@ def test_hostile_names_and_titles_are_text(keeper: FlaskClient, filled: Househol
         assert HOSTILE in page.one("main").text
 
 
+@pytest.mark.slow
 def test_all_of_it_works_under_a_path(filled: Household, actions: Actions) -> None:
     base = "/plex-wishlist"
     with keeping(filled, url_base=base) as client:

@@ -114,6 +114,7 @@ def test_form_shows_what_it_filtered_by(reader: FlaskClient) -> None:
     assert "hidden" not in page.one("a", id="clear").attributes
 
 
+@pytest.mark.slow
 def test_person_beyond_those_offered_stays_chosen(household: Household, client: FlaskClient) -> None:
     for n in range(41):
         household.add(f"Guest {n}", [row("1", "Alpha")])

@@ -8,7 +8,6 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import Row, row
 from tests.support.household import Household
-from tests.support.matrix import first_quick
 
 KEPT = """
     SELECT (SELECT coalesce(json_agg(json_build_array(uid, wanted_count, wish_count) ORDER BY uid), '[]')
@@ -73,7 +72,8 @@ def some_rows(chance: random.Random) -> list[Row]:
     ]
 
 
-@pytest.mark.parametrize("seed", first_quick(1, range(4)))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
 def test_kept_numbers_are_those_that_counting_gives(household: Household, api: FlaskClient, seed: int) -> None:
     chance = random.Random(seed)
     people = {name: household.add(name, some_rows(chance)) for name in NAMES}
