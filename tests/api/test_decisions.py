@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
+from tests.support.matrix import first_quick
 
 ALPHA = f"/api/wishlist/{1:024x}"
 
@@ -83,12 +84,14 @@ def test_title_nobody_ever_wished_for_is_not_found(
     assert conn.execute("SELECT FROM wishlist_items WHERE dismissed_at IS NOT NULL").rowcount == 0
 
 
-@pytest.mark.parametrize("body", [{}, {"dismissed": None}, {"dismissed": "true"}, {"dismissed": True, "title": "x"}])
+@pytest.mark.parametrize(
+    "body", first_quick(1, [{}, {"dismissed": None}, {"dismissed": "true"}, {"dismissed": True, "title": "x"}])
+)
 def test_body_that_says_something_else_is_refused(api: FlaskClient, filled: Household, body: dict[str, Any]) -> None:
     assert api.patch(ALPHA, json=body).status_code == 422
     assert "Alpha" in titles(api)
 
 
-@pytest.mark.parametrize("spelling", ["plex://movie/", "plex%3A%2F%2Fmovie%2F", "movie/", ""])
+@pytest.mark.parametrize("spelling", first_quick(1, ["plex://movie/", "plex%3A%2F%2Fmovie%2F", "movie/", ""]))
 def test_every_spelling_of_the_uid_is_understood(api: FlaskClient, filled: Household, spelling: str) -> None:
     assert dismiss(api, f"/api/wishlist/{spelling}{1:024x}").json["dismissed_at"] is not None

@@ -7,7 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
-from tests.support.household import Household
+from tests.support.household import Household, add_three_people
+from tests.support.readers import Share, Shared
 from wishlist_service.app import close_app, create_app, open_app
 
 
@@ -24,15 +25,48 @@ def told(shown: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
 @pytest.fixture
 def eventful(filled: Household) -> Household:
     """As `filled`; then Gamma came back to Cleo, and Ben took Alpha off."""
+    go_on(filled)
+    return filled
+
+
+def go_on(filled: Household) -> None:
     filled.plex.people["token-of-cleo-0123456789"].rows = [row("3", "Gamma_Ray", year=None)]
     filled.sync()
     filled.plex.people["token-of-ben-0123456789"].rows.pop()
     filled.sync()
-    return filled
 
 
-def test_history_tells_what_happened_the_newest_first(client: FlaskClient, eventful: Household) -> None:
-    shown = events(client)
+@pytest.fixture(scope="module")
+def shared_eventful(share: Share) -> Shared:
+    """The household of `eventful`, for tests that only read."""
+
+    def prepare(household: Household) -> None:
+        add_three_people(household)
+        go_on(household)
+
+    return share(prepare)
+
+
+@pytest.fixture
+def follower(shared_eventful: Shared) -> FlaskClient:
+    return shared_eventful.client()
+
+
+@pytest.fixture(scope="module")
+def dated(share: Share) -> Shared:
+    """The household of `eventful`, whose events happened at two moments."""
+
+    def prepare(household: Household) -> None:
+        add_three_people(household)
+        go_on(household)
+        household.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-01T12:00:00Z' WHERE kind = 'added'")
+        household.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-02T00:00:00Z' WHERE kind <> 'added'")
+
+    return share(prepare)
+
+
+def test_history_tells_what_happened_the_newest_first(follower: FlaskClient) -> None:
+    shown = events(follower)
 
     assert told(shown)[:2] == [("Ben", "removed", "Alpha"), ("Cleo", "came_back", "Gamma_Ray")]
     assert set(told(shown)[2:4]) == {("Cleo", "removed", "Gamma_Ray"), ("Cleo", "removed", "Epsilon")}
@@ -41,11 +75,11 @@ def test_history_tells_what_happened_the_newest_first(client: FlaskClient, event
     assert [event["id"] for event in shown] == sorted((event["id"] for event in shown), reverse=True)
 
 
-def test_event_shows_title_person_run_and_time(client: FlaskClient, filled: Household) -> None:
-    event = events(client, "user=1&item=movie/000000000000000000000001")[0]
+def test_event_shows_title_person_run_and_time(reader: FlaskClient) -> None:
+    event = events(reader, "user=1&item=movie/000000000000000000000001")[0]
 
-    item = client.get("/api/wishlist/movie/000000000000000000000001").json
-    run = client.get(f"/api/sync/runs/{event['run_id']}").json
+    item = reader.get("/api/wishlist/movie/000000000000000000000001").json
+    run = reader.get(f"/api/sync/runs/{event['run_id']}").json
     assert event["item"] == {name: item[name] for name in ("id", "uid", "media_type", "title", "year", "poster_url")}
     assert event["user"] == {"id": 1, "name": "Ann"}
     assert run["started_at"] <= event["happened_at"] <= run["finished_at"]
@@ -85,19 +119,19 @@ def test_what_is_done_here_is_of_no_run(client: FlaskClient, filled: Household) 
         ("since=9999-12-31T23:59:59Z", 0),
     ],
 )
-def test_each_filter_selects(client: FlaskClient, eventful: Household, query: str, count: int) -> None:
-    assert len(events(client, query)) == count
+def test_each_filter_selects(follower: FlaskClient, query: str, count: int) -> None:
+    assert len(events(follower, query)) == count
 
 
-def test_filters_agree_with_the_events_they_select(client: FlaskClient, eventful: Household) -> None:
-    everything = events(client)
+def test_filters_agree_with_the_events_they_select(follower: FlaskClient) -> None:
+    everything = events(follower)
 
     for kind in ("added", "removed", "came_back"):
-        assert events(client, f"kind={kind}") == [event for event in everything if event["kind"] == kind]
+        assert events(follower, f"kind={kind}") == [event for event in everything if event["kind"] == kind]
     for user_id in (1, 2, 3):
-        assert events(client, f"user={user_id}") == [event for event in everything if event["user"]["id"] == user_id]
+        assert events(follower, f"user={user_id}") == [event for event in everything if event["user"]["id"] == user_id]
     for uid in {event["item"]["uid"] for event in everything}:
-        assert events(client, f"item={uid}") == [event for event in everything if event["item"]["uid"] == uid]
+        assert events(follower, f"item={uid}") == [event for event in everything if event["item"]["uid"] == uid]
 
 
 @pytest.mark.parametrize(
@@ -110,11 +144,8 @@ def test_filters_agree_with_the_events_they_select(client: FlaskClient, eventful
         ("2026-03-01", "2026-03-02"),
     ],
 )
-def test_since_takes_a_moment_or_a_day_and_includes_it(
-    client: FlaskClient, eventful: Household, moment: str, a_second_later: str
-) -> None:
-    eventful.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-01T12:00:00Z' WHERE kind = 'added'")
-    eventful.conn.execute("UPDATE wishlist_events SET happened_at = '2026-03-02T00:00:00Z' WHERE kind <> 'added'")
+def test_since_takes_a_moment_or_a_day_and_includes_it(dated: Shared, moment: str, a_second_later: str) -> None:
+    client = dated.client()
 
     assert (len(events(client, f"since={moment}")), len(events(client, f"since={a_second_later}"))) == (11, 4)
 
@@ -142,8 +173,8 @@ def test_since_takes_a_moment_or_a_day_and_includes_it(
         ("search=a", "search"),
     ],
 )
-def test_nonsense_is_refused(client: FlaskClient, filled: Household, query: str, field: str) -> None:
-    reply = client.get(f"/api/history?{query}")
+def test_nonsense_is_refused(reader: FlaskClient, query: str, field: str) -> None:
+    reply = reader.get(f"/api/history?{query}")
 
     assert reply.status_code == 422
     assert [fault["field"] for fault in reply.json["errors"]] == [field]
@@ -151,14 +182,12 @@ def test_nonsense_is_refused(client: FlaskClient, filled: Household, query: str,
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 11, 12])
 @pytest.mark.parametrize("query", ["", "user=1&user=3", "kind=added", "since=2020-01-01"])
-def test_pages_by_cursor_are_the_whole_history(
-    client: FlaskClient, eventful: Household, query: str, limit: int
-) -> None:
-    whole = events(client, query)
-    reply = client.get(f"/api/history?{query}&limit={limit}").json
+def test_pages_by_cursor_are_the_whole_history(follower: FlaskClient, query: str, limit: int) -> None:
+    whole = events(follower, query)
+    reply = follower.get(f"/api/history?{query}&limit={limit}").json
     shown = reply["items"]
     while reply["next"]:
-        reply = client.get(f"/api/history?{query}&limit={limit}&after={reply['next']}").json
+        reply = follower.get(f"/api/history?{query}&limit={limit}&after={reply['next']}").json
         assert reply["items"], "a page that had been announced is empty"
         shown += reply["items"]
 
@@ -177,6 +206,7 @@ def test_what_happens_meanwhile_repeats_nothing(client: FlaskClient, eventful: H
     assert len(events(client)) == len(whole) + 1
 
 
+@pytest.mark.slow
 def test_paused_people_and_dismissed_titles_stay_in_the_history(api: FlaskClient, eventful: Household) -> None:
     whole = events(api)
 
@@ -206,10 +236,10 @@ def test_history_shows_present_names_and_titles(api: FlaskClient, filled: Househ
     assert ("Anna", "added", "Alpha II") in told(again.json["items"])
 
 
-def test_etag_confirms_an_unchanged_history(client: FlaskClient, filled: Household) -> None:
-    first = client.get("/api/history?limit=2")
+def test_etag_confirms_an_unchanged_history(reader: FlaskClient) -> None:
+    first = reader.get("/api/history?limit=2")
 
-    assert client.get("/api/history?limit=2", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    assert reader.get("/api/history?limit=2", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
 
 
 def test_names_may_be_hidden(filled: Household) -> None:

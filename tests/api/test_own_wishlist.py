@@ -9,6 +9,7 @@ from tests.support.fake_actions import Actions
 from tests.support.fake_pins import Pins
 from tests.support.front_door import sign_in_with_plex
 from tests.support.household import API_KEY, Household, token_of
+from tests.support.matrix import first_quick
 from tests.support.plex_faults import reset, status
 from tests.support.visitors import READ_KEY, visitor
 
@@ -50,6 +51,7 @@ def test_title_is_off_and_no_longer_shown_at_once(cleo: FlaskClient, filled: Hou
     assert "Alpha" in titles_at_plex(filled, "Ann")
 
 
+@pytest.mark.slow
 def test_asking_twice_changes_nothing_more(cleo: FlaskClient, filled: Household) -> None:
     assert cleo.put(PATH).json == cleo.put(PATH).json
     assert cleo.delete(PATH).json == cleo.delete(PATH).json
@@ -59,6 +61,7 @@ def test_asking_twice_changes_nothing_more(cleo: FlaskClient, filled: Household)
     assert [event["kind"] for event in events][:2] == ["removed", "added"]
 
 
+@pytest.mark.slow
 def test_next_sync_finds_nothing_to_change(cleo: FlaskClient, filled: Household) -> None:
     cleo.put(PATH)
 
@@ -67,7 +70,7 @@ def test_next_sync_finds_nothing_to_change(cleo: FlaskClient, filled: Household)
     assert {result.outcome for result in filled.results} == {"unchanged"}
 
 
-@pytest.mark.parametrize("method", ["put", "delete"])
+@pytest.mark.parametrize("method", first_quick(1, ["put", "delete"]))
 def test_unknown_title(cleo: FlaskClient, actions: Actions, method: str) -> None:
     reply = getattr(cleo, method)(f"/api/me/wishlist/{999:024x}")
 
@@ -76,7 +79,7 @@ def test_unknown_title(cleo: FlaskClient, actions: Actions, method: str) -> None
 
 
 @pytest.mark.parametrize("method", ["put", "delete"])
-@pytest.mark.parametrize("headers", [{"X-API-Key": API_KEY}, {"X-API-Key": READ_KEY}, {}])
+@pytest.mark.parametrize("headers", first_quick(1, [{"X-API-Key": API_KEY}, {"X-API-Key": READ_KEY}, {}]))
 def test_without_a_person(filled: Household, actions: Actions, method: str, headers: dict[str, str]) -> None:
     with visitor(filled, read_api_key=READ_KEY) as client:
         reply = getattr(client, method)(PATH, headers=headers)
@@ -88,6 +91,7 @@ def test_without_a_person(filled: Household, actions: Actions, method: str, head
     assert actions.added == actions.done == []
 
 
+@pytest.mark.slow
 def test_person_without_a_token_of_their_own(cleo: FlaskClient, filled: Household, actions: Actions) -> None:
     filled.conn.execute(
         """
@@ -103,11 +107,14 @@ def test_person_without_a_token_of_their_own(cleo: FlaskClient, filled: Househol
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [
-        (status(500), "Plex does not answer. Try again in a minute."),
-        (reset, "Plex does not answer. Try again in a minute."),
-        (status(429), "Plex asks to slow down. Try again in a few minutes."),
-    ],
+    first_quick(
+        1,
+        [
+            (status(500), "Plex does not answer. Try again in a minute."),
+            (reset, "Plex does not answer. Try again in a minute."),
+            (status(429), "Plex asks to slow down. Try again in a few minutes."),
+        ],
+    ),
 )
 def test_plex_that_does_not_take_it(
     cleo: FlaskClient, filled: Household, actions: Actions, fault: object, said: str
@@ -120,6 +127,7 @@ def test_plex_that_does_not_take_it(
     assert filled.titles("Cleo") == []
 
 
+@pytest.mark.slow
 def test_plex_that_confirms_and_does_nothing(cleo: FlaskClient, filled: Household, actions: Actions) -> None:
     actions.forgetful = True
 
@@ -129,6 +137,7 @@ def test_plex_that_confirms_and_does_nothing(cleo: FlaskClient, filled: Househol
     assert filled.titles("Cleo") == []
 
 
+@pytest.mark.slow
 def test_refused_token_says_how_to_fix_it(cleo: FlaskClient, filled: Household, actions: Actions) -> None:
     filled.plex.people[token_of("Cleo")].account_status = 401
     actions.faults.append(status(401))
@@ -141,6 +150,7 @@ def test_refused_token_says_how_to_fix_it(cleo: FlaskClient, filled: Household, 
     )
 
 
+@pytest.mark.slow
 def test_title_that_plex_no_longer_knows(cleo: FlaskClient, actions: Actions) -> None:
     actions.unknown.add(ALPHA[-24:])
 
@@ -149,7 +159,9 @@ def test_title_that_plex_no_longer_knows(cleo: FlaskClient, actions: Actions) ->
     assert (reply.status_code, "no longer knows this title" in reply.json["detail"]) == (502, True)
 
 
-@pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.test"}])
+@pytest.mark.parametrize(
+    "headers", first_quick(1, [{}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.test"}])
+)
 def test_page_of_another_site_changes_nothing(cleo: FlaskClient, actions: Actions, headers: dict[str, str]) -> None:
     del cleo.environ_base["HTTP_SEC_FETCH_SITE"]
 

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from tests.support.fake_plex import row
 from tests.support.household import Household, context
 from tests.support.plex_faults import status
+from tests.support.readers import Share, Shared
 from wishlist_service.sync import claims
 
 
@@ -78,10 +79,18 @@ def test_person_who_is_unknown_or_paused_is_refused(api: FlaskClient, household:
     assert api.get("/api/sync/runs").json["total"] == 0
 
 
+@pytest.fixture(scope="module")
+def nobody(share: Share) -> Shared:
+    """A household of nobody, for what is refused."""
+    return share(lambda household: None)
+
+
 @pytest.mark.parametrize(
     "query", ["wait=51", "wait=-1", "wait=soon", "wait=nan", "wait=1_0", "wait=%201", "user_id=0", "user_id=x", "all=1"]
 )
-def test_wrong_parameters_start_nothing(api: FlaskClient, query: str) -> None:
+def test_wrong_parameters_start_nothing(nobody: Shared, query: str) -> None:
+    api = nobody.client(with_key=True)
+
     assert api.post(f"/api/sync?{query}").status_code == 422
     assert api.get("/api/sync/runs").json["total"] == 0
 
@@ -186,6 +195,7 @@ def test_sync_waits_for_a_scheduled_one_and_is_done(api: FlaskClient, household:
     assert (run["status"], run["users_processed"], household.titles("Ann")) == ("succeeded", 1, ["Alpha"])
 
 
+@pytest.mark.slow
 def test_sync_that_waits_for_a_scheduled_one_ends_within_wait(api: FlaskClient, household: Household) -> None:
     household.add("Ann", [row("1", "Alpha")])
     scheduled = claims.claim_due(household.config)

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fake_plex import row
-from tests.support.household import Household
+from tests.support.household import Household, add_three_people
+from tests.support.readers import Share, Shared
 
 
 def titles(client: FlaskClient, query: str = "") -> list[str]:
@@ -28,8 +29,8 @@ def test_empty_wishlist_is_an_empty_page(client: FlaskClient) -> None:
     }
 
 
-def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:
-    item = client.get("/api/wishlist?search=Alpha").json["items"][0]
+def test_item_shows_every_field(reader: FlaskClient, shared_filled: Shared) -> None:
+    item = reader.get("/api/wishlist?search=Alpha").json["items"][0]
 
     added_at, seen_at = item.pop("added_at"), item.pop("last_seen_at")
     assert item.pop("last_wish_at") >= added_at
@@ -64,7 +65,7 @@ def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:
         ],
     }
     assert added_at == first_added[0] <= first_added[1] <= seen_at
-    assert seen_at == f"{filled.user('Ben')['last_success_at']:%Y-%m-%dT%H:%M:%SZ}"
+    assert seen_at == f"{shared_filled.household.user('Ben')['last_success_at']:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @pytest.mark.parametrize(
@@ -94,9 +95,27 @@ def test_item_shows_every_field(client: FlaskClient, filled: Household) -> None:
         ("search=a&year=1999&media_type=movie&user=1&min_wanted=1&status=current", ["Alpha"]),
     ],
 )
-def test_filters_select(client: FlaskClient, filled: Household, query: str, expected: list[str]) -> None:
-    assert titles(client, query) == expected
-    assert client.get(f"/api/wishlist?{query}").json["total"] == len(expected)
+def test_filters_select(reader: FlaskClient, query: str, expected: list[str]) -> None:
+    assert titles(reader, query) == expected
+    assert reader.get(f"/api/wishlist?{query}").json["total"] == len(expected)
+
+
+@pytest.fixture(scope="module")
+def known(share: Share) -> Shared:
+    """The household of `filled`, where more is known of its titles."""
+    return share(know_more)
+
+
+def know_more(household: Household) -> None:
+    add_three_people(household)
+    household.conn.execute(
+        """
+        UPDATE wishlist_items SET genres = '{Drama,Science Fiction}', available = true WHERE title = 'Alpha';
+        UPDATE wishlist_items SET genres = '{Drama}' WHERE title = 'Gamma_Ray';
+        UPDATE wishlist_items SET available = false, tmdb_id = NULL WHERE title LIKE '%Delta%';
+        UPDATE wishlist_items SET dismissed_at = now() WHERE title LIKE 'beta%'
+        """
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,19 +136,8 @@ def test_filters_select(client: FlaskClient, filled: Household, query: str, expe
         ("status=dismissed&genre=drama", []),
     ],
 )
-def test_what_else_is_known_of_titles_selects_them(
-    client: FlaskClient, filled: Household, query: str, expected: list[str]
-) -> None:
-    filled.conn.execute(
-        """
-        UPDATE wishlist_items SET genres = '{Drama,Science Fiction}', available = true WHERE title = 'Alpha';
-        UPDATE wishlist_items SET genres = '{Drama}' WHERE title = 'Gamma_Ray';
-        UPDATE wishlist_items SET available = false, tmdb_id = NULL WHERE title LIKE '%Delta%';
-        UPDATE wishlist_items SET dismissed_at = now() WHERE title LIKE 'beta%'
-        """
-    )
-
-    page = client.get(f"/api/wishlist?{query}").json
+def test_what_else_is_known_of_titles_selects_them(known: Shared, query: str, expected: list[str]) -> None:
+    page = known.client().get(f"/api/wishlist?{query}").json
 
     assert sorted(item["title"] for item in page["items"]) == sorted(expected)
     assert (page["total"], page["total_is_exact"]) == (len(expected), True)
@@ -150,21 +158,26 @@ def test_what_else_is_known_of_titles_selects_them(
         ("", ["Été à Delta\\", "Alpha", "beta 100%", "Gamma_Ray"]),
     ],
 )
-def test_sorts_order_totally_with_the_unknown_last(
-    client: FlaskClient, filled: Household, query: str, expected: list[str]
-) -> None:
+def test_sorts_order_totally_with_the_unknown_last(reader: FlaskClient, query: str, expected: list[str]) -> None:
     # ids settle every tie; they follow the order of uids within one list
-    assert titles(client, query) == expected
+    assert titles(reader, query) == expected
+
+
+@pytest.fixture(scope="module")
+def alike(share: Share) -> Shared:
+    """A list of titles many of which are the same."""
+    return share(want_the_same)
+
+
+def want_the_same(household: Household) -> None:
+    household.add("Ann", [row(f"{n:x}", f"Same title {n % 2}", year=2000 + n % 3) for n in range(1, 24)])
+    household.sync()
 
 
 @pytest.mark.parametrize("sort", ["added_at", "title", "year", "wanted_count", "released_on"])
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_pages_put_together_are_the_whole_list(
-    client: FlaskClient, household: Household, sort: str, order: str
-) -> None:
-    household.add("Ann", [row(f"{n:x}", f"Same title {n % 2}", year=2000 + n % 3) for n in range(1, 24)])
-    household.sync()
-
+def test_pages_put_together_are_the_whole_list(alike: Shared, sort: str, order: str) -> None:
+    client = alike.client()
     whole = client.get(f"/api/wishlist?sort={sort}&order={order}").json["items"]
     pages = [
         client.get(f"/api/wishlist?sort={sort}&order={order}&limit=5&offset={offset}").json
@@ -206,25 +219,24 @@ def test_pages_put_together_are_the_whole_list(
         ("limit=5&limit=6", "limit"),
     ],
 )
-def test_what_is_unknown_or_out_of_range_is_refused(
-    client: FlaskClient, filled: Household, query: str, field: str
-) -> None:
-    reply = client.get(f"/api/wishlist?{query}")
+def test_what_is_unknown_or_out_of_range_is_refused(reader: FlaskClient, query: str, field: str) -> None:
+    reply = reader.get(f"/api/wishlist?{query}")
 
     assert reply.status_code == 422
     assert [fault["field"] for fault in reply.json["errors"]] == [field]
 
 
-def test_every_fault_is_told_at_once(client: FlaskClient) -> None:
-    reply = client.get("/api/wishlist?limit=0&sort=x&page=1&user=7")
+def test_every_fault_is_told_at_once(reader: FlaskClient) -> None:
+    reply = reader.get("/api/wishlist?limit=0&sort=x&page=1&user=7")
 
     assert {fault["field"] for fault in reply.json["errors"]} == {"limit", "sort", "page", "user"}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp"]), min_size=1, max_size=30))
-def test_search_for_any_text_takes_it_literally(client: FlaskClient, filled: Household, text: str) -> None:
-    reply = client.get("/api/wishlist", query_string={"search": text})
+def test_search_for_any_text_takes_it_literally(reader: FlaskClient, text: str) -> None:
+    reply = reader.get("/api/wishlist", query_string={"search": text})
 
     if text.strip():
         assert reply.status_code == 200
@@ -233,31 +245,31 @@ def test_search_for_any_text_takes_it_literally(client: FlaskClient, filled: Hou
         assert reply.status_code == 422
 
 
-def test_detail_shows_all_sources_with_their_times(client: FlaskClient, filled: Household) -> None:
-    item = client.get("/api/wishlist/plex://movie/000000000000000000000003").json
+def test_detail_shows_all_sources_with_their_times(reader: FlaskClient) -> None:
+    item = reader.get("/api/wishlist/plex://movie/000000000000000000000003").json
 
     ann, cleo = item["sources"]
     assert [person["name"] for person in item["wanted_by"]] == ["Ann"]
     assert (ann["name"], ann["removed_at"]) == ("Ann", None)
     assert cleo["name"] == "Cleo"
     assert cleo["first_added_at"] <= cleo["last_seen_at"] <= cleo["removed_at"]
-    in_list = client.get("/api/wishlist?search=Gamma").json["items"][0]
+    in_list = reader.get("/api/wishlist?search=Gamma").json["items"][0]
     assert {name: value for name, value in item.items() if name not in ("summary", "sources")} == in_list
 
 
-def test_removed_item_says_since_when(client: FlaskClient, filled: Household) -> None:
-    item = client.get("/api/wishlist?status=removed").json["items"][0]
+def test_removed_item_says_since_when(reader: FlaskClient) -> None:
+    item = reader.get("/api/wishlist?status=removed").json["items"][0]
 
     assert (item["title"], item["wanted_count"], item["wanted_by"]) == ("Epsilon", 0, [])
     assert item["removed_at"] >= item["last_seen_at"] >= item["added_at"]
 
 
-def test_title_nobody_wished_for_is_not_found(client: FlaskClient, filled: Household) -> None:
-    reply = client.get("/api/wishlist/00000000000000000000ffff")
+def test_title_nobody_wished_for_is_not_found(reader: FlaskClient) -> None:
+    reply = reader.get("/api/wishlist/00000000000000000000ffff")
 
     assert reply.status_code == 404
     assert "plex://movie/00000000000000000000ffff" in reply.json["detail"]
-    assert client.get("/api/wishlist/show/000000000000000000000001").status_code == 404
+    assert reader.get("/api/wishlist/show/000000000000000000000001").status_code == 404
 
 
 def test_wish_of_a_paused_person_counts_nowhere(client: FlaskClient, filled: Household) -> None:
@@ -270,8 +282,8 @@ def test_wish_of_a_paused_person_counts_nowhere(client: FlaskClient, filled: Hou
     assert [source["name"] for source in alpha["sources"]] == ["Ben"]
 
 
-def test_stats_agree_with_the_list(client: FlaskClient, filled: Household) -> None:
-    stats: dict[str, Any] = client.get("/api/wishlist/stats/summary").json
+def test_stats_agree_with_the_list(reader: FlaskClient) -> None:
+    stats: dict[str, Any] = reader.get("/api/wishlist/stats/summary").json
 
     last_success_at = stats.pop("last_success_at")
     assert stats == {
@@ -290,7 +302,7 @@ def test_stats_agree_with_the_list(client: FlaskClient, filled: Household) -> No
         "fulfilled_last_30_days": 0,
         "median_days_to_library": None,
     }
-    assert last_success_at == client.get("/health").json["last_success_at"]
+    assert last_success_at == reader.get("/health").json["last_success_at"]
 
 
 def test_stats_of_nothing_are_zeros(client: FlaskClient) -> None:

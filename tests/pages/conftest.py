@@ -1,16 +1,18 @@
 """What tests of pages share: a scheduler that seems to run, a browser, and a household of twelve people."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import Browser
-from psycopg import connect
+from psycopg import Connection, connect
 
 from tests.support.browser import chromium
 from tests.support.fake_actions import Actions
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.processes import gunicorn, settings_for
+from tests.support.readers import PrepareOnce, Share, Shared
 
 PEOPLE = ("Ann", "Ben", "Cleo", "Dora", "Emil", "Farah", "Gus", "Hanna", "Ines", "Jon", "Kim", "Lea")
 TMDB = "https://image.tmdb.org/t/p/original/{:04}.jpg"
@@ -25,6 +27,42 @@ def scheduler(request: pytest.FixtureRequest) -> Iterator[None]:
     url = request.getfixturevalue("database_url")
     with connect(url, autocommit=True, application_name="plex-wishlist-scheduler"):
         yield
+
+
+@pytest.fixture(scope="module")
+def shared_filled(shared_filled: Shared) -> Iterator[Shared]:
+    """The household of `filled` with a scheduler, for tests that only read."""
+    with running_scheduler(shared_filled):
+        yield shared_filled
+
+
+@pytest.fixture(scope="module")
+def share(share: Share) -> Iterator[Share]:
+    """Prepares a household with a scheduler once for those tests of a file that only read."""
+    with ExitStack() as stack:
+
+        def make(prepare: Callable[[Household], object]) -> Shared:
+            shared = share(prepare)
+            stack.enter_context(running_scheduler(shared))
+            return shared
+
+        yield make
+
+
+def running_scheduler(shared: Shared) -> Connection:
+    url = shared.household.config.database_url
+    return connect(url, autocommit=True, application_name="plex-wishlist-scheduler")
+
+
+@pytest.fixture(scope="session")
+def alpha_template(prepare_once: PrepareOnce) -> str:
+    """The name of a database to copy in which Ann wants Alpha."""
+
+    def prepare(household: Household) -> None:
+        household.add("Ann", [row("1", "Alpha")])
+        household.sync()
+
+    return prepare_once(prepare)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.plex_faults import status
+from tests.support.readers import Share, Shared
 from tests.support.seen import Seen, browse
 from tests.support.visitors import HOSTILE, keeping, visitor
 
@@ -50,14 +51,24 @@ def test_history_is_grouped_by_day_and_leads_to_titles(client: FlaskClient, fill
     assert browse(client, address).one("h1").text == "Epsilon"
 
 
+@pytest.fixture(scope="module")
+def much(share: Share) -> Shared:
+    """Ann wanted 89 titles at first, and 70 more later; Ben wants one."""
+
+    def prepare(household: Household) -> None:
+        ann = household.add("Ann", [row(f"{n:x}", f"Title {n}") for n in range(1, 90)])
+        household.add("Ben", [row("1", "Title 1")])
+        household.sync()
+        for n in range(100, 170):
+            ann.rows.insert(0, row(f"{n:x}", f"Title {n}"))
+        household.sync()
+
+    return share(prepare)
+
+
 @pytest.mark.parametrize("whose", ["", "user=1"])
-def test_older_pages_tell_the_rest_once(client: FlaskClient, household: Household, whose: str) -> None:
-    ann = household.add("Ann", [row(f"{n:x}", f"Title {n}") for n in range(1, 90)])
-    household.add("Ben", [row("1", "Title 1")])
-    household.sync()
-    for n in range(100, 170):
-        ann.rows.insert(0, row(f"{n:x}", f"Title {n}"))
-    household.sync()
+def test_older_pages_tell_the_rest_once(much: Shared, whose: str) -> None:
+    client = much.client()
     ben = [] if whose else ["Ben’s list was read for the first time: 1 title"]
 
     page, told = browse(client, f"/activity?{whose}"), []
@@ -76,12 +87,12 @@ def test_older_pages_tell_the_rest_once(client: FlaskClient, household: Househol
     ]
 
 
-def test_one_persons_history_is_at_an_address_of_its_own(client: FlaskClient, filled: Household) -> None:
+def test_one_persons_history_is_at_an_address_of_its_own(reader: FlaskClient) -> None:
     links = {
-        link.text.split()[-1]: link["href"] for link in browse(client, "/activity").all("a") if "?user" in link["href"]
+        link.text.split()[-1]: link["href"] for link in browse(reader, "/activity").all("a") if "?user" in link["href"]
     }
 
-    page = browse(client, links["Ben"])
+    page = browse(reader, links["Ben"])
 
     assert links.keys() == {"Ann", "Ben", "Cleo"}
     assert lines(page) == ["Ben’s list was read for the first time: 2 titles"]
@@ -89,13 +100,14 @@ def test_one_persons_history_is_at_an_address_of_its_own(client: FlaskClient, fi
 
 
 @pytest.mark.parametrize("query", ["user=99", "user=x", "user=1&user=2", "after=x", "colour=red"])
-def test_wrong_address_is_explained(client: FlaskClient, filled: Household, query: str) -> None:
-    reply = client.get(f"/activity?{query}")
+def test_wrong_address_is_explained(reader: FlaskClient, query: str) -> None:
+    reply = reader.get(f"/activity?{query}")
 
     assert reply.status_code == 422
     assert Seen(reply).one("h1").text == "Invalid address"
 
 
+@pytest.mark.slow
 def test_hidden_names_are_hidden_here_too(filled: Household) -> None:
     filled.plex.people["token-of-ben-0123456789"].always = status(500)
     filled.plex.people["token-of-cleo-0123456789"].rows = [row("1", "Alpha", year=1999)]
@@ -108,6 +120,7 @@ def test_hidden_names_are_hidden_here_too(filled: Household) -> None:
         assert {"Ann", "Ben", "Cleo"} <= set(re.findall(r"\w+", client.get("/activity").text))
 
 
+@pytest.mark.slow
 def test_what_people_and_plex_write_is_text(client: FlaskClient, household: Household) -> None:
     ann = household.add("Ann", [row("1", "Alpha")])
     household.sync()
@@ -126,6 +139,7 @@ def test_what_people_and_plex_write_is_text(client: FlaskClient, household: Hous
     assert [name for element in page.elements for name in element.attributes if name.startswith("on")] == []
 
 
+@pytest.mark.slow
 def test_all_of_it_works_under_a_path(filled: Household) -> None:
     with keeping(filled, url_base="/plex-wishlist") as client:
         page = browse(client, "/plex-wishlist/activity")

@@ -83,6 +83,7 @@ def test_nobody_is_added_unless_ticked(neighbours: Neighbours, keeper: FlaskClie
     assert names(neighbours) == ["Ann"]
 
 
+@pytest.mark.slow
 def test_erased_person_is_not_ticked_and_comes_back_when_ticked(neighbours: Neighbours, keeper: FlaskClient) -> None:
     neighbours.add(neighbours.kim)
     neighbours.api.delete("/api/users/2?purge=true")
@@ -97,6 +98,7 @@ def test_erased_person_is_not_ticked_and_comes_back_when_ticked(neighbours: Neig
     assert "Kim was added." in asked
 
 
+@pytest.mark.slow
 def test_who_is_here_is_grey(neighbours: Neighbours, keeper: FlaskClient) -> None:
     neighbours.add(neighbours.kim)
 
@@ -126,6 +128,7 @@ def test_page_needs_the_api_key(neighbours: Neighbours) -> None:
     assert names(neighbours) == ["Ann"]
 
 
+@pytest.mark.slow
 def test_cards_say_where_a_list_comes_from_and_what_would_improve_it(
     neighbours: Neighbours, keeper: FlaskClient
 ) -> None:
@@ -138,6 +141,7 @@ def test_cards_say_where_a_list_comes_from_and_what_would_improve_it(
     assert "Read as Ann’s friend. Invite them to sign in: private titles, faster updates." in page
 
 
+@pytest.mark.slow
 def test_new_pin_is_saved_on_the_page(neighbours: Neighbours, keeper: FlaskClient) -> None:
     neighbours.add(neighbours.ben, pin="7391")
     neighbours.home.members[neighbours.ben.uuid].pin = "1111"

@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
-from tests.support.household import Household
+from tests.support.household import Household, add_three_people
+from tests.support.matrix import first_quick
 from tests.support.processes import gunicorn, request, settings_for
+from tests.support.readers import Share, Shared
 from tests.support.seen import Seen, browse
 from tests.support.visitors import READ_KEY, visitor
 from wishlist_service.pages.wording import letters_of
@@ -17,18 +20,31 @@ from wishlist_service.pages.wording import letters_of
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
 
-@pytest.fixture
-def with_library(filled: Household) -> Iterator[FlaskClient]:
-    """A visitor of a service with a media server, which has Alpha and Gamma_Ray."""
-    filled.conn.execute(
+def fill_library(household: Household) -> None:
+    add_three_people(household)
+    household.conn.execute(
         """
         UPDATE wishlist_items
            SET available = true, available_since = now(), play_url = 'https://app.plex.tv/desktop/#!/server/x/details?key=1'
          WHERE title IN ('Alpha', 'Gamma_Ray', 'Epsilon')
         """
     )
-    with visitor(filled, plex_server_url="http://127.0.0.1:9", plex_server_token="token") as client:
-        yield client
+
+
+@pytest.fixture(scope="module")
+def library(share: Share) -> Iterator[Flask]:
+    """A service with a media server, which has Alpha and Gamma_Ray."""
+    household = share(fill_library).household
+    with visitor(household, plex_server_url="http://127.0.0.1:9", plex_server_token="token") as client:
+        yield client.application
+
+
+@pytest.fixture
+def with_library(library: Flask) -> FlaskClient:
+    """A visitor of it."""
+    client = library.test_client()
+    client.environ_base["HTTP_ORIGIN"] = "http://localhost"
+    return client
 
 
 # ---- New
@@ -82,6 +98,7 @@ def test_what_is_new_since_the_last_visit_is_marked(client: FlaskClient, filled:
     assert browse(client, "/new").one("main").text.count("New to you") == 1
 
 
+@pytest.mark.slow
 def test_days_are_those_of_the_time_zone_of_the_service(filled: Household) -> None:
     moment = datetime.now(UTC).replace(hour=22, minute=30) - timedelta(days=3)
     filled.conn.execute(
@@ -105,8 +122,8 @@ def test_nothing_new_says_so(client: FlaskClient) -> None:
 # ---- Tonight
 
 
-def test_tonight_needs_a_media_server_and_names_the_setting(client: FlaskClient, filled: Household) -> None:
-    page = browse(client, "/tonight")
+def test_tonight_needs_a_media_server_and_names_the_setting(reader: FlaskClient) -> None:
+    page = browse(reader, "/tonight")
 
     assert "PLEX_SERVER_URL" in page.one("main").text
     assert page.titles == []
@@ -152,12 +169,12 @@ def choose(client: FlaskClient, user: str, going_to: str = "/") -> None:
     assert (reply.status_code, reply.location) == (303, going_to)
 
 
-def test_first_visit_asks_and_the_answer_is_remembered(client: FlaskClient, filled: Household) -> None:
-    first = client.get("/")
+def test_first_visit_asks_and_the_answer_is_remembered(reader: FlaskClient) -> None:
+    first = reader.get("/")
     assert [button.text.split()[-1] for button in Seen(first).all("button", name="user")] == ["Ann", "Ben", "else"]
 
-    choose(client, "2", "/?sort=title")
-    mine = client.get("/")
+    choose(reader, "2", "/?sort=title")
+    mine = reader.get("/")
     page = Seen(mine)
 
     assert page.all("button", name="user") == []
@@ -169,19 +186,19 @@ def test_first_visit_asks_and_the_answer_is_remembered(client: FlaskClient, fill
     assert mine.headers["Cache-Control"] == "private, no-cache"
 
 
-def test_somebody_else_is_not_asked_again_and_can_change_it(client: FlaskClient, filled: Household) -> None:
-    choose(client, "0")
-    page = browse(client)
+def test_somebody_else_is_not_asked_again_and_can_change_it(reader: FlaskClient) -> None:
+    choose(reader, "0")
+    page = browse(reader)
     assert page.all("button", name="user") == []
     assert page.all("li", class_="mine") == []
 
-    assert "You are Somebody else on this device" in browse(client, "/people").one("main").text
-    choose(client, "")
-    assert len(browse(client).all("button", name="user")) == 3
+    assert "You are Somebody else on this device" in browse(reader, "/people").one("main").text
+    choose(reader, "")
+    assert len(browse(reader).all("button", name="user")) == 3
 
 
-def test_cookie_gives_no_rights(filled: Household) -> None:
-    with visitor(filled, read_api_key=READ_KEY) as client:
+def test_cookie_gives_no_rights(shared_filled: Shared) -> None:
+    with visitor(shared_filled.household, read_api_key=READ_KEY) as client:
         choose(client, "1")
         assert client.get("/").status_code == 303
         assert client.get("/api/wishlist").status_code == 401
@@ -189,12 +206,13 @@ def test_cookie_gives_no_rights(filled: Household) -> None:
 
 
 @pytest.mark.parametrize("value", ["99", "x", "-1", "1; drop", "9" * 50, "٣"])
-def test_nonsense_in_the_cookie_counts_as_none(client: FlaskClient, filled: Household, value: str) -> None:
-    client.set_cookie("wishlist_me", value)
+def test_nonsense_in_the_cookie_counts_as_none(reader: FlaskClient, value: str) -> None:
+    reader.set_cookie("wishlist_me", value)
 
-    assert len(browse(client).all("button", name="user")) == 3
+    assert len(browse(reader).all("button", name="user")) == 3
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_with_hidden_names_or_alone(household: Household, client: FlaskClient) -> None:
     household.add("Ann", [row("1", "Alpha")])
     household.sync()
@@ -208,9 +226,9 @@ def test_nobody_is_asked_with_hidden_names_or_alone(household: Household, client
         assert "Mine" not in page.one("main").text
 
 
-def test_another_site_cannot_choose_and_leads_nowhere_else(client: FlaskClient, filled: Household) -> None:
-    assert client.post("/who", data={"user": "1"}, headers={"Origin": "http://evil.test"}).status_code == 403
-    reply = client.post("/who", data={"user": "1", "next": "//evil.test/"}, headers=OURS)
+def test_another_site_cannot_choose_and_leads_nowhere_else(reader: FlaskClient) -> None:
+    assert reader.post("/who", data={"user": "1"}, headers={"Origin": "http://evil.test"}).status_code == 403
+    reply = reader.post("/who", data={"user": "1", "next": "//evil.test/"}, headers=OURS)
     assert reply.location == "/"
 
 
@@ -232,6 +250,7 @@ def test_letters_tell_people_apart(names: list[str], letters: list[str]) -> None
     assert list(letters_of(list(enumerate(names))).values()) == letters
 
 
+@pytest.mark.slow
 def test_chips_have_one_order_everywhere(household: Household, client: FlaskClient) -> None:
     for name in ("Zoe", "ann", "Mia"):
         household.add(name, [row("1", "Alpha")])
@@ -244,7 +263,7 @@ def test_chips_have_one_order_everywhere(household: Household, client: FlaskClie
 # ---- on the home screen
 
 
-@pytest.mark.parametrize("base", ["", "/plex-wishlist"])
+@pytest.mark.parametrize("base", first_quick(1, ["", "/plex-wishlist"]))
 def test_manifest_and_icons_are_open_to_all(household: Household, base: str) -> None:
     with visitor(household, read_api_key=READ_KEY, url_base=base) as client:
         page = Seen(client.get(f"{base}/sign-in"))

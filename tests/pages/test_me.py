@@ -13,6 +13,7 @@ from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
 from tests.support.front_door import sign_in_with_plex
 from tests.support.household import Household, token_of
+from tests.support.matrix import first_quick
 from tests.support.plex_faults import status
 from tests.support.seen import Seen, browse
 from tests.support.visitors import visitor
@@ -67,6 +68,7 @@ def test_page_has_their_wishes_who_else_wants_each_and_what_is_in_the_library(
     assert "Up to date. Your watchlist is read regularly." in page.one("p", class_="state").text
 
 
+@pytest.mark.slow
 def test_each_state_tells_the_person_what_to_do(sign_in: SignIn, filled: Household) -> None:
     client = sign_in("Ann")
     [check] = filled.conn.execute(
@@ -94,6 +96,7 @@ def test_each_state_tells_the_person_what_to_do(sign_in: SignIn, filled: Househo
     assert not any("their" in text.lower() for text in told.values())
 
 
+@pytest.mark.slow
 def test_more_wishes_than_a_page_has_go_on_the_next(sign_in: SignIn, filled: Household) -> None:
     filled.plex.people[token_of("Cleo")].rows = [row(f"{number:x}", f"Film {number}") for number in range(100, 160)]
     client = sign_in("Cleo")
@@ -149,6 +152,7 @@ def test_title_is_wanted_and_given_up_on_its_page(sign_in: SignIn, filled: House
     assert filled.titles("Cleo") == []
 
 
+@pytest.mark.slow
 def test_script_gets_the_new_card_alone(sign_in: SignIn, actions: Actions) -> None:
     client = sign_in("Cleo")
 
@@ -160,6 +164,7 @@ def test_script_gets_the_new_card_alone(sign_in: SignIn, actions: Actions) -> No
     assert "<html" not in reply.text
 
 
+@pytest.mark.slow
 def test_plex_that_does_not_take_it_is_told_on_a_page(sign_in: SignIn, actions: Actions) -> None:
     client = sign_in("Cleo")
     actions.faults.append(status(500))
@@ -171,7 +176,8 @@ def test_plex_that_does_not_take_it_is_told_on_a_page(sign_in: SignIn, actions: 
     assert "Your watchlist was not changed" in reply.text
 
 
-@pytest.mark.parametrize("target", ["https://evil.test", "//evil.test", "/\\evil.test"])
+@pytest.mark.slow
+@pytest.mark.parametrize("target", first_quick(1, ["https://evil.test", "//evil.test", "/\\evil.test"]))
 def test_button_leads_to_no_other_site(sign_in: SignIn, actions: Actions, target: str) -> None:
     reply = sign_in("Cleo").post(f"/title/movie/{ALPHA}/want", data={"next": target})
 
@@ -189,6 +195,7 @@ def test_others_see_no_button_and_are_led_to_sign_in(filled: Household, client: 
     assert len(filled.conn.execute("SELECT FROM plex_users WHERE active").fetchall()) == 3
 
 
+@pytest.mark.slow
 def test_pausing_signs_out_everywhere_and_signing_in_resumes(sign_in: SignIn, filled: Household, pins: Pins) -> None:
     phone, desk = sign_in("Ann"), sign_in("Ann")
 
@@ -204,6 +211,7 @@ def test_pausing_signs_out_everywhere_and_signing_in_resumes(sign_in: SignIn, fi
     assert "Gamma_Ray" in browse(phone).titles
 
 
+@pytest.mark.slow
 def test_pause_of_an_admin_is_not_undone_by_signing_in(sign_in: SignIn, filled: Household, pins: Pins) -> None:
     client = sign_in("Ann")
     client.post("/me/pause")
@@ -232,6 +240,7 @@ def test_leaving_erases_what_is_theirs_after_a_question(sign_in: SignIn, filled:
     assert client.get("/me").status_code == 303
 
 
+@pytest.mark.slow
 def test_signing_out_is_for_this_browser_or_for_all(sign_in: SignIn) -> None:
     phone, desk, tv = sign_in("Ann"), sign_in("Ann"), sign_in("Ann")
 
@@ -242,6 +251,7 @@ def test_signing_out_is_for_this_browser_or_for_all(sign_in: SignIn) -> None:
     assert [client.get("/me").status_code for client in (phone, desk, tv)] == [303, 303, 303]
 
 
+@pytest.mark.slow
 def test_person_without_a_token_of_their_own_is_told_to_sign_in(sign_in: SignIn, filled: Household) -> None:
     client = sign_in("Cleo")
     filled.conn.execute(

@@ -9,7 +9,9 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
-from tests.support.household import API_KEY, Household
+from tests.support.household import API_KEY, Household, token_of
+from tests.support.matrix import first_quick
+from tests.support.readers import PrepareOnce
 from tests.support.seen import Seen, browse, follow
 from tests.support.visitors import HOSTILE, READ_KEY, visitor
 from wishlist_service.pages.wording import STATES
@@ -38,11 +40,19 @@ def keeper(browser: MakeBrowser) -> FlaskClient:
     return browser(API_KEY)
 
 
+@pytest.fixture(scope="module")
+def ann_template(prepare_once: PrepareOnce) -> str:
+    def prepare(household: Household) -> None:
+        household.add("Ann", [row("1", "Alpha"), row("2", "Beta")])
+        household.sync()
+
+    return prepare_once(prepare)
+
+
 @pytest.fixture
-def ann(household: Household) -> Household:
+def ann(household: Household, ann_template: str) -> Household:
     """Ann wants Alpha and Beta."""
-    household.add("Ann", [row("1", "Alpha"), row("2", "Beta")])
-    household.sync()
+    household.plex.add(token_of("Ann"), username="ann", rows=[row("1", "Alpha"), row("2", "Beta")])
     return household
 
 
@@ -93,7 +103,7 @@ def test_paused_person_has_no_wall(ann: Household, client: FlaskClient) -> None:
     assert page.all("a", href="/?user=1") == page.all("details") == []
 
 
-@pytest.mark.parametrize("key", ["", READ_KEY])
+@pytest.mark.parametrize("key", first_quick(1, ["", READ_KEY]))
 def test_who_has_no_key_sees_states_and_the_way_to_sign_in_only(
     ann: Household, browser: MakeBrowser, key: str, pins: Pins
 ) -> None:
@@ -113,7 +123,7 @@ def test_who_has_no_key_sees_states_and_the_way_to_sign_in_only(
     assert pins.made == {}
 
 
-@pytest.mark.parametrize("origin", ["https://evil.test", "null", "http://localhost:8080"])
+@pytest.mark.parametrize("origin", first_quick(1, ["https://evil.test", "null", "http://localhost:8080"]))
 def test_form_of_another_site_changes_nothing(ann: Household, keeper: FlaskClient, pins: Pins, origin: str) -> None:
     for path in CHANGES:
         reply = keeper.post(path, data={"name": "Eve"}, headers={"Origin": origin})
@@ -123,7 +133,7 @@ def test_form_of_another_site_changes_nothing(ann: Household, keeper: FlaskClien
     assert pins.made == {}
 
 
-@pytest.mark.parametrize("key", ["", READ_KEY, API_KEY])
+@pytest.mark.parametrize("key", first_quick(1, ["", READ_KEY, API_KEY]))
 def test_hidden_names_are_hidden_here_as_well(ann: Household, browser: MakeBrowser, key: str) -> None:
     ann.conn.execute(
         "UPDATE plex_users SET name = 'Annabella', plex_username = 'anna.plex', sync_state = 'other_account', "
@@ -138,6 +148,7 @@ def test_hidden_names_are_hidden_here_as_well(ann: Household, browser: MakeBrows
     assert ("Person 1" in text) is (key != API_KEY)
 
 
+@pytest.mark.slow
 def test_what_people_are_called_is_never_markup(household: Household, keeper: FlaskClient, pins: Pins) -> None:
     household.add("Ann", [], token="token-of-ann-0123456789")
     household.conn.execute("UPDATE plex_users SET name = %s, plex_username = %s, sync_detail = %s", [HOSTILE] * 3)
@@ -185,11 +196,14 @@ def test_person_is_erased_once_asked_about(ann: Household, keeper: FlaskClient) 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [
-        ("ANN", "Another person has this name (upper and lower case count as the same). Choose another one."),
-        ("x" * 101, "The name must have 1 to 100 characters."),
-        ("a\x07b", "The name must not hold control characters or invalid Unicode."),
-    ],
+    first_quick(
+        1,
+        [
+            ("ANN", "Another person has this name (upper and lower case count as the same). Choose another one."),
+            ("x" * 101, "The name must have 1 to 100 characters."),
+            ("a\x07b", "The name must not hold control characters or invalid Unicode."),
+        ],
+    ),
 )
 def test_name_that_cannot_be_is_said_beside_the_form(
     ann: Household, keeper: FlaskClient, name: str, sentence: str
@@ -235,6 +249,7 @@ def test_without_people_the_page_says_what_to_do(household: Household, browser: 
     assert browse(client, "/").all("a", href="/people")[-1].text == "Add the first person"
 
 
+@pytest.mark.slow
 def test_many_people_come_in_pages_that_changing_one_does_not_leave(household: Household, keeper: FlaskClient) -> None:
     for number in range(1, 53):
         household.add(f"Person {number:02}", [])
@@ -250,7 +265,7 @@ def test_many_people_come_in_pages_that_changing_one_does_not_leave(household: H
     assert "Person 52" in keeper.post(path, data={"name": "Person 01"}).text
 
 
-@pytest.mark.parametrize("base", ["", "/plex-wishlist"])
+@pytest.mark.parametrize("base", first_quick(1, ["", "/plex-wishlist"]))
 def test_everything_stays_under_the_path(ann: Household, browser: MakeBrowser, pins: Pins, base: str) -> None:
     client = browser(API_KEY, url_base=base)
     made = client.post(f"{base}/people", data={"name": "Dora"})

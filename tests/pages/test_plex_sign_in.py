@@ -12,15 +12,15 @@ from tests.support.fake_pins import Pins
 from tests.support.fake_plex import Handler, row
 from tests.support.front_door import OURS, come_back, go_to_plex, sign_in_with_plex
 from tests.support.household import API_KEY, Household, token_of
+from tests.support.matrix import first_quick
 from tests.support.neighbours import Neighbours
 from tests.support.seen import Seen, browse
 
 
 @pytest.fixture
-def pins(household: Household) -> Pins:
-    household.add("Ann", [row("1", "Alpha")])
+def pins(household: Household, alpha_template: str) -> Pins:
+    household.plex.add(token_of("Ann"), username="ann", rows=[row("1", "Alpha")])
     household.conn.execute("UPDATE plex_users SET admin = true")
-    household.sync()
     return Pins(household.plex)
 
 
@@ -57,21 +57,24 @@ def test_policy_of_pages_names_plex_for_the_form(make_client: MakeClient, househ
 
 @pytest.mark.parametrize(
     ("base", "headers", "forward"),
-    [
-        ("", OURS, "http://localhost/sign-in/plex/back"),
-        ("/plex-wishlist", OURS, "http://localhost/plex-wishlist/sign-in/plex/back"),
-        (
-            "",
-            {"Origin": "https://wishes.example.test", "Sec-Fetch-Site": "same-origin"},
-            "https://wishes.example.test/sign-in/plex/back",
-        ),
-        (
-            "/plex-wishlist",
-            {"Origin": "http://192.168.1.5:8080", "Host": "192.168.1.5:8080"},
-            "http://192.168.1.5:8080/plex-wishlist/sign-in/plex/back",
-        ),
-        ("", {"Sec-Fetch-Site": "same-origin"}, "http://localhost/sign-in/plex/back"),
-    ],
+    first_quick(
+        1,
+        [
+            ("", OURS, "http://localhost/sign-in/plex/back"),
+            ("/plex-wishlist", OURS, "http://localhost/plex-wishlist/sign-in/plex/back"),
+            (
+                "",
+                {"Origin": "https://wishes.example.test", "Sec-Fetch-Site": "same-origin"},
+                "https://wishes.example.test/sign-in/plex/back",
+            ),
+            (
+                "/plex-wishlist",
+                {"Origin": "http://192.168.1.5:8080", "Host": "192.168.1.5:8080"},
+                "http://192.168.1.5:8080/plex-wishlist/sign-in/plex/back",
+            ),
+            ("", {"Sec-Fetch-Site": "same-origin"}, "http://localhost/sign-in/plex/back"),
+        ],
+    ),
 )
 def test_plex_leads_back_to_the_address_that_the_browser_used(
     make_client: MakeClient, pins: Pins, base: str, headers: dict[str, str], forward: str
@@ -110,7 +113,7 @@ def test_refused_token_heals_by_signing_in(client: FlaskClient, household: House
     assert household.user("Ann")["token_fingerprint"] != before
 
 
-@pytest.mark.parametrize("who", ["ben", "fay"])
+@pytest.mark.parametrize("who", first_quick(1, ["ben", "fay"]))
 def test_person_read_through_another_one_gets_a_token_of_their_own(
     client: FlaskClient, neighbours: Neighbours, who: str
 ) -> None:
@@ -167,12 +170,15 @@ def test_admin_who_is_paused_is_not_one_to_ask(client: FlaskClient, household: H
 
 @pytest.mark.parametrize(
     ("admins", "settings", "asked"),
-    [
-        (["Ann"], {}, "Ann"),
-        (["Ann", "Ben"], {}, "the person who runs this"),
-        ([], {}, "the person who runs this"),
-        (["Ann"], {"names": "hidden"}, "the person who runs this"),
-    ],
+    first_quick(
+        1,
+        [
+            (["Ann"], {}, "Ann"),
+            (["Ann", "Ben"], {}, "the person who runs this"),
+            ([], {}, "the person who runs this"),
+            (["Ann"], {"names": "hidden"}, "the person who runs this"),
+        ],
+    ),
 )
 def test_stranger_is_told_whom_to_ask_and_nothing_is_stored(
     make_client: MakeClient,
@@ -217,12 +223,15 @@ def deny(_pins: Pins, _code: str) -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "text"),
-    [
-        (deny, "You did not agree at Plex, so you are not signed in. Try again."),
-        (expire, "The sign-in has expired, because it took too long. Try again."),
-        (slow_down, "Plex asks to slow down (HTTP 429). Wait a minute. Try again."),
-        (away, "Plex has an error (HTTP 503). Nothing was changed. Try again."),
-    ],
+    first_quick(
+        1,
+        [
+            (deny, "You did not agree at Plex, so you are not signed in. Try again."),
+            (expire, "The sign-in has expired, because it took too long. Try again."),
+            (slow_down, "Plex asks to slow down (HTTP 429). Wait a minute. Try again."),
+            (away, "Plex has an error (HTTP 503). Nothing was changed. Try again."),
+        ],
+    ),
 )
 def test_sign_in_that_failed_is_explained_with_the_button_again(
     client: FlaskClient, pins: Pins, outcome: Callable[[Pins, str], None], text: str
@@ -239,15 +248,18 @@ def test_sign_in_that_failed_is_explained_with_the_button_again(
 
 @pytest.mark.parametrize(
     "pin",
-    [
-        {"id": 2**63, "code": "abc", "expiresIn": 1800},
-        {"id": 2**70, "code": "abc", "expiresIn": 1800},
-        {"id": 0, "code": "abc", "expiresIn": 1800},
-        {"id": -5, "code": "abc", "expiresIn": 1800},
-        {"id": True, "code": "abc", "expiresIn": 1800},
-        {"id": 1, "code": "abc", "expiresIn": True},
-        {"id": 1, "code": "\0", "expiresIn": 1800},
-    ],
+    first_quick(
+        1,
+        [
+            {"id": 2**63, "code": "abc", "expiresIn": 1800},
+            {"id": 2**70, "code": "abc", "expiresIn": 1800},
+            {"id": 0, "code": "abc", "expiresIn": 1800},
+            {"id": -5, "code": "abc", "expiresIn": 1800},
+            {"id": True, "code": "abc", "expiresIn": 1800},
+            {"id": 1, "code": "abc", "expiresIn": True},
+            {"id": 1, "code": "\0", "expiresIn": 1800},
+        ],
+    ),
 )
 def test_pin_that_cannot_be_stored_is_explained_with_the_button_again(
     client: FlaskClient, pins: Pins, pin: dict[str, object]
@@ -261,7 +273,7 @@ def test_pin_that_cannot_be_stored_is_explained_with_the_button_again(
     assert reply.headers.getlist("Set-Cookie") == []
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", first_quick(1, [429, 503]))
 def test_plex_that_gives_no_pin_is_explained_with_the_button_again(
     client: FlaskClient, pins: Pins, status: int
 ) -> None:
@@ -323,7 +335,7 @@ def test_of_two_tabs_the_later_one_signs_in_also_if_the_earlier_one_comes_back_f
     assert signed_in(client) == "Ann"
 
 
-@pytest.mark.parametrize("outcome", [away, deny])
+@pytest.mark.parametrize("outcome", first_quick(1, [away, deny]))
 def test_browser_that_comes_back_again_is_signed_in(
     client: FlaskClient, pins: Pins, outcome: Callable[[Pins, str], None]
 ) -> None:

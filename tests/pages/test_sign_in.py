@@ -13,6 +13,8 @@ from werkzeug.test import TestResponse
 
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
+from tests.support.matrix import first_quick
+from tests.support.readers import PrepareOnce
 from tests.support.seen import Seen
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.web.recent import MAXIMUM_WRONG_KEYS
@@ -24,11 +26,18 @@ ELSEWHERE += ["/\t/evil.test", "/\n/evil.test", "\t//evil.test", "javascript:ale
 MakeClient = Callable[..., FlaskClient]
 
 
+@pytest.fixture(scope="module")
+def annabella_template(prepare_once: PrepareOnce) -> str:
+    def prepare(household: Household) -> None:
+        household.add("Annabella", [row("1", "Alpha")])
+        household.sync()
+
+    return prepare_once(prepare)
+
+
 @pytest.fixture
-def make_client(household: Household) -> Iterator[MakeClient]:
+def make_client(household: Household, annabella_template: str) -> Iterator[MakeClient]:
     """A browser before the service with these settings; Annabella wants Alpha."""
-    household.add("Annabella", [row("1", "Alpha")])
-    household.sync()
     apps: list[Any] = []
 
     def make(**settings: Any) -> FlaskClient:
@@ -81,7 +90,7 @@ def test_cookie_is_for_the_service_alone_under_its_path(make_client: MakeClient)
     assert "Path=/plex-wishlist" in reply.headers["Set-Cookie"].split("; ")
 
 
-@pytest.mark.parametrize("key", ["", "wrong", API_KEY[:-1], READ_KEY, "\ud800"])
+@pytest.mark.parametrize("key", first_quick(1, ["", "wrong", API_KEY[:-1], READ_KEY, "\ud800"]))
 def test_wrong_key_does_not_sign_in(make_client: MakeClient, key: str) -> None:
     client = make_client()
 
@@ -130,7 +139,7 @@ def test_signing_out_forgets(make_client: MakeClient) -> None:
     assert Seen(client.get("/")).one("a", class_="sign-in").text == "Sign in"
 
 
-@pytest.mark.parametrize("path", ["/", "/?user=1&sort=title", "/title/movie/" + "0" * 23 + "1"])
+@pytest.mark.parametrize("path", first_quick(1, ["/", "/?user=1&sort=title", "/title/movie/" + "0" * 23 + "1"]))
 def test_reading_key_is_asked_for_and_leads_back(make_client: MakeClient, path: str) -> None:
     client = make_client(read_api_key=READ_KEY)
 
@@ -150,7 +159,9 @@ def test_page_takes_no_key_from_the_address_and_does_not_hand_it_on(make_client:
     assert (asked.status_code, asked.location) == (303, "/sign-in?next=%2F%3Fsearch%3D%25C3%25A9")
 
 
-@pytest.mark.parametrize("change", [{"api_key": "another-api-key-0123456789"}, {"read_api_key": "another-" + READ_KEY}])
+@pytest.mark.parametrize(
+    "change", first_quick(1, [{"api_key": "another-api-key-0123456789"}, {"read_api_key": "another-" + READ_KEY}])
+)
 def test_changing_a_key_signs_everybody_out(make_client: MakeClient, change: dict[str, str]) -> None:
     before = make_client(read_api_key=READ_KEY)
     sign_in(before)
@@ -172,6 +183,7 @@ def test_made_up_cookie_is_none(make_client: MakeClient) -> None:
         assert client.get("/").status_code == 303
 
 
+@pytest.mark.slow
 def test_hidden_names_are_shown_to_who_signed_in_with_the_api_key_alone(make_client: MakeClient) -> None:
     client = make_client(names="hidden", read_api_key=READ_KEY)
 
@@ -188,18 +200,21 @@ def test_hidden_names_are_shown_to_who_signed_in_with_the_api_key_alone(make_cli
 
 @pytest.mark.parametrize(
     "headers",
-    [
-        {},
-        {"Origin": "https://evil.test"},
-        {"Origin": "null"},
-        {"Origin": "http://localhost:8080"},
-        {"Origin": "http://localhost.evil.test"},
-        {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
-        {"Origin": "http://localhost", "Sec-Fetch-Site": "same-site"},
-        {"Referer": "http://localhost/"},
-    ],
+    first_quick(
+        2,
+        [
+            {},
+            {"Origin": "https://evil.test"},
+            {"Origin": "null"},
+            {"Origin": "http://localhost:8080"},
+            {"Origin": "http://localhost.evil.test"},
+            {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
+            {"Origin": "http://localhost", "Sec-Fetch-Site": "same-site"},
+            {"Referer": "http://localhost/"},
+        ],
+    ),
 )
-@pytest.mark.parametrize("path", ["/sign-in", "/sign-out"])
+@pytest.mark.parametrize("path", first_quick(2, ["/sign-in", "/sign-out"]))
 def test_form_of_another_site_is_refused(make_client: MakeClient, path: str, headers: dict[str, str]) -> None:
     client = make_client()
     sign_in(client)
@@ -217,7 +232,7 @@ def test_form_of_ours_is_taken_behind_a_proxy_that_changes_the_host(make_client:
     assert sign_in(make_client(), headers=headers).status_code == 303
 
 
-@pytest.mark.parametrize("wanted", ELSEWHERE)
+@pytest.mark.parametrize("wanted", first_quick(1, ELSEWHERE))
 @pytest.mark.parametrize("signed_in", [False, True])
 def test_signing_in_never_leads_elsewhere(make_client: MakeClient, wanted: str, signed_in: bool) -> None:
     client = make_client()

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import faults_of_access, visit
 from tests.support.household import API_KEY, Household
+from tests.support.readers import Shared
 from tests.support.seen import Seen, browse
 from tests.support.visitors import keeping, visitor
 
@@ -27,14 +28,15 @@ def addresses(page: Seen) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in", "/?year=x", "/nothing"])
-def test_pages_of_a_stranger_keep_it(filled: Household, path: str) -> None:
-    with visitor(filled) as client:
+def test_pages_of_a_stranger_keep_it(shared_filled: Shared, path: str) -> None:
+    with visitor(shared_filled.household) as client:
         reply = client.get(f"{path}{'&' if '?' in path else '?'}tv=1", headers={"Accept": "text/html"})
 
         for address in addresses(Seen(reply)):
             assert parse_qs(urlsplit(address).query)["tv"] == ["1"], address
 
 
+@pytest.mark.slow
 def test_every_page_that_is_reached_keeps_it(filled: Household) -> None:
     seen: set[str] = set()
     with keeping(filled, plex_server_url="http://127.0.0.1:9", plex_server_token="token") as client:
@@ -60,6 +62,7 @@ def test_every_page_that_is_reached_keeps_it(filled: Household) -> None:
     assert {urlsplit(path).path for path in seen} >= {"/", "/new", "/tonight", "/people", "/feeds", "/activity", ALPHA}
 
 
+@pytest.mark.slow
 def test_forms_lead_to_pages_that_keep_it(filled: Household) -> None:
     with keeping(filled) as client:
         for path, form in (
@@ -77,8 +80,8 @@ def test_forms_lead_to_pages_that_keep_it(filled: Household) -> None:
         assert client.get("/nothing?tv=1", headers={"Accept": "text/html"}).status_code == 404
 
 
-def test_it_belongs_to_the_pages_and_has_one_value(filled: Household) -> None:
-    with visitor(filled) as client:
+def test_it_belongs_to_the_pages_and_has_one_value(shared_filled: Shared) -> None:
+    with visitor(shared_filled.household) as client:
         assert client.get("/api/wishlist?tv=1").status_code == 422
         assert client.get("/?tv=2").status_code == 422
         assert client.get("/?search=alpha&genre=&tv=1").location == "/?search=alpha&tv=1"

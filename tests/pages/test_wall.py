@@ -4,7 +4,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
-from tests.support.household import Household
+from tests.support.household import Household, add_three_people
+from tests.support.readers import Share, Shared
 from tests.support.seen import Seen, browse
 
 QUERIES = [
@@ -27,9 +28,20 @@ QUERIES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def known(share: Share) -> Shared:
+    """The household of `filled`, where more is known of Alpha."""
+
+    def prepare(household: Household) -> None:
+        add_three_people(household)
+        household.conn.execute("UPDATE wishlist_items SET genres = '{Drama}', available = true WHERE title = 'Alpha'")
+
+    return share(prepare)
+
+
 @pytest.mark.parametrize("query", QUERIES)
-def test_wall_shows_what_the_api_lists_for_the_same_query(filled: Household, client: FlaskClient, query: str) -> None:
-    filled.conn.execute("UPDATE wishlist_items SET genres = '{Drama}', available = true WHERE title = 'Alpha'")
+def test_wall_shows_what_the_api_lists_for_the_same_query(known: Shared, query: str) -> None:
+    client = known.client()
 
     page, listed = browse(client, f"/{query}"), client.get(f"/api/wishlist{query}").json
 
@@ -37,8 +49,8 @@ def test_wall_shows_what_the_api_lists_for_the_same_query(filled: Household, cli
     assert page.one("span", id="count").text.split()[0] == str(listed["total"])
 
 
-def test_each_poster_says_what_it_is_and_who_wants_it(filled: Household, client: FlaskClient) -> None:
-    page = browse(client, "/?search=alpha")
+def test_each_poster_says_what_it_is_and_who_wants_it(reader: FlaskClient) -> None:
+    page = browse(reader, "/?search=alpha")
 
     image = page.one("img", referrerpolicy="no-referrer")
     assert (image["alt"], image["width"], image["height"], image["referrerpolicy"]) == ("", "200", "300", "no-referrer")
@@ -53,17 +65,27 @@ def test_each_poster_says_what_it_is_and_who_wants_it(filled: Household, client:
     assert page.one("p", class_="facts").text == "1999"
 
 
-def test_people_keep_their_colours_on_every_page(filled: Household, client: FlaskClient) -> None:
-    pages = [browse(client, path) for path in ("/", "/?sort=title", "/title/" + "0" * 23 + "1")]
+def test_people_keep_their_colours_on_every_page(reader: FlaskClient, shared_filled: Shared) -> None:
+    pages = [browse(reader, path) for path in ("/", "/?sort=title", "/title/" + "0" * 23 + "1")]
 
     colours = [{chip.text: chip["class"] for chip in page.all("i") if chip.text == "Be"} for page in pages]
-    assert colours == [{"Be": f"chip c{filled.user('Ben')['id'] % 12}"}] * 3
+    assert colours == [{"Be": f"chip c{shared_filled.household.user('Ben')['id'] % 12}"}] * 3
+
+
+@pytest.fixture(scope="module")
+def long_list(share: Share) -> Shared:
+    """Ann wants 120 titles."""
+
+    def prepare(household: Household) -> None:
+        household.add("Ann", [row(f"{n:x}", f"Title {n}") for n in range(1, 121)])
+        household.sync()
+
+    return share(prepare)
 
 
 @pytest.mark.parametrize("query", ["media_type=movie&sort=title", "limit=30", "limit=30&sort=random&seed=3"])
-def test_pages_are_read_one_after_the_other_by_links(household: Household, client: FlaskClient, query: str) -> None:
-    household.add("Ann", [row(f"{n:x}", f"Title {n}") for n in range(1, 121)])
-    household.sync()
+def test_pages_are_read_one_after_the_other_by_links(long_list: Shared, query: str) -> None:
+    client = long_list.client()
 
     seen: list[str] = []
     path = f"/?{query}"
@@ -77,8 +99,8 @@ def test_pages_are_read_one_after_the_other_by_links(household: Household, clien
     assert page.all("a", href=f"?{query}") != []
 
 
-def test_form_shows_what_it_filtered_by(filled: Household, client: FlaskClient) -> None:
-    page = browse(client, "/?search=a&user=1&user=2&match=all&media_type=movie&min_wanted=2&year=1999&missing=tvdb")
+def test_form_shows_what_it_filtered_by(reader: FlaskClient) -> None:
+    page = browse(reader, "/?search=a&user=1&user=2&match=all&media_type=movie&min_wanted=2&year=1999&missing=tvdb")
 
     assert page.fields("search", "user", "match", "media_type", "min_wanted", "year", "missing") == {
         "search": ["a"],
@@ -92,6 +114,7 @@ def test_form_shows_what_it_filtered_by(filled: Household, client: FlaskClient) 
     assert "hidden" not in page.one("a", id="clear").attributes
 
 
+@pytest.mark.slow
 def test_person_beyond_those_offered_stays_chosen(household: Household, client: FlaskClient) -> None:
     for n in range(41):
         household.add(f"Guest {n}", [row("1", "Alpha")])
@@ -105,17 +128,17 @@ def test_person_beyond_those_offered_stays_chosen(household: Household, client: 
     assert "+37" in page.one("details", class_="who").text
 
 
-def test_fields_left_empty_are_no_part_of_the_address(filled: Household, client: FlaskClient) -> None:
-    reply = client.get("/?search=&media_type=&sort=title&year=&user=1&user=2&genre=")
-    bare = client.get("/?search=&sort=")
+def test_fields_left_empty_are_no_part_of_the_address(reader: FlaskClient) -> None:
+    reply = reader.get("/?search=&media_type=&sort=title&year=&user=1&user=2&genre=")
+    bare = reader.get("/?search=&sort=")
 
     assert (reply.status_code, reply.location) == (302, "/?sort=title&user=1&user=2")
     assert (bare.status_code, bare.location) == (302, "/")
 
 
 @pytest.mark.parametrize("query", ["year=x", "user=999", "sort=nonsense", "after=x", "nonsense=1", "year=1&year=2"])
-def test_wrong_filter_is_told_in_a_page(filled: Household, client: FlaskClient, query: str) -> None:
-    reply, problem = client.get(f"/?{query}"), client.get(f"/api/wishlist?{query}")
+def test_wrong_filter_is_told_in_a_page(reader: FlaskClient, query: str) -> None:
+    reply, problem = reader.get(f"/?{query}"), reader.get(f"/api/wishlist?{query}")
 
     assert reply.status_code == problem.status_code == 422
     told = Seen(reply).one("main").text
@@ -123,8 +146,8 @@ def test_wrong_filter_is_told_in_a_page(filled: Household, client: FlaskClient, 
     assert problem.mimetype == "application/problem+json"
 
 
-def test_nothing_matches_says_how_to_go_on(filled: Household, client: FlaskClient) -> None:
-    page = browse(client, "/?search=zzz")
+def test_nothing_matches_says_how_to_go_on(reader: FlaskClient) -> None:
+    page = browse(reader, "/?search=zzz")
 
     assert page.one("h2").text == "Nothing matches"
     assert page.one("div", class_="nothing").text.count("Clear filters") == 1

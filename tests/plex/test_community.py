@@ -141,6 +141,7 @@ def test_cursor_that_repeats_ends_the_read_as_failed(plex_client: PlexClient, fr
     assert len(friends.asked(ANN)) == 2
 
 
+@pytest.mark.slow
 def test_list_without_an_end_is_given_up_after_200_pages(
     plex_client: PlexClient, friends: Friends, ben: Person
 ) -> None:

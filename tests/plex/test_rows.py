@@ -277,6 +277,7 @@ FIELDS = dict.fromkeys(row(KEY, "Alpha"), JSON) | {
 }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(changed=st.fixed_dictionaries({}, optional=FIELDS))
 @example(changed={"guid": None, "ratingKey": None, "key": None})

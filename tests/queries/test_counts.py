@@ -72,6 +72,7 @@ def some_rows(chance: random.Random) -> list[Row]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_kept_numbers_are_those_that_counting_gives(household: Household, api: FlaskClient, seed: int) -> None:
     chance = random.Random(seed)
