@@ -49,8 +49,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that wait for minutes, so that the others run beside them."""
-    items.sort(key=lambda item: "test_minutes.py" not in item.nodeid)
+    """Have each test process begin with some of the tests that wait for minutes: the others run beside them."""
+    long = [item for item in items if "test_minutes.py" in item.nodeid]
+    ordered = [item for item in items if item not in long]
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    for number in range(processes):
+        beginning = number * len(items) // processes  # pytest-xdist first gives each process such a share
+        ordered[beginning:beginning] = long[number::processes]
+    items[:] = ordered
 
 
 @pytest.fixture(scope="session")
@@ -99,9 +105,15 @@ def template(database_server: Connection, server_url: str) -> str:
     database_server.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
     database_server.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
     migrate(with_database(server_url, TEMPLATE))
-    with connect(with_database(server_url, TEMPLATE), autocommit=True) as conn:
-        conn.execute("VACUUM (FREEZE)")  # so that reading a copy writes nothing
+    _settle(with_database(server_url, TEMPLATE))
     return TEMPLATE
+
+
+def _settle(url: str) -> None:
+    """Leave nothing to be written by those who read a copy of this database."""
+    with connect(url, autocommit=True) as conn:
+        conn.execute("VACUUM (FREEZE)")
+    connect(url).close()  # writes a file that makes each later connection begin sooner
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +123,7 @@ def filled_template(new_database: Callable[[str | None], str], template: str, ci
     with FakePlex() as plex, connect(url, autocommit=True, row_factory=dict_row) as conn:
         config = make_config(database_url=url, **addresses(plex))
         add_three_people(Household(config, plex, make_plex_client(config), cipher, conn))
-        conn.execute("VACUUM (FREEZE)")
+    _settle(url)
     return str(conninfo_to_dict(url)["dbname"])
 
 
@@ -134,7 +146,7 @@ def database_url(
     url = untouched.pop(source, None)
     if url is None:
         url = new_database(source)
-        connect(url).close()  # the first connection writes
+        database_server.execute("SELECT FROM pg_database")  # whoever reads it first after a change writes
     position = "SELECT pg_current_wal_insert_lsn()"  # of the write-ahead log: each change moves it
     before = database_server.execute(position).fetchone()
     yield url

@@ -9,6 +9,7 @@ from tests.support.fake_plex import row
 from tests.support.household import PASSPHRASE, Household
 from tests.support.processes import free_port, wait_until
 from tests.support.receivers import SECRET, Receiver, receiver
+from tests.support.slow import slow
 from tests.support.tellers import Teller
 from wishlist_service.tokens import TokenCipher
 
@@ -109,7 +110,7 @@ def test_digest_waits_until_the_sync_is_over(household: Household, webhook: Rece
     assert webhook.bodies == ["Ann wants Alpha (1999); Ben wants Beta; 2 titles in all."]
 
 
-@pytest.mark.parametrize("code", [500, 404, 429])
+@pytest.mark.parametrize("code", [500, *slow(404, 429)])
 def test_refused_message_is_kept_and_told_later_with_what_came_since(
     household: Household, webhook: Receiver, teller: Teller, code: int
 ) -> None:

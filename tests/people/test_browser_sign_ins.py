@@ -177,6 +177,7 @@ def test_token_that_plex_refuses_keeps_nobody_else_out(client: FlaskClient, hous
     assert joined.status_code == 303
 
 
+@pytest.mark.slow
 def test_plex_forgets_the_token_of_a_stranger_also_if_it_fails_at_first(
     client: FlaskClient, household: Household, pins: Pins
 ) -> None:

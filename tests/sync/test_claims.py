@@ -146,6 +146,7 @@ def test_run_takes_along_who_is_due_a_little_later(household: Household, hours: 
         assert [person.name for person in claimed.people] == ["Ann", "Ben"]
 
 
+@pytest.mark.slow
 def test_interval_is_drawn_from_a_tenth_below_to_a_tenth_above(household: Household) -> None:
     config = replace(household.config, sync_interval_hours=10)
     drawn: set[timedelta] = set()
@@ -209,6 +210,7 @@ def test_change_that_has_nothing_to_do_with_it_leaves_the_due_time(api: FlaskCli
     assert household.user("Anna")["next_sync_at"] == due
 
 
+@pytest.mark.slow
 def test_who_gets_another_token_while_being_read_is_read_with_it_in_the_next_run(
     api: FlaskClient, household: Household
 ) -> None:

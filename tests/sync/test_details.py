@@ -16,6 +16,7 @@ from tests.support.fake_titles import Titles
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.questions import look
+from tests.support.slow import slow
 from wishlist_service.plex.rows import parse_details, parse_watchlisted_at
 from wishlist_service.process.retries import retry_in
 from wishlist_service.sync import details
@@ -126,10 +127,12 @@ def test_title_of_which_everything_is_known_is_asked_about_no_more(household: Ho
     ("lacks", "media_type"),
     [
         ({"summary": None}, "movie"),
-        ({"genres": ()}, "movie"),
-        ({"originallyAvailableAt": None}, "movie"),
-        ({"Guid": [{"id": "imdb://tt1"}, {"id": "tvdb://33"}]}, "movie"),
-        ({"Guid": [{"id": "imdb://tt1"}, {"id": "tmdb://22"}]}, "show"),
+        *slow(
+            ({"genres": ()}, "movie"),
+            ({"originallyAvailableAt": None}, "movie"),
+            ({"Guid": [{"id": "imdb://tt1"}, {"id": "tvdb://33"}]}, "movie"),
+            ({"Guid": [{"id": "imdb://tt1"}, {"id": "tmdb://22"}]}, "show"),
+        ),
     ],
     ids=["summary", "genres", "date", "tmdb", "tvdb"],
 )
@@ -204,9 +207,11 @@ def test_title_that_plex_does_not_know_is_asked_about_again_days_later(household
     [
         status(500),
         status(401),
-        status(200, body=b"<html>Sign in</html>"),
-        status(200, body=b"[]", kind="application/json"),
-        status(200, body=b'{"MediaContainer": {"Metadata": []}}', kind="application/json"),
+        *slow(
+            status(200, body=b"<html>Sign in</html>"),
+            status(200, body=b"[]", kind="application/json"),
+            status(200, body=b'{"MediaContainer": {"Metadata": []}}', kind="application/json"),
+        ),
     ],
 )
 def test_title_that_meets_trouble_is_put_off_and_stands_in_no_way(

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.support.fake_actions import Actions
 from tests.support.fake_plex import row
 from tests.support.fake_titles import Titles
@@ -43,6 +45,7 @@ def test_nobody_is_asked_when_a_friend_added_a_title(neighbours: Neighbours) -> 
     assert (ANN, DELTA["ratingKey"]) not in titles.asked("/userState")
 
 
+@pytest.mark.slow
 def test_titles_whose_ids_feeds_need_come_first(neighbours: Neighbours) -> None:
     titles = Titles(neighbours.plex)
     neighbours.ann.rows = [row(f"b{number}", f"Known {number}") for number in range(5)]
@@ -128,6 +131,7 @@ def test_no_setting_takes_anything_off_a_friends_list(neighbours: Neighbours) ->
     assert set(kept) == {"Ann"}
 
 
+@pytest.mark.slow
 def test_hidden_and_unavailable_lists_call_nobody(neighbours: Neighbours) -> None:
     neighbours.friends.hidden.add(neighbours.fay.uuid)
     neighbours.add(neighbours.fay)

@@ -58,6 +58,7 @@ def test_joining_is_no_news(household: Household, api: FlaskClient, twice: tuple
     assert api.get("/api/wishlist").json["total"] == 1
 
 
+@pytest.mark.slow
 def test_every_uid_finds_the_joined_title(household: Household, api: FlaskClient, twice: tuple[Person, Person]) -> None:
     know_ids(*twice)
 
@@ -263,6 +264,7 @@ def test_joined_titles_are_told_to_nobody(household: Household, twice: tuple[Per
     assert found == []
 
 
+@pytest.mark.slow
 def test_later_contradiction_is_logged_and_splits_nothing(
     household: Household, twice: tuple[Person, Person], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -294,6 +296,7 @@ def test_three_titles_that_are_one_are_joined(household: Household, api: FlaskCl
     assert play(follow(api)[0]) == present_wishes(household) == {(1, uid("4")), (2, uid("4"))}
 
 
+@pytest.mark.slow
 def test_erasing_a_person_leaves_the_title_to_the_other(
     household: Household, api: FlaskClient, twice: tuple[Person, Person]
 ) -> None:

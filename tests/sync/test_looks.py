@@ -166,6 +166,7 @@ def test_nobody_is_looked_at_who_is_due_paused_or_fails(household: Household) ->
     assert [asked(household, name) for name in ("Due", "Paused", "Never", "Failing", "Refused")] == [1] * 5
 
 
+@pytest.mark.slow
 def test_people_are_spread_over_the_interval_two_at_a_time(household: Household) -> None:
     names = [f"Person-{number}" for number in range(8)]
     for name in names:
@@ -189,6 +190,7 @@ def test_people_are_spread_over_the_interval_two_at_a_time(household: Household)
     assert min(gaps) > 1.7
 
 
+@pytest.mark.slow
 def test_nobody_is_looked_at_during_a_cooldown(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_COOLDOWN_WITHOUT_HEADER_SECONDS", 3 * INTERVAL)
     for name in ("Ann", "Ben", "Cleo"):
@@ -256,6 +258,7 @@ def test_list_whose_etag_always_changes_leaves_no_run(household: Household, plex
     assert runs(household) == [("command", "succeeded", None)]
 
 
+@pytest.mark.slow
 def test_of_two_schedulers_one_looks_and_the_other_takes_over(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +280,7 @@ def test_of_two_schedulers_one_looks_and_the_other_takes_over(
 
 def test_connection_that_breaks_is_replaced(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "TAKEN_OVER_WITHIN_SECONDS", 0.1)
+    monkeypatch.setattr(looks, "AWAY_SECONDS", 0.1)
     ann = household.add("Ann", [ALPHA])
     household.sync()
 

@@ -10,6 +10,7 @@ from tests.support.fake_plex import row
 from tests.support.followers import follow, play, present_wishes
 from tests.support.household import Household
 from tests.support.records import film, items, kinds, only_item, read_again, records_of, shown_ids, uid
+from tests.support.slow import slow
 from tests.support.titles import ids
 
 OLD, NEW = "b1", "a2"
@@ -23,16 +24,18 @@ def renew(household: Household, *, before: dict[str, str], after: dict[str, str]
     household.sync()
 
 
-@pytest.mark.parametrize("media_type", ["movie", "show"])
+@pytest.mark.parametrize("media_type", ["movie", *slow("show")])
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         ({"imdb": "tt0000101"}, {"imdb": "tt0000101"}),
-        ({"tmdb": "101"}, {"tmdb": "101"}),
-        ({"tvdb": "101"}, {"tvdb": "101"}),
-        ({"imdb": "tt0000101", "tmdb": "101"}, {"imdb": "tt0000101", "tmdb": "101"}),
         ({"imdb": "tt0000101", "tmdb": "101"}, {"imdb": "tt0000101", "tvdb": "7"}),
-        ({"imdb": "tt0000101"}, {"imdb": "tt0000101", "tmdb": "101", "tvdb": "7"}),
+        *slow(
+            ({"tmdb": "101"}, {"tmdb": "101"}),
+            ({"tvdb": "101"}, {"tvdb": "101"}),
+            ({"imdb": "tt0000101", "tmdb": "101"}, {"imdb": "tt0000101", "tmdb": "101"}),
+            ({"imdb": "tt0000101"}, {"imdb": "tt0000101", "tmdb": "101", "tvdb": "7"}),
+        ),
     ],
 )
 def test_uid_joins_the_title_with_which_an_id_agrees_and_none_differs(
@@ -51,11 +54,13 @@ def test_uid_joins_the_title_with_which_an_id_agrees_and_none_differs(
         ({"imdb": "tt0000101"}, {"imdb": "tt0000102"}),
         ({"imdb": "tt0000101", "tmdb": "101"}, {"imdb": "tt0000101", "tmdb": "102"}),
         ({"imdb": "tt0000101", "tvdb": "7"}, {"imdb": "tt0000102", "tvdb": "7"}),
-        ({"imdb": "tt0000101"}, {"tmdb": "101"}),
-        ({"tmdb": "101"}, {"tvdb": "101"}),
-        ({}, {"imdb": "tt0000101"}),
-        ({"imdb": "tt0000101"}, {}),
-        ({}, {}),
+        *slow(
+            ({"imdb": "tt0000101"}, {"tmdb": "101"}),
+            ({"tmdb": "101"}, {"tvdb": "101"}),
+            ({}, {"imdb": "tt0000101"}),
+            ({"imdb": "tt0000101"}, {}),
+            ({}, {}),
+        ),
     ],
 )
 def test_uid_with_which_no_id_agrees_or_one_differs_is_another_title(

@@ -12,6 +12,7 @@ from tests.support.looking import INTERVAL, asked, log_position, looking
 from tests.support.neighbours import ANN, Neighbours
 from tests.support.plex_faults import status
 from tests.support.processes import wait_until
+from tests.support.slow import slow
 from wishlist_service.sync import looks
 from wishlist_service.sync.switches import switch
 
@@ -74,6 +75,7 @@ def test_profile_without_discover_has_no_watchlist(neighbours: Neighbours) -> No
     assert (user(neighbours, "Kim")["sync_state"], run.status) == ("no_watchlist", "succeeded")
 
 
+@pytest.mark.slow
 def test_pin_that_plex_no_longer_takes_is_told_and_mended_by_patch(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.ben, pin="7391")
     neighbours.household.sync()
@@ -104,6 +106,7 @@ def test_members_token_is_used_on_without_the_admin_until_plex_refuses_it(neighb
     assert neighbours.household.titles("Kim") == ["Gamma"]
 
 
+@pytest.mark.slow
 def test_member_who_left_the_home_is_unavailable(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.kim)
     neighbours.household.sync()
@@ -116,6 +119,7 @@ def test_member_who_left_the_home_is_unavailable(neighbours: Neighbours) -> None
     assert "no longer lets Ann switch to Kim" in user(neighbours, "Kim")["sync_detail"]
 
 
+@pytest.mark.slow
 def test_switches_are_one_at_a_time_and_a_second_apart(neighbours: Neighbours) -> None:
     url, plex = neighbours.household.config.database_url, neighbours.household.plex_client
     threads = [
@@ -133,6 +137,7 @@ def test_switches_are_one_at_a_time_and_a_second_apart(neighbours: Neighbours) -
     assert all(later - earlier >= 1 for earlier, later in pairwise(times))
 
 
+@pytest.mark.slow
 def test_limit_on_switches_holds_up_other_processes_and_no_list(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.kim)
     neighbours.home.revoke(neighbours.kim)
@@ -175,7 +180,7 @@ def test_list_that_is_empty_from_the_start_is_hidden(neighbours: Neighbours) -> 
     assert neighbours.api.get("/feeds/radarr.json?user=2").status_code == 503
 
 
-@pytest.mark.parametrize("how", ["hidden", "forbidden", "emptied"])
+@pytest.mark.parametrize("how", ["hidden", *slow("forbidden", "emptied")])
 def test_list_that_is_empty_after_titles_keeps_them_all(neighbours: Neighbours, how: str) -> None:
     neighbours.fay.rows = ROWS[:3]
     neighbours.add(neighbours.fay)
@@ -330,6 +335,7 @@ def looks_at_both(neighbours: Neighbours) -> tuple[int, int]:
     return asked(neighbours.household), len(neighbours.friends.asked(ANN))
 
 
+@pytest.mark.slow
 def test_friends_are_looked_at_less_often_and_an_unchanged_list_is_not_stored(
     neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,6 +354,7 @@ def test_friends_are_looked_at_less_often_and_an_unchanged_list_is_not_stored(
         wait_until(lambda: neighbours.household.titles("Fay") == ["Delta", "Epsilon"])
 
 
+@pytest.mark.slow
 def test_friends_are_looked_at_as_often_as_others_if_those_wait_longer(
     neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:

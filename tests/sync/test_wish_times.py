@@ -11,6 +11,7 @@ from tests.support.fake_titles import Titles
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.questions import look
+from tests.support.slow import slow
 
 ANN, BEN = "token-of-ann-0123456789", "token-of-ben-0123456789"
 
@@ -45,7 +46,7 @@ def test_time_of_a_new_wish_is_stored(
     assert titles.asked("/userState") == [(ANN, KNOWN_ALPHA["ratingKey"])]
 
 
-@pytest.mark.parametrize("told", [None, 0, -5, "soon", 10**15, True, 1.5, {}])
+@pytest.mark.parametrize("told", [None, 0, *slow(-5, "soon", 10**15, True, 1.5, {})])
 def test_time_that_makes_no_sense_stays_unknown(household: Household, titles: Titles, told: Any) -> None:
     household.add("Ann", [KNOWN_ALPHA])
     titles.added(ANN, KNOWN_ALPHA, told)
@@ -82,6 +83,7 @@ def test_429_ends_the_questions_about_a_run(household: Household, titles: Titles
     assert len(titles.asked("/userState")) == 1
 
 
+@pytest.mark.slow
 def test_newest_20_of_a_run_are_asked_about(household: Household, titles: Titles) -> None:
     rows = [row(f"{number:x}", f"Film {number}") for number in range(1, 31)]
     ann = household.add("Ann", rows)

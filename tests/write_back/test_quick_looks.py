@@ -30,7 +30,7 @@ def count_looks(server: FakeMediaServer) -> int:
 def working(household: Household, server: FakeMediaServer, **settings: Any) -> Iterator[WriteBack]:
     """A scheduler's looks, in their thread."""
     stop = threading.Event()
-    defaults: dict[str, Any] = {"plex_server_url": server.url, "plex_server_token": OWNER, "library_minutes": 0.05}
+    defaults: dict[str, Any] = {"plex_server_url": server.url, "plex_server_token": OWNER, "library_minutes": 0.01}
     config = replace(household.config, **defaults | settings)
     worker = WriteBack(config, household.cipher, stop=stop, retry_seconds=0.01)
     worker.start()
@@ -67,6 +67,7 @@ def test_library_that_does_not_tell_its_changes_is_read_each_time(wishful: House
     assert "/library/sections/1/all" not in paths
 
 
+@pytest.mark.slow
 def test_new_titles_and_new_ids_are_compared_although_the_libraries_are_unchanged(
     wishful: Household, server: FakeMediaServer
 ) -> None:
@@ -82,6 +83,7 @@ def test_new_titles_and_new_ids_are_compared_although_the_libraries_are_unchange
     assert (with_new["New"], with_new["Bare"], available(wishful)["Bare"]) == (True, False, True)
 
 
+@pytest.mark.slow
 def test_everything_is_compared_once_a_day(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server)
     wishful.conn.execute("UPDATE wishlist_items SET available = NULL")
