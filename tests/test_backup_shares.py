@@ -10,7 +10,6 @@ from psycopg import connect
 from tests.support.backups import NewDatabase, back_up, dump_of, names, restore, with_older_backups
 from tests.support.household import Household
 from tests.support.processes import settings_for
-from tests.support.slow import slow
 from wishlist_service.migrate import migrate
 from wishlist_service.postgres.programs import find_pg_dump
 
@@ -46,7 +45,8 @@ def on_share(household: Household, share: Path, refused: str, directory: Path) -
     return env | {"PYTHONPATH": f"{env['PYTHONPATH']}:{share}"}
 
 
-@pytest.mark.parametrize("refused", ["fchmod chmod", *slow("fsync", "fchmod chmod fsync", "fsync file_fsync")])
+@pytest.mark.slow
+@pytest.mark.parametrize("refused", ["fchmod chmod", "fsync", "fchmod chmod fsync", "fsync file_fsync"])
 def test_backup_is_written_where_rights_and_syncs_are_refused(
     household: Household, share: Path, tmp_path: Path, refused: str
 ) -> None:

@@ -96,6 +96,7 @@ def test_database_from_a_file_that_was_changed_since_is_refused_untouched(empty_
     assert everything(empty_url) == before
 
 
+@pytest.mark.slow
 def test_line_ends_do_not_count_as_a_change(empty_url: str, tmp_path: Path) -> None:
     migrate(empty_url)
     files = copy_of_files(tmp_path)
@@ -249,6 +250,7 @@ def test_directory_without_migrations_is_an_error(empty_url: str, tmp_path: Path
         migrate(empty_url, directory=tmp_path)
 
 
+@pytest.mark.slow
 def test_database_that_is_away_is_told_in_a_sentence() -> None:
     migrator = start_migrator("postgresql://nobody:secret-password@127.0.0.1:9/none")
     output = migrator.communicate(timeout=60)[0]

@@ -98,6 +98,7 @@ def test_everybody_of_a_household_is_in_one_run(household: Household) -> None:
     assert household.conn.execute("SELECT users_processed FROM sync_runs").fetchall() == [{"users_processed": 5}]
 
 
+@pytest.mark.slow
 def test_many_people_are_read_in_several_runs_one_after_the_other(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def test_what_is_no_address_is_refused_and_changes_nothing(
     assert filled.user("Ann")["name"] == "Ann"
 
 
+@pytest.mark.slow
 def test_masked_address_that_is_sent_back_is_refused(api: FlaskClient, filled: Household) -> None:
     give(api, filled, "Ann", PUBLIC, "discord://123456789012345678/abcdefghijklmnop", "json://plain.example.com")
     plain = give(api, filled, "Ann", PUBLIC, "json://plain.example.com")
@@ -163,6 +164,7 @@ def test_masked_addresses_are_refused_although_one_of_them_is_an_address(api: Fl
     assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 2
 
 
+@pytest.mark.slow
 def test_two_requests_at_once_with_the_same_new_address_both_succeed(filled: Household, cipher: TokenCipher) -> None:
     ben = filled.user("Ben")["id"]
     fingerprints = cipher.fingerprints(PUBLIC, column="news_addresses.fingerprint")
@@ -292,6 +294,7 @@ def test_address_of_a_member_reaches_this_network_only_while_that_is_allowed(
     assert len(webhook.messages) == 1
 
 
+@pytest.mark.slow
 def test_file_is_not_read_once_members_may_no_longer_name_one(filled: Household, tmp_path: Path) -> None:
     url = f"discord://123456789012345678/abcdefghijklmnop?template={tmp_path / 'secret.json'}"
     with member(filled, notify_targets="any") as client:
@@ -317,7 +320,7 @@ def test_admin_who_signs_in_may_use_their_own_network(filled: Household) -> None
         assert client.put(OWN, json={"urls": ["json://127.0.0.1/x"]}).status_code == 200
 
 
-@pytest.mark.parametrize("by_redirect", [True, False])
+@pytest.mark.parametrize("by_redirect", [True, *slow(False)])
 def test_message_never_reaches_this_network_by_a_later_name_or_a_redirect(
     api: FlaskClient, filled: Household, webhook: Receiver, by_redirect: bool
 ) -> None:

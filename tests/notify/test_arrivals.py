@@ -30,6 +30,7 @@ def test_title_that_comes_is_told_once(home: Arrivals) -> None:
     assert home.webhook.messages[-1]["title"] == "In the library now: The Matrix (1999)"
 
 
+@pytest.mark.slow
 def test_title_that_is_wanted_and_comes_between_two_looks_is_told(home: Arrivals) -> None:
     home.want(Ann=[row("c3", "Other")])
     home.look()
@@ -192,6 +193,7 @@ def test_seasons_that_were_there_before_are_not_told(home: Arrivals) -> None:
     assert len(home.look()) == 1
 
 
+@pytest.mark.slow
 def test_several_titles_are_one_message(home: Arrivals) -> None:
     home.want(Ann=MANY)
     home.look()

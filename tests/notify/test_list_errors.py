@@ -65,6 +65,7 @@ def test_refused_token_is_told_once_with_an_invitation_that_renews_it(
     assert invitation == {"user_id": household.user("Ann")["id"], "uses_left": 1}
 
 
+@pytest.mark.slow
 def test_public_url_wins_over_the_address_of_an_admin(household: Household, webhook: Receiver) -> None:
     know_address(household)
     household.add("Ann")
@@ -319,6 +320,7 @@ def test_person_who_was_never_read_is_told_of_a_day_after_they_were_added(
     assert [message["title"] for message in webhook.messages] == ["Ann's watchlist could not be read for a day"]
 
 
+@pytest.mark.slow
 def test_account_without_a_watchlist_is_never_told(household: Household, webhook: Receiver, teller: Teller) -> None:
     household.add("Ann", MANY)
     household.sync()

@@ -164,6 +164,7 @@ def test_people_are_told_without_an_address_of_the_household(home: Arrivals, ann
     assert home.webhook.messages == []
 
 
+@pytest.mark.slow
 def test_paused_person_is_told_nothing(home: Arrivals, anns: Receiver) -> None:
     home.household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Ann'")
     home.come(MATRIX)

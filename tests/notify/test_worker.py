@@ -52,6 +52,7 @@ def test_what_is_here_when_news_are_switched_on_is_not_told(household: Household
     assert webhook.bodies == ["Ann wants Gamma (2001); 3 titles in all."]
 
 
+@pytest.mark.slow
 def test_what_comes_while_news_are_switched_off_is_not_told(household: Household, webhook: Receiver) -> None:
     ann = household.add("Ann", [ALPHA])
     household.sync()
@@ -68,6 +69,7 @@ def test_what_comes_while_news_are_switched_off_is_not_told(household: Household
     assert webhook.bodies == ["Ann wants Gamma (2001); 3 titles in all."]
 
 
+@pytest.mark.slow
 def test_removed_dismissed_and_paused_are_not_told_and_what_came_back_is(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
@@ -155,6 +157,7 @@ def test_pauses_between_tries_grow(household: Household, webhook: Receiver, tell
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 360]
 
 
+@pytest.mark.slow
 def test_each_address_is_told_once_when_another_cannot_be(household: Household, webhook: Receiver) -> None:
     ann = household.add("Ann")
     household.sync()

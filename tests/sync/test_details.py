@@ -172,6 +172,7 @@ def test_what_plex_knows_later_is_told_later(household: Household, titles: Title
     assert item(household, "Alpha")["details_due_at"] is None
 
 
+@pytest.mark.slow
 def test_title_that_nobody_wants_any_more_is_asked_about_no_more(household: Household, titles: Titles) -> None:
     ann = household.add("Ann", [ALPHA])
     titles.tell(ALPHA)
@@ -235,6 +236,7 @@ def test_what_failed_is_tried_again_after_minutes_and_then_hourly() -> None:
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+@pytest.mark.slow
 def test_question_that_failed_waits_for_minutes_but_not_for_a_new_scheduler(
     household: Household, titles: Titles
 ) -> None:
@@ -252,6 +254,7 @@ def test_question_that_failed_waits_for_minutes_but_not_for_a_new_scheduler(
     assert item(household, "Alpha")["summary"] == "At last."
 
 
+@pytest.mark.slow
 def test_429_pauses_the_questions_and_no_sync(household: Household, titles: Titles) -> None:
     ann = household.add("Ann", [ALPHA, BETA])
     titles.next_faults.append(status(429, Retry_After="600"))
@@ -266,6 +269,7 @@ def test_429_pauses_the_questions_and_no_sync(household: Household, titles: Titl
     assert due_in(household, "Alpha") < timedelta(0)
 
 
+@pytest.mark.slow
 def test_portion_raises_the_generation_once(household: Household, titles: Titles) -> None:
     rows = [row(f"{number:x}", f"Film {number}") for number in range(1, 41)]
     household.add("Ann", rows)
@@ -336,6 +340,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.fixed_dictionaries({}, optional={"summary": JSON, "Genre": JSON, "Guid": JSON, "watchlistedAt": JSON}))
 def test_nothing_that_plex_may_write_of_a_title_raises(raw: dict[str, Any]) -> None:
     found = parse_details(raw)

@@ -153,7 +153,7 @@ def test_person_whose_merge_fails_unexpectedly_disturbs_nobody_else(household: H
     assert (household.titles("Ann"), household.titles("Ben")) == ([], ["Beta"])
 
 
-@pytest.mark.parametrize("fault", [cut_off, unfinished(b'{"MediaContainer": {')], ids=["length", "no length"])
+@pytest.mark.parametrize("fault", [cut_off, *slow(unfinished(b'{"MediaContainer": {'))], ids=["length", "no length"])
 def test_answer_that_was_cut_short_is_asked_for_again(household: Household, fault: Fault) -> None:
     household.add("Ann", TITLES).list_faults.extend([fault] * 2)
 
@@ -197,6 +197,7 @@ def test_account_without_a_watchlist_fails_no_run(household: Household) -> None:
     assert summary == {"n": 0}
 
 
+@pytest.mark.slow
 def test_account_without_a_watchlist_is_asked_again_at_the_next_full_read(household: Household) -> None:
     ann = a_person_without_a_watchlist(household)
 
@@ -253,6 +254,7 @@ def test_sync_that_is_started_by_hand_always_asks(household: Household) -> None:
         assert household.plex.asked
 
 
+@pytest.mark.slow
 def test_scheduled_run_takes_no_refused_token_along_that_is_due_a_little_later(household: Household) -> None:
     ann = a_synced_person(household)
     household.add("Ben", TITLES)
@@ -268,6 +270,7 @@ def test_scheduled_run_takes_no_refused_token_along_that_is_due_a_little_later(h
         assert [user.name for user in claimed.people] == ["Ben"]
 
 
+@pytest.mark.slow
 def test_longer_waits_of_refused_tokens_are_not_brought_forward(household: Household) -> None:
     ann = a_synced_person(household)
     ann.always, ann.account_status = status(401), 401
@@ -280,6 +283,7 @@ def test_longer_waits_of_refused_tokens_are_not_brought_forward(household: House
     assert (moved, due_in(household)) == (0, timedelta(days=1))
 
 
+@pytest.mark.slow
 def test_refused_list_is_not_taken_for_a_dead_token_while_the_account_cannot_be_asked(household: Household) -> None:
     ann = a_synced_person(household)
     ann.always = status(401)

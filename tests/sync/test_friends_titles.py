@@ -74,6 +74,7 @@ def test_feed_of_titles_that_nobody_was_asked_about_waits(neighbours: Neighbours
     assert [title["id"] for title in ready.json] == [5]
 
 
+@pytest.mark.slow
 def test_shows_are_waited_for_though_movies_are_known(neighbours: Neighbours) -> None:
     neighbours.fay.rows = [row("5", "Epsilon", media_type="show")]
     neighbours.add(neighbours.fay)
@@ -111,6 +112,7 @@ def test_nothing_is_taken_off_a_friends_list(neighbours: Neighbours) -> None:
     assert neighbours.household.titles("Fay") == ["Alpha"]
 
 
+@pytest.mark.slow
 def test_no_setting_takes_anything_off_a_friends_list(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     neighbours.household.sync()

@@ -71,6 +71,7 @@ def test_look_confirms_no_held_removal_and_a_full_read_does(household: Household
     assert household.user("Ann")["sync_state"] == "ok"
 
 
+@pytest.mark.slow
 def test_other_removals_than_those_that_are_held_are_held_by_a_look_too(household: Household) -> None:
     ann = household.add("Ann", FILMS)
     household.sync()
@@ -100,6 +101,7 @@ def test_look_that_finds_the_titles_back_ends_the_hold(household: Household) -> 
     assert runs(household)[-1][0] == "look"
 
 
+@pytest.mark.slow
 def test_rows_that_are_no_titles_make_a_look_remove_nothing(household: Household) -> None:
     ann = household.add("Ann", FILMS)
     household.sync()
@@ -216,6 +218,7 @@ def test_nobody_is_looked_at_during_a_cooldown(household: Household, monkeypatch
     assert household.user("Ann")["sync_state"] == "ok"
 
 
+@pytest.mark.slow
 def test_etag_that_lies_is_repaired_by_the_next_full_read(household: Household, plex: FakePlex) -> None:
     def lie(handler: Any) -> None:
         if handler.headers.get("If-None-Match"):
@@ -239,6 +242,7 @@ def test_etag_that_lies_is_repaired_by_the_next_full_read(household: Household, 
     assert (looks_and_reads.status, household.titles("Ann")) == ("succeeded", ["Beta"])
 
 
+@pytest.mark.slow
 def test_list_whose_etag_always_changes_leaves_no_run(household: Household, plex: FakePlex) -> None:
     serve = plex.routes["GET", LIST]
     number = [0]

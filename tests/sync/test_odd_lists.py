@@ -185,6 +185,7 @@ def test_row_that_is_no_title_holds_missing_titles_for_a_day_at_most(household: 
     assert states(household)[0] == "ok"
 
 
+@pytest.mark.slow
 def test_after_that_day_what_two_full_reads_miss_is_removed(household: Household) -> None:
     ann = an_odd_row(household)
     later(household, days=30)
@@ -204,6 +205,7 @@ def test_after_that_day_what_two_full_reads_miss_is_removed(household: Household
     assert (states(household)[0], household.titles("Ann")) == ("held", ["Beta", "Gamma"])
 
 
+@pytest.mark.slow
 def test_day_begins_anew_once_all_rows_were_titles(household: Household) -> None:
     ann = an_odd_row(household)
     later(household, days=2)

@@ -158,6 +158,7 @@ def test_rereading_an_unchanged_list_writes_a_handful_of_rows_whatever_its_lengt
     assert writes() - before <= 6
 
 
+@pytest.mark.slow
 def test_no_identity_value_is_spent_on_titles_already_known(household: Household) -> None:
     household.add("Ann", [row("1", "Alpha")])
     household.sync()
@@ -205,6 +206,7 @@ def test_person_erased_or_changed_while_their_list_is_read_is_left_alone(househo
     assert household.conn.execute("SELECT * FROM wishlist_items").fetchall() == []
 
 
+@pytest.mark.slow
 def test_nothing_is_ever_deleted_by_syncs(household: Household) -> None:
     ann = household.add("Ann", [row(f"{n:x}", f"Film {n}") for n in range(1, 6)])
     household.sync()

@@ -74,6 +74,7 @@ def test_list_that_stays_in_trouble_costs_no_write_either(household: Household, 
     assert household.user("Ann")["sync_state"] == state
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_stored_after_half_an_hour_and_at_the_end(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ def test_held_list_that_is_looked_at_counts_as_no_success(household: Household) 
     assert household.user("Ann")["last_attempt_at"] > before["last_attempt_at"]
 
 
+@pytest.mark.slow
 def test_connection_is_kept_between_looks(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     ports: dict[str, set[int]] = {}
     for name in ("Ann", "Ben", "Cleo"):

@@ -122,6 +122,7 @@ def test_kept_wish_stays_kept(household: Household) -> None:
     assert household.titles("Ann") == household.titles("Ben") == ["Lantern"]
 
 
+@pytest.mark.slow
 def test_every_spelling_of_every_uid_finds_the_title(household: Household, api: FlaskClient) -> None:
     renew(household, before={"tmdb": "101"}, after={"tmdb": "101"})
 
@@ -154,7 +155,7 @@ def test_half_a_renewed_list_is_not_held(household: Household) -> None:
     assert len(items(household)) == household.user("Ann")["wishlist_size"] == 12
 
 
-@pytest.mark.parametrize("names", [("Ann", "Ben"), ("Ben", "Ann")])
+@pytest.mark.parametrize("names", [("Ann", "Ben"), *slow((("Ben", "Ann"),))])
 def test_two_people_with_the_old_and_the_new_record_want_one_title(
     household: Household, api: FlaskClient, names: Iterable[str]
 ) -> None:
@@ -195,6 +196,7 @@ def test_wish_ends_when_the_last_record_of_the_title_has_left_the_list(household
     assert kinds(household) == [("Ann", "added"), ("Ann", "removed")]
 
 
+@pytest.mark.slow
 def test_title_shows_the_ids_of_its_newest_record_that_is_on_a_list_and_has_any(household: Household) -> None:
     ann = household.add("Ann", [film(OLD, tmdb="101", imdb="tt0000101")])
     ben = household.add("Ben", [])
@@ -215,6 +217,7 @@ def test_title_shows_the_ids_of_its_newest_record_that_is_on_a_list_and_has_any(
     assert shown_ids(household) == (None, 101, 7)
 
 
+@pytest.mark.slow
 def test_facts_are_those_of_the_newest_record_on_a_list_whoever_is_read_last(household: Household) -> None:
     ann = household.add("Ann", [film(OLD, "Old name", tmdb="101")])
     ben = household.add("Ben", [])
@@ -233,6 +236,7 @@ def test_facts_are_those_of_the_newest_record_on_a_list_whoever_is_read_last(hou
     assert ann.rows
 
 
+@pytest.mark.slow
 def test_matching_counts_the_ids_of_all_records(household: Household) -> None:
     renew(household, before={"imdb": "tt0000101", "tmdb": "101"}, after={"imdb": "tt0000101"})
     household.add("Ben", [film("c3", tmdb="101")])
@@ -245,6 +249,7 @@ def test_matching_counts_the_ids_of_all_records(household: Household) -> None:
     assert records_of(household, another["id"]) == {uid("d4")}
 
 
+@pytest.mark.slow
 def test_record_is_renewed_again_and_again(household: Household, api: FlaskClient) -> None:
     ann = household.add("Ann", [])
     for number in range(5, 0, -1):
@@ -256,6 +261,7 @@ def test_record_is_renewed_again_and_again(household: Household, api: FlaskClien
     assert kinds(household) == [("Ann", "added")]
 
 
+@pytest.mark.slow
 def test_list_with_a_renewed_record_is_read_again_without_a_write(household: Household) -> None:
     renew(household, before={"tmdb": "101"}, after={"tmdb": "101"})
     household.add("Ben", [film(OLD, "Another name", tmdb="101")])

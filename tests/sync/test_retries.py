@@ -243,6 +243,7 @@ def test_api_says_when_the_next_try_is(api: FlaskClient, household: Household) -
     assert shown[0]["sync_detail"] == ann["sync_detail"]
 
 
+@pytest.mark.slow
 def test_log_has_one_warning_for_each_change_of_state(household: Household, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     ann = household.add("Ann", TITLES)
@@ -267,6 +268,7 @@ def short_cooldowns(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(http, "_COOLDOWN_WITHOUT_HEADER_SECONDS", seconds)
 
 
+@pytest.mark.slow
 def test_one_request_to_slow_down_among_five_people_leaves_nobody_unread(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:

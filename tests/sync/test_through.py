@@ -92,6 +92,7 @@ def test_pin_that_plex_no_longer_takes_is_told_and_mended_by_patch(neighbours: N
     assert user(neighbours, "Ben")["sync_state"] == "ok"
 
 
+@pytest.mark.slow
 def test_members_token_is_used_on_without_the_admin_until_plex_refuses_it(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.kim)
     neighbours.api.patch("/api/users/1", json={"active": False})
@@ -203,6 +204,7 @@ def test_list_that_is_empty_after_titles_keeps_them_all(neighbours: Neighbours, 
     assert (user(neighbours, "Fay")["sync_state"], neighbours.household.titles("Fay")) == ("ok", titles)
 
 
+@pytest.mark.slow
 def test_other_losses_go_through_the_hold_rule(neighbours: Neighbours) -> None:
     neighbours.fay.rows = ROWS
     neighbours.add(neighbours.fay)
@@ -236,6 +238,7 @@ def test_data_beside_errors_is_a_failed_read(neighbours: Neighbours) -> None:
     assert neighbours.household.titles("Fay") == ["Delta"]
 
 
+@pytest.mark.slow
 def test_friends_list_changes_no_fact_that_another_read_gave(neighbours: Neighbours) -> None:
     full = row("1", "Alpha", year=1999)
     neighbours.ann.rows = [full]
@@ -253,6 +256,7 @@ def test_friends_list_changes_no_fact_that_another_read_gave(neighbours: Neighbo
     assert neighbours.household.titles("Fay") == ["Alpha"]
 
 
+@pytest.mark.slow
 def test_unchanged_list_of_a_friend_is_not_merged(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     neighbours.household.sync()
@@ -265,6 +269,7 @@ def test_unchanged_list_of_a_friend_is_not_merged(neighbours: Neighbours) -> Non
     assert neighbours.household.user("Fay")["list_etag"] == etag
 
 
+@pytest.mark.slow
 def test_friend_of_somebody_whom_plex_refuses_is_unavailable_and_counts_once(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     neighbours.household.sync()
@@ -293,6 +298,7 @@ def test_refusal_of_the_other_is_told_at_once_and_ends_with_it(neighbours: Neigh
     assert (told, due) == ("via_unavailable", {"due": True})
 
 
+@pytest.mark.slow
 def test_renewed_token_brings_the_friends_back(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     del neighbours.plex.people[ANN]
@@ -318,6 +324,7 @@ def test_erased_friend_during_a_read_is_not_stored(neighbours: Neighbours) -> No
     assert neighbours.api.get("/api/users").json["total"] == 1
 
 
+@pytest.mark.slow
 def test_names_of_others_are_not_in_sentences_while_names_are_hidden(neighbours: Neighbours) -> None:
     neighbours.friends.hidden.add(neighbours.fay.uuid)
     neighbours.add(neighbours.fay)

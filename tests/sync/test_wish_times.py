@@ -31,7 +31,7 @@ def times(household: Household) -> dict[str, datetime | None]:
     return {found["title"]: found["watchlisted_at"] for found in rows}
 
 
-@pytest.mark.parametrize(("told", "as_list"), [(1786900000, False), ("1786900000", True)])
+@pytest.mark.parametrize(("told", "as_list"), [(1786900000, False), *slow(("1786900000", True))])
 def test_time_of_a_new_wish_is_stored(
     household: Household, titles: Titles, api: FlaskClient, told: Any, as_list: bool
 ) -> None:
@@ -109,6 +109,7 @@ def test_each_person_is_asked_about_with_their_own_token(household: Household, t
     assert sorted(titles.asked("/userState")) == [(ANN, KNOWN_ALPHA["ratingKey"]), (BEN, KNOWN_ALPHA["ratingKey"])]
 
 
+@pytest.mark.slow
 def test_wish_that_came_back_has_another_time(household: Household, titles: Titles) -> None:
     ann = household.add("Ann", [KNOWN_ALPHA])
     titles.added(ANN, KNOWN_ALPHA, 1786900000)

@@ -57,7 +57,7 @@ AGENTS = [
 ]
 
 
-@pytest.mark.parametrize("query", ["", "?lang=en"])
+@pytest.mark.parametrize("query", ["", *slow("?lang=en")])
 def test_guids_of_the_usual_agents_are_understood(household: Household, query: str) -> None:
     wanted = [
         row(f"{number:x}", f"Title {number:02}", media_type=media_type, Guid=[{"id": known}])
@@ -173,6 +173,7 @@ def test_list_shows_and_filters_what_is_there(api: FlaskClient, wishful: Househo
     assert [item["title"] for item in absent["items"]] == ["Absent"]
 
 
+@pytest.mark.slow
 def test_only_what_differs_is_written(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server)
     generation = wishful.conn.execute("SELECT generation, library_due_at FROM sync_state").fetchone()
@@ -233,6 +234,7 @@ def test_token_travels_in_a_header_only(wishful: Household, server: FakeMediaSer
     assert [asked for asked in server.asked if OWNER in str(asked.query) + asked.path] == []
 
 
+@pytest.mark.slow
 def test_one_look_an_hour_whoever_asks(wishful: Household, server: FakeMediaServer) -> None:
     together = threading.Barrier(2, timeout=30)
 

@@ -96,6 +96,7 @@ def test_everything_is_compared_once_a_day(wishful: Household, server: FakeMedia
     assert available(wishful) == EVERYTHING_BUT
 
 
+@pytest.mark.slow
 def test_without_an_interval_a_look_comes_with_each_full_read_only(wishful: Household, server: FakeMediaServer) -> None:
     config = replace(wishful.config, plex_server_url=server.url, plex_server_token=OWNER, library_minutes=0)
     worker = WriteBack(config, wishful.cipher, stop=threading.Event(), retry_seconds=0.01)
@@ -191,6 +192,7 @@ def test_of_three_schedulers_one_looks_and_another_takes_over_when_it_is_killed(
             assert len([each for each in (second, third) if "media server read" in each.output]) == 1
 
 
+@pytest.mark.slow
 def test_look_by_hand_sees_what_is_new(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server)
     server.add_title(server.libraries["1"], "plex://movie/000000000000000000000007")

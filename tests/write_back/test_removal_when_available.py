@@ -75,6 +75,7 @@ def test_title_long_in_the_library_stays_on_a_list_for_a_day_after_it_came_there
     assert [name for name, _ in actions.done[-2:]] == ["ben", "cleo"]
 
 
+@pytest.mark.slow
 def test_person_paused_meanwhile_keeps_what_is_still_on_their_list(
     api: FlaskClient, wishful: Household, server: FakeMediaServer
 ) -> None:

@@ -35,7 +35,7 @@ def done(actions: Actions) -> list[tuple[str, str]]:
     return [(name, key.lstrip("0")) for name, key in actions.done]
 
 
-@pytest.mark.parametrize("key", [OLD, NEW])
+@pytest.mark.parametrize("key", [OLD, *slow(NEW)])
 def test_title_is_taken_off_with_every_record_that_the_list_shows(
     household: Household, api: FlaskClient, actions: Actions, both: tuple[Person, Person], key: str
 ) -> None:
@@ -59,6 +59,7 @@ def test_record_that_has_left_the_list_is_not_asked_about(
     assert done(actions) == [("ann", NEW), ("ben", OLD)]
 
 
+@pytest.mark.slow
 def test_wish_stays_if_one_of_the_records_stays(
     household: Household, api: FlaskClient, actions: Actions, both: tuple[Person, Person]
 ) -> None:

@@ -97,6 +97,7 @@ def test_list_read_before_and_stored_after_brings_nothing_back(
     assert events(filled) == [("removed", None)] * 2
 
 
+@pytest.mark.slow
 def test_list_that_plex_calls_unchanged_before_counts_as_nothing_after(
     api: FlaskClient, filled: Household, actions: Actions
 ) -> None:
@@ -115,6 +116,7 @@ def test_list_that_plex_calls_unchanged_before_counts_as_nothing_after(
     assert filled.user("Ann")["list_etag"] is None
 
 
+@pytest.mark.slow
 def test_two_at_once_take_it_off_once_each(api: FlaskClient, filled: Household, actions: Actions) -> None:
     together = threading.Barrier(2, timeout=30)
 
