@@ -45,6 +45,7 @@ def on_share(household: Household, share: Path, refused: str, directory: Path) -
     return env | {"PYTHONPATH": f"{env['PYTHONPATH']}:{share}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refused", ["fchmod chmod", "fsync", "fchmod chmod fsync", "fsync file_fsync"])
 def test_backup_is_written_where_rights_and_syncs_are_refused(
     household: Household, share: Path, tmp_path: Path, refused: str
@@ -59,6 +60,7 @@ def test_backup_is_written_where_rights_and_syncs_are_refused(
     assert not [name for name in names(directory) if name.endswith(".partial")]
 
 
+@pytest.mark.slow
 def test_old_backup_that_cannot_be_deleted_is_told_and_the_new_one_is_there(
     household: Household, share: Path, tmp_path: Path
 ) -> None:
@@ -72,6 +74,7 @@ def test_old_backup_that_cannot_be_deleted_is_told_and_the_new_one_is_there(
     assert len(names(directory)) == 10
 
 
+@pytest.mark.slow
 def test_backup_of_a_newer_version_is_refused_before_anything_is_changed(
     household: Household, new_database: NewDatabase, tmp_path: Path
 ) -> None:
@@ -106,6 +109,7 @@ def test_file_of_another_program_is_refused(new_database: NewDatabase, tmp_path:
     assert "is no backup of this service" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0.2, 0.9, 0.999])
 def test_file_that_lost_its_end_is_refused(
     household: Household, new_database: NewDatabase, tmp_path: Path, kept: float

@@ -17,6 +17,7 @@ from tests.support.examinations import examine, marks, settings_for
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.processes import wait_until
+from tests.support.slow import slow
 from tests.test_scheduler import Loop, runs
 from wishlist_service import backup, scheduler
 from wishlist_service.doctor.errors import Error
@@ -49,6 +50,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Wall]]:
     Wall.off = timedelta()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [timedelta(hours=-2), timedelta(hours=-1), timedelta(hours=3), timedelta(days=-400)])
 def test_jobs_run_on_when_the_clock_is_set(household: Household, wall: type[Wall], step: timedelta) -> None:
     household.add("Ben")
@@ -90,6 +92,7 @@ def test_sync_goes_on_after_a_clock_was_ahead(household: Household) -> None:
     assert household.user("Ann")["last_attempt_at"] <= datetime.now(UTC)
 
 
+@pytest.mark.slow
 def test_false_times_are_corrected_at_a_turn_long_after_the_start(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +106,7 @@ def test_false_times_are_corrected_at_a_turn_long_after_the_start(
         wait_until(lambda: runs(household) == 2)
 
 
+@pytest.mark.slow
 def test_nightly_backup_is_made_although_the_clock_was_ahead_when_it_was_planned(
     household: Household, tmp_path: Path, wall: type[Wall], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,13 +137,15 @@ def test_nightly_backup_is_made_although_the_clock_was_ahead_when_it_was_planned
         ("ok", False, timedelta(hours=6.5), False),
         ("ok", False, timedelta(hours=6.7), True),
         ("held", False, timedelta(hours=7), True),
-        ("no_watchlist", False, timedelta(days=1), True),
-        ("unreachable", False, timedelta(minutes=71), False),
-        ("plex_changed", False, timedelta(hours=2), True),
-        ("rate_limited", True, timedelta(minutes=60), False),
-        ("rate_limited", True, timedelta(hours=2), True),
-        ("token_rejected", False, timedelta(days=1), False),
-        ("token_rejected", False, timedelta(days=2), True),
+        *slow(
+            ("no_watchlist", False, timedelta(days=1), True),
+            ("unreachable", False, timedelta(minutes=71), False),
+            ("plex_changed", False, timedelta(hours=2), True),
+            ("rate_limited", True, timedelta(minutes=60), False),
+            ("rate_limited", True, timedelta(hours=2), True),
+            ("token_rejected", False, timedelta(days=1), False),
+            ("token_rejected", False, timedelta(days=2), True),
+        ),
     ],
 )
 def test_due_time_is_brought_forward_if_it_is_further_ahead_than_its_interval(

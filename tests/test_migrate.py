@@ -96,6 +96,7 @@ def test_database_from_a_file_that_was_changed_since_is_refused_untouched(empty_
     assert everything(empty_url) == before
 
 
+@pytest.mark.slow
 def test_line_ends_do_not_count_as_a_change(empty_url: str, tmp_path: Path) -> None:
     migrate(empty_url)
     files = copy_of_files(tmp_path)
@@ -146,6 +147,7 @@ def test_database_of_another_version_stops_the_start(
     assert started.output.count("Booting worker") <= 1  # gunicorn does not try again
 
 
+@pytest.mark.slow
 def test_newer_database_is_left_as_it_is(empty_url: str, tmp_path: Path) -> None:
     newer = copy_of_files(tmp_path)
     (newer / "0099_more.sql").write_text("CREATE TABLE more (id integer);\n")
@@ -156,6 +158,7 @@ def test_newer_database_is_left_as_it_is(empty_url: str, tmp_path: Path) -> None
     assert everything(empty_url) == before
 
 
+@pytest.mark.slow
 def test_failing_file_undoes_those_before_it(empty_url: str, tmp_path: Path) -> None:
     files = copy_of_files(tmp_path)
     (files / "0099_more.sql").write_text("CREATE TABLE more (id integer);\nCREATE TABLE more (id integer);\n")
@@ -167,6 +170,7 @@ def test_failing_file_undoes_those_before_it(empty_url: str, tmp_path: Path) -> 
     assert migrate(empty_url)[0] == "0001_people"
 
 
+@pytest.mark.slow
 def test_foreign_table_in_the_way_is_told_in_a_sentence(empty_url: str) -> None:
     with connect(empty_url) as conn:
         conn.execute("CREATE TABLE wishlist_items (theirs integer)")
@@ -228,6 +232,7 @@ def test_of_two_migrators_at_once_one_killed_the_other_ends_well(empty_url: str,
     assert migrate(empty_url) == []
 
 
+@pytest.mark.slow
 def test_database_named_by_the_environment_is_the_one_migrated(empty_url: str) -> None:
     scheme, _, rest = empty_url.partition("://")
     server, _, after = rest.partition("/")
@@ -245,6 +250,7 @@ def test_directory_without_migrations_is_an_error(empty_url: str, tmp_path: Path
         migrate(empty_url, directory=tmp_path)
 
 
+@pytest.mark.slow
 def test_database_that_is_away_is_told_in_a_sentence() -> None:
     migrator = start_migrator("postgresql://nobody:secret-password@127.0.0.1:9/none")
     output = migrator.communicate(timeout=60)[0]

@@ -98,6 +98,7 @@ def test_everybody_of_a_household_is_in_one_run(household: Household) -> None:
     assert household.conn.execute("SELECT users_processed FROM sync_runs").fetchall() == [{"users_processed": 5}]
 
 
+@pytest.mark.slow
 def test_many_people_are_read_in_several_runs_one_after_the_other(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +122,7 @@ def test_scheduled_run_says_so(household: Household) -> None:
     assert household.conn.execute("SELECT trigger FROM sync_runs").fetchone() == {"trigger": "scheduled"}
 
 
+@pytest.mark.slow
 def test_sync_that_cannot_begin_is_tried_again(
     household: Household, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +179,7 @@ def test_each_token_is_pinged_once_a_day(household: Household) -> None:
     assert household.user("Ann")["pinged_at"] is not None
 
 
+@pytest.mark.slow
 def test_pings_wait_while_a_list_is_due(household: Household, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(scheduler, "TURN_SECONDS", 1)
     household.add("Ann")

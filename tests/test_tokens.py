@@ -139,7 +139,7 @@ def test_mask_shows_the_end_of_a_long_token_only(token: str, shown: str) -> None
 
 
 @settings(deadline=None)
-@given(token=st.text(st.characters(codec="utf-8", exclude_characters="*")))
+@given(token=st.text(st.characters(codec="utf-8")).map(lambda token: token.replace("*", "")))
 def test_mask_never_shows_more_than_four_characters_nor_how_long_a_token_is(token: str) -> None:
     shown = mask(token).removeprefix("****")
 
@@ -245,6 +245,7 @@ def test_rotated_tokens_need_the_first_key_alone(household: Household) -> None:
     assert {name for name in after if after[name] != before[name]} == {"plex_token", "token_fingerprint"}
 
 
+@pytest.mark.slow
 def test_token_that_cannot_be_read_stays_as_it_was_and_is_named(household: Household) -> None:
     household.add("Ann", [ALPHA])
     household.cipher = TokenCipher(["a-third-passphrase-0123456789"])
@@ -260,6 +261,7 @@ def test_token_that_cannot_be_read_stays_as_it_was_and_is_named(household: House
     assert TokenCipher([NEW]).decrypt(household.user("Ann")["plex_token"], owner=1) == "token-of-ann-0123456789"
 
 
+@pytest.mark.slow
 def test_rotation_carries_the_sign_ins_that_are_pending(household: Household) -> None:
     add_pending_and_failed(household)
 
@@ -298,6 +300,7 @@ def test_token_moved_into_a_sign_in_is_not_shown_in_its_address(household: House
     assert token_of("Ann") not in reply.text
 
 
+@pytest.mark.slow
 def test_wrong_key_is_told_in_one_line_at_the_start_and_nothing_is_lost(household: Household) -> None:
     household.add("Ann", [ALPHA])
     household.sync()
@@ -322,6 +325,7 @@ def test_wrong_key_is_told_in_one_line_at_the_start_and_nothing_is_lost(househol
     assert household.sync().status == "succeeded"
 
 
+@pytest.mark.slow
 def test_rotation_without_a_database_or_tables_says_what_to_do() -> None:
     env = environment("postgresql://nobody@127.0.0.1:9/none")
 

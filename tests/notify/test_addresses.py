@@ -14,6 +14,7 @@ from tests.support.fake_plex import row
 from tests.support.household import PASSPHRASE, Household
 from tests.support.processes import free_port, wait_until
 from tests.support.receivers import SECRET, Receiver, redirecting
+from tests.support.slow import slow
 from tests.support.visitors import visitor
 from wishlist_service.models import NewAddress
 from wishlist_service.queries.addresses import replace_addresses
@@ -36,11 +37,13 @@ def member(household: Household, name: str = "Ben", **settings: str) -> Iterator
         (PUBLIC, "jsons://hooks.example.com"),
         (f"json://user:{SECRET}@127.0.0.1:8080/{SECRET}?x=y", "json://127.0.0.1"),
         (f"ntfy://{SECRET}", "ntfy"),
-        (f"ntfys://ntfy.example.com/{SECRET}", "ntfys://ntfy.example.com"),
-        (f"discord://123456789012345678/{SECRET}", "Discord"),
-        ("tgram://123456789:abcdefg_abcdefghijklmnopqrstuvwxyz/12345/", "Telegram"),
-        (f"mailto://ann:{SECRET}@gmail.com", "mailto://gmail.com"),
-        (f"gotify://gotify.example.com/{SECRET}", "gotify://gotify.example.com"),
+        *slow(
+            (f"ntfys://ntfy.example.com/{SECRET}", "ntfys://ntfy.example.com"),
+            (f"discord://123456789012345678/{SECRET}", "Discord"),
+            ("tgram://123456789:abcdefg_abcdefghijklmnopqrstuvwxyz/12345/", "Telegram"),
+            (f"mailto://ann:{SECRET}@gmail.com", "mailto://gmail.com"),
+            (f"gotify://gotify.example.com/{SECRET}", "gotify://gotify.example.com"),
+        ),
     ],
 )
 def test_admins_see_scheme_and_host_or_the_service_and_never_more(
@@ -104,10 +107,12 @@ def test_rotated_key_reads_the_addresses_and_knows_them_again(
     [
         ("x", "must be an array"),
         ([1], "must be an array"),
-        ([f"{PUBLIC}/{number}" for number in range(11)], "at most 10"),
-        ([PUBLIC, "nosuchservice://x"], "address 2 cannot be used"),
-        (["not an address"], "without spaces"),
-        ([""], "visible characters"),
+        *slow(
+            ([f"{PUBLIC}/{number}" for number in range(11)], "at most 10"),
+            ([PUBLIC, "nosuchservice://x"], "address 2 cannot be used"),
+            (["not an address"], "without spaces"),
+            ([""], "visible characters"),
+        ),
     ],
 )
 def test_what_is_no_address_is_refused_and_changes_nothing(
@@ -124,6 +129,7 @@ def test_what_is_no_address_is_refused_and_changes_nothing(
     assert filled.user("Ann")["name"] == "Ann"
 
 
+@pytest.mark.slow
 def test_masked_address_that_is_sent_back_is_refused(api: FlaskClient, filled: Household) -> None:
     give(api, filled, "Ann", PUBLIC, "discord://123456789012345678/abcdefghijklmnop", "json://plain.example.com")
     plain = give(api, filled, "Ann", PUBLIC, "json://plain.example.com")
@@ -136,7 +142,7 @@ def test_masked_address_that_is_sent_back_is_refused(api: FlaskClient, filled: H
 
 
 @pytest.mark.parametrize(
-    "written", ["JSONS://hooks.example.com", "jsons://HOOKS.example.com", "jsons://hooks.example.com/"]
+    "written", ["JSONS://hooks.example.com", *slow("jsons://HOOKS.example.com", "jsons://hooks.example.com/")]
 )
 def test_masked_address_is_refused_however_it_is_written(api: FlaskClient, filled: Household, written: str) -> None:
     give(api, filled, "Ann", PUBLIC)
@@ -158,6 +164,7 @@ def test_masked_addresses_are_refused_although_one_of_them_is_an_address(api: Fl
     assert filled.conn.execute("SELECT FROM news_addresses").rowcount == 2
 
 
+@pytest.mark.slow
 def test_two_requests_at_once_with_the_same_new_address_both_succeed(filled: Household, cipher: TokenCipher) -> None:
     ben = filled.user("Ben")["id"]
     fingerprints = cipher.fingerprints(PUBLIC, column="news_addresses.fingerprint")
@@ -232,7 +239,7 @@ PRIVATE = [
 ]
 
 
-@pytest.mark.parametrize("url", PRIVATE)
+@pytest.mark.parametrize("url", [PRIVATE[0], *slow(*PRIVATE[1:])])
 def test_address_of_a_member_may_not_lead_to_this_network_and_an_admin_s_may(
     api: FlaskClient, filled: Household, url: str
 ) -> None:
@@ -251,14 +258,16 @@ def test_address_of_a_member_may_not_lead_to_this_network_and_an_admin_s_may(
     "url",
     [
         "discord://123456789012345678/abcdefghijklmnop?template={file}",
-        "https://discord.com/api/webhooks/123456789012345678/abcdefghijklmnop?Template={file}",
-        "workflows://example.com:443/abcdef/abcdef?template={file}",
-        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ?template={file}",
-        "tgram://123456789:abcdefg_abcdefghijklmnopqrstuvwxyz/12345/?template=file://{file}",
-        "fcm://project@key1234567890/device?keyfile=http://127.0.0.1/x",
-        "vapid://x@example.com/y?keyfile={file}",
-        "vapid://x@example.com/y?subfile={file}",
-        "mailto://user:password@gmail.com?pgp=encrypt&pgppub={file}",
+        *slow(
+            "https://discord.com/api/webhooks/123456789012345678/abcdefghijklmnop?Template={file}",
+            "workflows://example.com:443/abcdef/abcdef?template={file}",
+            "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ?template={file}",
+            "tgram://123456789:abcdefg_abcdefghijklmnopqrstuvwxyz/12345/?template=file://{file}",
+            "fcm://project@key1234567890/device?keyfile=http://127.0.0.1/x",
+            "vapid://x@example.com/y?keyfile={file}",
+            "vapid://x@example.com/y?subfile={file}",
+            "mailto://user:password@gmail.com?pgp=encrypt&pgppub={file}",
+        ),
     ],
 )
 def test_address_of_a_member_may_not_name_a_file(filled: Household, tmp_path: Path, url: str) -> None:
@@ -285,6 +294,7 @@ def test_address_of_a_member_reaches_this_network_only_while_that_is_allowed(
     assert len(webhook.messages) == 1
 
 
+@pytest.mark.slow
 def test_file_is_not_read_once_members_may_no_longer_name_one(filled: Household, tmp_path: Path) -> None:
     url = f"discord://123456789012345678/abcdefghijklmnop?template={tmp_path / 'secret.json'}"
     with member(filled, notify_targets="any") as client:
@@ -310,7 +320,7 @@ def test_admin_who_signs_in_may_use_their_own_network(filled: Household) -> None
         assert client.put(OWN, json={"urls": ["json://127.0.0.1/x"]}).status_code == 200
 
 
-@pytest.mark.parametrize("by_redirect", [True, False])
+@pytest.mark.parametrize("by_redirect", [True, *slow(False)])
 def test_message_never_reaches_this_network_by_a_later_name_or_a_redirect(
     api: FlaskClient, filled: Household, webhook: Receiver, by_redirect: bool
 ) -> None:

@@ -30,6 +30,7 @@ def test_title_that_comes_is_told_once(home: Arrivals) -> None:
     assert home.webhook.messages[-1]["title"] == "In the library now: The Matrix (1999)"
 
 
+@pytest.mark.slow
 def test_title_that_is_wanted_and_comes_between_two_looks_is_told(home: Arrivals) -> None:
     home.want(Ann=[row("c3", "Other")])
     home.look()
@@ -39,6 +40,7 @@ def test_title_that_is_wanted_and_comes_between_two_looks_is_told(home: Arrivals
     assert home.look() == ["In the library now: The Matrix (1999). Ben has wanted it since 3 May."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looked_between", [True, False])
 def test_what_was_there_before_it_was_wanted_is_not_told(home: Arrivals, looked_between: bool) -> None:
     home.want(Ann=[row("c3", "Other")])
@@ -75,6 +77,7 @@ def test_first_look_and_a_library_that_is_added_later_are_not_told(home: Arrival
     assert (first, added, home.look()) == ([], [], [])
 
 
+@pytest.mark.slow
 def test_library_with_the_key_of_another_one_is_a_new_library(home: Arrivals) -> None:
     home.want(Ann=[MATRIX])
     home.look()
@@ -84,6 +87,7 @@ def test_library_with_the_key_of_another_one_is_a_new_library(home: Arrivals) ->
     assert home.look() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
 def test_titles_that_a_scan_loses_or_that_move_are_not_told_again(home: Arrivals, moved: bool) -> None:
     more = home.server.library("movie", "More films")
@@ -98,6 +102,7 @@ def test_titles_that_a_scan_loses_or_that_move_are_not_told_again(home: Arrivals
     assert (first, lost, home.look()) == ([TOLD], [], [])
 
 
+@pytest.mark.slow
 def test_title_that_moves_between_two_looks_is_not_told_again(home: Arrivals) -> None:
     more = home.server.library("movie", "More films")
     home.want(Ann=[MATRIX])
@@ -110,6 +115,7 @@ def test_title_that_moves_between_two_looks_is_not_told_again(home: Arrivals) ->
     assert home.look() == []
 
 
+@pytest.mark.slow
 def test_title_that_returns_after_30_days_is_told_again(home: Arrivals) -> None:
     home.want(Ann=[MATRIX])
     home.look()
@@ -123,6 +129,7 @@ def test_title_that_returns_after_30_days_is_told_again(home: Arrivals) -> None:
     assert home.look() == [TOLD]
 
 
+@pytest.mark.slow
 def test_title_that_was_wanted_long_ago_and_is_there_now_is_not_told(home: Arrivals) -> None:
     other = row("c3", "Other")
     home.want(Ann=[MATRIX, other])
@@ -138,6 +145,7 @@ def test_title_that_was_wanted_long_ago_and_is_there_now_is_not_told(home: Arriv
     assert (unwanted, home.look()) == ([], [])
 
 
+@pytest.mark.slow
 def test_title_that_gets_ids_later_is_found_and_not_told_if_it_was_there(home: Arrivals) -> None:
     bare = row("d4", "Bare", Guid=[])
     home.want(Ann=[bare])
@@ -151,6 +159,7 @@ def test_title_that_gets_ids_later_is_found_and_not_told_if_it_was_there(home: A
     assert available == {"available": True}
 
 
+@pytest.mark.slow
 def test_show_is_told_with_its_seasons_and_each_new_season_once(home: Arrivals) -> None:
     home.want(Ann=[SEVERANCE])
     home.look()
@@ -173,6 +182,7 @@ def test_show_is_told_with_its_seasons_and_each_new_season_once(home: Arrivals) 
     ]
 
 
+@pytest.mark.slow
 def test_seasons_that_were_there_before_are_not_told(home: Arrivals) -> None:
     home.want(Ann=[SEVERANCE])
     home.come(SEVERANCE, childCount=2)
@@ -183,6 +193,7 @@ def test_seasons_that_were_there_before_are_not_told(home: Arrivals) -> None:
     assert len(home.look()) == 1
 
 
+@pytest.mark.slow
 def test_several_titles_are_one_message(home: Arrivals) -> None:
     home.want(Ann=MANY)
     home.look()
@@ -197,6 +208,7 @@ def test_several_titles_are_one_message(home: Arrivals) -> None:
     assert [len(message.splitlines()) for message in twenty] == [20]
 
 
+@pytest.mark.slow
 def test_more_than_20_titles_are_one_line_with_the_number_and_a_link(home: Arrivals) -> None:
     home.want(Ann=MANY)
     home.look()
@@ -237,6 +249,7 @@ def test_first_look_after_a_restore_is_not_told_nor_what_waited_before(home: Arr
     assert home.look() == [TOLD]
 
 
+@pytest.mark.slow
 def test_nobody_is_told_of_dismissed_titles_or_while_paused(home: Arrivals) -> None:
     other = row("c3", "Other")
     home.want(Ann=[MATRIX], Ben=[other])
@@ -249,6 +262,7 @@ def test_nobody_is_told_of_dismissed_titles_or_while_paused(home: Arrivals) -> N
     assert home.look() == []
 
 
+@pytest.mark.slow
 def test_message_waits_for_an_address_and_is_told_once_although_the_wish_has_ended(home: Arrivals) -> None:
     home.want(Ann=[MATRIX], Ben=[])
     home.look()
@@ -264,6 +278,7 @@ def test_message_waits_for_an_address_and_is_told_once_although_the_wish_has_end
     assert [body for body in home.webhook.bodies if "library" in body] == [TOLD]
 
 
+@pytest.mark.slow
 def test_title_that_comes_during_a_look_that_fails_is_told_by_the_next(home: Arrivals) -> None:
     home.want(Ann=[MATRIX])
     home.look()
@@ -274,6 +289,7 @@ def test_title_that_comes_during_a_look_that_fails_is_told_by_the_next(home: Arr
     assert home.look(plex_server_token=OWNER) == [TOLD]
 
 
+@pytest.mark.slow
 def test_wish_that_began_between_two_looks_of_one_scheduler_is_judged_by_the_last(home: Arrivals) -> None:
     config = replace(home.household.config, plex_server_url=home.server.url, plex_server_token=OWNER)
     worker = WriteBack(config, home.household.cipher, stop=threading.Event(), retry_seconds=0.01)

@@ -36,6 +36,7 @@ def wishers(home: Arrivals) -> list[str]:
     return [wisher["name"] for wisher in found.fetchall()]
 
 
+@pytest.mark.slow
 def test_title_that_left_while_nobody_wanted_it_is_told_when_it_returns_after_a_year(home: Arrivals) -> None:
     home.want(Ann=[MATRIX, OTHER], Ben=[OTHER])
     home.look()
@@ -55,6 +56,7 @@ def test_title_that_left_while_nobody_wanted_it_is_told_when_it_returns_after_a_
     assert wishers(home) == ["Ann", "Ben"]
 
 
+@pytest.mark.slow
 def test_title_that_a_scan_loses_while_nobody_wants_it_for_a_moment_is_not_told_again(home: Arrivals) -> None:
     home.want(Ann=[MATRIX, OTHER])
     home.look()
@@ -84,6 +86,7 @@ def test_season_that_comes_while_a_scan_has_lost_its_show_is_told(home: Arrivals
     ]
 
 
+@pytest.mark.slow
 def test_season_of_a_show_that_gets_new_ids_before_the_look_is_told(home: Arrivals) -> None:
     home.want(Ann=[SEVERANCE])
     home.come(SEVERANCE, childCount=2)
@@ -96,6 +99,7 @@ def test_season_of_a_show_that_gets_new_ids_before_the_look_is_told(home: Arriva
     assert home.look() == []
 
 
+@pytest.mark.slow
 def test_copy_that_only_new_ids_find_brings_no_new_seasons(home: Arrivals) -> None:
     home.want(Ann=[SEVERANCE])
     home.come(SEVERANCE, childCount=2)
@@ -107,6 +111,7 @@ def test_copy_that_only_new_ids_find_brings_no_new_seasons(home: Arrivals) -> No
     assert home.look() == []
 
 
+@pytest.mark.slow
 def test_show_that_returns_smaller_after_30_days_is_told_as_it_grows(home: Arrivals) -> None:
     home.want(Ann=[SEVERANCE, OTHER_SHOW])
     home.come(SEVERANCE, childCount=4)
@@ -123,6 +128,7 @@ def test_show_that_returns_smaller_after_30_days_is_told_as_it_grows(home: Arriv
     assert "a new season of Severance (2022), 2 seasons in all" in grown[0]
 
 
+@pytest.mark.slow
 def test_title_whose_records_join_while_a_scan_has_lost_it_is_not_told_again(home: Arrivals) -> None:
     bare = row("1b", "Lantern", year=2001, Guid=[])
     known = row("2a", "Lantern", year=2001, Guid=[{"id": "tmdb://101"}])
@@ -143,6 +149,7 @@ def test_title_whose_records_join_while_a_scan_has_lost_it_is_not_told_again(hom
     assert (len(first), joined, home.look()) == (1, [], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_show", [True, False])
 def test_who_wants_it_after_the_last_look_is_not_told_what_has_no_time(home: Arrivals, is_show: bool) -> None:
     title = SEVERANCE if is_show else MATRIX
@@ -162,6 +169,7 @@ def test_who_wants_it_after_the_last_look_is_not_told_what_has_no_time(home: Arr
     assert wishers(home) == ["Ann"]
 
 
+@pytest.mark.slow
 def test_after_a_restart_the_last_look_at_libraries_of_the_same_kind_counts(home: Arrivals) -> None:
     home.want(Ann=[SEVERANCE], Ben=[])
     home.come(SEVERANCE, childCount=2)
@@ -178,6 +186,7 @@ def test_after_a_restart_the_last_look_at_libraries_of_the_same_kind_counts(home
     assert wishers(home) == ["Ann", "Ben"]
 
 
+@pytest.mark.slow
 def test_who_wants_it_after_it_came_is_not_told_although_the_server_did_not_tell_the_change(home: Arrivals) -> None:
     home.want(Ann=[MATRIX])
     config = replace(home.household.config, plex_server_url=home.server.url, plex_server_token=OWNER)

@@ -65,6 +65,7 @@ def test_refused_token_is_told_once_with_an_invitation_that_renews_it(
     assert invitation == {"user_id": household.user("Ann")["id"], "uses_left": 1}
 
 
+@pytest.mark.slow
 def test_public_url_wins_over_the_address_of_an_admin(household: Household, webhook: Receiver) -> None:
     know_address(household)
     household.add("Ann")
@@ -94,6 +95,7 @@ def test_invitation_is_the_same_for_all_addresses(household: Household, webhook:
     telling.close()
 
 
+@pytest.mark.slow
 def test_invitation_that_no_longer_works_before_it_was_sent_is_made_anew(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
@@ -114,6 +116,7 @@ def test_invitation_that_no_longer_works_before_it_was_sent_is_made_anew(
     assert household.conn.execute("SELECT FROM invitations").rowcount == 2
 
 
+@pytest.mark.slow
 def test_refused_token_is_told_without_an_address_before_an_admin_was_here(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
@@ -127,6 +130,7 @@ def test_refused_token_is_told_without_an_address_before_an_admin_was_here(
     assert household.conn.execute("SELECT FROM invitations").rowcount == 0
 
 
+@pytest.mark.slow
 def test_no_invitation_is_sent_for_a_person_whose_account_was_never_known(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
@@ -142,6 +146,7 @@ def test_no_invitation_is_sent_for_a_person_whose_account_was_never_known(
     assert household.conn.execute("SELECT FROM invitations").rowcount == 0
 
 
+@pytest.mark.slow
 def test_refused_again_is_told_again_and_mended_meanwhile_is_not(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
@@ -162,6 +167,7 @@ def test_refused_again_is_told_again_and_mended_meanwhile_is_not(
     assert len(webhook.messages) == 2
 
 
+@pytest.mark.slow
 def test_plex_being_away_between_is_no_change(household: Household, webhook: Receiver, teller: Teller) -> None:
     ann = household.add("Ann")
     household.sync()
@@ -196,6 +202,7 @@ def test_held_list_is_told_once(household: Household, webhook: Receiver, teller:
     ]
 
 
+@pytest.mark.slow
 def test_what_is_so_before_an_upgrade_or_is_erased_is_not_told(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
@@ -210,6 +217,7 @@ def test_what_is_so_before_an_upgrade_or_is_erased_is_not_told(
     assert household.conn.execute("SELECT FROM sync_state_changes").rowcount == 0
 
 
+@pytest.mark.slow
 def test_one_refusal_or_two_close_together_are_not_told(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
@@ -241,6 +249,7 @@ def fail(household: Household, name: str, code: int) -> None:
     household.sync()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [500, 404])
 def test_list_that_could_not_be_read_for_a_day_is_told_once_and_once_more_when_that_is_over(
     household: Household, webhook: Receiver, teller: Teller, code: int
@@ -269,6 +278,7 @@ def test_list_that_could_not_be_read_for_a_day_is_told_once_and_once_more_when_t
     assert (webhook.bodies[1], webhook.messages[1]["type"]) == ("Ann's watchlist is read again.", "info")
 
 
+@pytest.mark.slow
 def test_what_was_over_before_it_was_told_is_not_told(household: Household, webhook: Receiver, teller: Teller) -> None:
     household.add("Ann", MANY)
     household.sync()
@@ -281,6 +291,7 @@ def test_what_was_over_before_it_was_told_is_not_told(household: Household, webh
     assert webhook.messages == []
 
 
+@pytest.mark.slow
 def test_refused_token_that_was_told_counts_as_told(household: Household, webhook: Receiver, teller: Teller) -> None:
     household.add("Ann", MANY)
     household.sync()
@@ -309,6 +320,7 @@ def test_person_who_was_never_read_is_told_of_a_day_after_they_were_added(
     assert [message["title"] for message in webhook.messages] == ["Ann's watchlist could not be read for a day"]
 
 
+@pytest.mark.slow
 def test_account_without_a_watchlist_is_never_told(household: Household, webhook: Receiver, teller: Teller) -> None:
     household.add("Ann", MANY)
     household.sync()

@@ -50,6 +50,7 @@ def choose(household: Household, name: str, **told: bool) -> None:
         household.conn.execute(f"UPDATE plex_users SET tell_{what} = %s WHERE name = %s", [value, name])
 
 
+@pytest.mark.slow
 def test_address_that_an_admin_sets_again_is_used_at_once(
     home: Arrivals, api: FlaskClient, anns: Receiver, webhook: Receiver
 ) -> None:
@@ -80,6 +81,7 @@ def test_each_person_is_told_of_what_they_wanted(home: Arrivals, anns: Receiver,
     assert len(home.webhook.messages) == 1
 
 
+@pytest.mark.slow
 def test_more_than_20_titles_of_a_person_are_one_line(home: Arrivals, anns: Receiver, bens: Receiver) -> None:
     home.want(Ann=MANY)
     home.look()
@@ -92,6 +94,7 @@ def test_more_than_20_titles_of_a_person_are_one_line(home: Arrivals, anns: Rece
     assert bens.bodies == []
 
 
+@pytest.mark.slow
 def test_address_that_fails_repeats_nothing_to_the_others_and_loses_nothing(
     home: Arrivals, anns: Receiver, bens: Receiver
 ) -> None:
@@ -107,6 +110,7 @@ def test_address_that_fails_repeats_nothing_to_the_others_and_loses_nothing(
     assert len(anns.refused) == 1
 
 
+@pytest.mark.slow
 def test_person_chooses_what_they_are_told(home: Arrivals, anns: Receiver, bens: Receiver) -> None:
     choose(home.household, "Ann", available=False, new_wishes=True)
     choose(home.household, "Ben", trouble=False)
@@ -121,6 +125,7 @@ def test_person_chooses_what_they_are_told(home: Arrivals, anns: Receiver, bens:
     assert [body.partition(":")[0] for body in bens.bodies] == ["In the library now"]
 
 
+@pytest.mark.slow
 def test_person_is_told_of_trouble_with_their_own_list_only(home: Arrivals, anns: Receiver, bens: Receiver) -> None:
     ben = home.household.plex.people["token-of-ben-0123456789"]
     ben.account_status, ben.always = 401, status(401)
@@ -134,6 +139,7 @@ def test_person_is_told_of_trouble_with_their_own_list_only(home: Arrivals, anns
     assert [message["title"] for message in home.webhook.messages] == ["Ben's token is refused"]
 
 
+@pytest.mark.slow
 def test_new_address_is_not_told_what_was_before_and_a_removed_one_nothing_more(
     home: Arrivals, api: FlaskClient, anns: Receiver, bens: Receiver
 ) -> None:
@@ -147,6 +153,7 @@ def test_new_address_is_not_told_what_was_before_and_a_removed_one_nothing_more(
     assert (len(anns.bodies), bens.bodies) == (1, [])
 
 
+@pytest.mark.slow
 def test_people_are_told_without_an_address_of_the_household(home: Arrivals, anns: Receiver) -> None:
     home.come(MATRIX)
     home.teller = Teller(home.household)
@@ -157,6 +164,7 @@ def test_people_are_told_without_an_address_of_the_household(home: Arrivals, ann
     assert home.webhook.messages == []
 
 
+@pytest.mark.slow
 def test_paused_person_is_told_nothing(home: Arrivals, anns: Receiver) -> None:
     home.household.conn.execute("UPDATE plex_users SET active = false WHERE name = 'Ann'")
     home.come(MATRIX)

@@ -9,6 +9,7 @@ from tests.support.fake_plex import row
 from tests.support.household import PASSPHRASE, Household
 from tests.support.processes import free_port, wait_until
 from tests.support.receivers import SECRET, Receiver, receiver
+from tests.support.slow import slow
 from tests.support.tellers import Teller
 from wishlist_service.tokens import TokenCipher
 
@@ -51,6 +52,7 @@ def test_what_is_here_when_news_are_switched_on_is_not_told(household: Household
     assert webhook.bodies == ["Ann wants Gamma (2001); 3 titles in all."]
 
 
+@pytest.mark.slow
 def test_what_comes_while_news_are_switched_off_is_not_told(household: Household, webhook: Receiver) -> None:
     ann = household.add("Ann", [ALPHA])
     household.sync()
@@ -67,6 +69,7 @@ def test_what_comes_while_news_are_switched_off_is_not_told(household: Household
     assert webhook.bodies == ["Ann wants Gamma (2001); 3 titles in all."]
 
 
+@pytest.mark.slow
 def test_removed_dismissed_and_paused_are_not_told_and_what_came_back_is(
     household: Household, webhook: Receiver, teller: Teller
 ) -> None:
@@ -109,7 +112,7 @@ def test_digest_waits_until_the_sync_is_over(household: Household, webhook: Rece
     assert webhook.bodies == ["Ann wants Alpha (1999); Ben wants Beta; 2 titles in all."]
 
 
-@pytest.mark.parametrize("code", [500, 404, 429])
+@pytest.mark.parametrize("code", [500, *slow(404, 429)])
 def test_refused_message_is_kept_and_told_later_with_what_came_since(
     household: Household, webhook: Receiver, teller: Teller, code: int
 ) -> None:
@@ -154,6 +157,7 @@ def test_pauses_between_tries_grow(household: Household, webhook: Receiver, tell
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 360]
 
 
+@pytest.mark.slow
 def test_each_address_is_told_once_when_another_cannot_be(household: Household, webhook: Receiver) -> None:
     ann = household.add("Ann")
     household.sync()

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 
+import pytest
 from flask.testing import FlaskClient
 
 from tests.support.fake_plex import Person, row
@@ -132,6 +133,7 @@ def while_ann_is_merged(household: Household, act: Callable[[], object]) -> None
     merging.join()
 
 
+@pytest.mark.slow
 def test_title_is_not_deleted_with_one_person_while_another_begins_to_want_it(
     api: FlaskClient, household: Household
 ) -> None:

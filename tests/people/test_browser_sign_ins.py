@@ -14,6 +14,7 @@ from tests.support.front_door import OURS, come_back, come_back_together, go_to_
 from tests.support.household import API_KEY, Household, token_of
 from tests.support.processes import wait_until, waiting_for_locks
 from tests.support.seen import Seen
+from tests.support.slow import slow
 from wishlist_service.queries.locks import lock_wishlist
 
 KEY = {"X-API-Key": API_KEY}
@@ -108,6 +109,7 @@ def test_renewal_whose_person_is_erased_meanwhile_is_explained(client: FlaskClie
     assert pins.signed_out == [token]
 
 
+@pytest.mark.slow
 def test_same_account_that_joins_twice_at_once_is_signed_in_twice(
     make_client: MakeClient, household: Household, pins: Pins
 ) -> None:
@@ -135,7 +137,7 @@ def untold(household: Household, pins: Pins) -> Pins:
     return pins
 
 
-@pytest.mark.parametrize("invited", [False, True])
+@pytest.mark.parametrize("invited", [False, *slow(True)])
 def test_person_whose_account_was_not_known_is_no_stranger(
     client: FlaskClient, household: Household, untold: Pins, invited: bool
 ) -> None:
@@ -151,7 +153,7 @@ def test_person_whose_account_was_not_known_is_no_stranger(
     assert [each["uses_left"] for each in left] == [1] * invited
 
 
-@pytest.mark.parametrize("invited", [False, True])
+@pytest.mark.parametrize("invited", [False, *slow(True)])
 def test_while_plex_does_not_tell_who_is_here_nobody_is_called_a_stranger_or_added(
     client: FlaskClient, household: Household, untold: Pins, invited: bool
 ) -> None:
@@ -177,6 +179,7 @@ def test_token_that_plex_refuses_keeps_nobody_else_out(client: FlaskClient, hous
     assert joined.status_code == 303
 
 
+@pytest.mark.slow
 def test_plex_forgets_the_token_of_a_stranger_also_if_it_fails_at_first(
     client: FlaskClient, household: Household, pins: Pins
 ) -> None:
@@ -211,7 +214,7 @@ def test_plex_forgets_the_token_of_a_stranger_while_no_pins_may_be_made(
     assert pins.signed_out == [token]
 
 
-@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("taken", [False, *slow(True)])
 def test_name_from_plex_is_as_long_as_a_name_may_be(
     client: FlaskClient, household: Household, pins: Pins, taken: bool
 ) -> None:

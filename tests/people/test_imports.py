@@ -8,6 +8,7 @@ import pytest
 from tests.support.neighbours import ANN, Neighbours
 from tests.support.plex_faults import status
 from tests.support.processes import environment, program
+from tests.support.slow import slow
 from wishlist_service.tokens import PIN, TokenCipher
 
 
@@ -80,13 +81,15 @@ def test_taken_name_gets_a_number_unless_it_was_chosen(neighbours: Neighbours) -
     [
         ({"via": 99}, "via"),
         ({"via": "1"}, "via"),
-        ({"via": None}, "via"),
-        ({"plex_uuid": "0000000000000000"}, "plex_uuid"),
-        ({"plex_uuid": 5}, "plex_uuid"),
-        ({"token": "some-token-0123456789"}, "body"),
-        ({"again": "yes"}, "again"),
-        ({"pin": ""}, "pin"),
-        ({"nonsense": 1}, "nonsense"),
+        *slow(
+            ({"via": None}, "via"),
+            ({"plex_uuid": "0000000000000000"}, "plex_uuid"),
+            ({"plex_uuid": 5}, "plex_uuid"),
+            ({"token": "some-token-0123456789"}, "body"),
+            ({"again": "yes"}, "again"),
+            ({"pin": ""}, "pin"),
+            ({"nonsense": 1}, "nonsense"),
+        ),
     ],
 )
 def test_wrong_field_is_named_and_nothing_is_stored(neighbours: Neighbours, change: dict[str, Any], field: str) -> None:
@@ -118,6 +121,7 @@ def test_via_must_be_active_and_have_a_token_of_their_own(neighbours: Neighbours
         assert text in reply.json["errors"][0]["detail"]
 
 
+@pytest.mark.slow
 def test_missing_and_wrong_pins_are_told_at_the_field(neighbours: Neighbours) -> None:
     missing, wrong = neighbours.add(neighbours.ben), neighbours.add(neighbours.ben, pin="0000")
     right = neighbours.add(neighbours.ben, pin="7391")
@@ -136,7 +140,7 @@ def test_account_that_is_here_is_a_conflict(neighbours: Neighbours) -> None:
     assert "already belongs to Fay" in again.json["detail"]
 
 
-@pytest.mark.parametrize("fault", [status(500), status(429), status(404)])
+@pytest.mark.parametrize("fault", [status(500), *slow(status(429), status(404))])
 def test_nothing_is_stored_when_plex_cannot_be_asked(neighbours: Neighbours, fault: Any) -> None:
     neighbours.home.faults.append(fault)
 
@@ -175,6 +179,7 @@ def test_pin_and_switched_token_are_encrypted_and_shown_nowhere(
         assert token not in text
 
 
+@pytest.mark.slow
 def test_rotation_carries_pins_switched_tokens_and_the_memory_of_erased_people(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.ben, pin="7391")
     neighbours.add(neighbours.fay)

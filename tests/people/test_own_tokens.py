@@ -76,6 +76,7 @@ def test_token_cannot_be_given_back_by_those_who_need_it_or_have_none(neighbours
     assert "has no token of their own" in has_none.json["detail"]
 
 
+@pytest.mark.slow
 def test_person_moves_to_another_sign_in_that_shows_the_same_account(neighbours: Neighbours) -> None:
     zoe = neighbours.household.add("Zoe")
     neighbours.add(neighbours.kim)
@@ -92,6 +93,7 @@ def test_person_moves_to_another_sign_in_that_shows_the_same_account(neighbours:
     assert "Plex does not show this account to Zoe" in unseen.json["errors"][0]["detail"]
 
 
+@pytest.mark.slow
 def test_right_pin_is_stored_and_a_wrong_one_changes_nothing(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.ben, pin="7391")
     neighbours.add(neighbours.fay)

@@ -12,6 +12,7 @@ from tests.support.household import Household, context
 from tests.support.plex_faults import reset, status
 from tests.support.processes import wait_until
 from tests.support.sign_ins import DORA, start, wait_for_end
+from tests.support.slow import slow
 from wishlist_service.people import sign_ins
 
 FILMS = [row("1", "Alpha"), row("2", "Beta")]
@@ -126,7 +127,7 @@ def test_renewal_with_another_account_is_a_conflict_that_names_both(
 
 
 @pytest.mark.parametrize("renewed", [False, True])
-@pytest.mark.parametrize("away", [500, 404])
+@pytest.mark.parametrize("away", [500, *slow(404)])
 def test_sign_in_waits_until_plex_names_the_account(
     api: FlaskClient, pins: Pins, household: Household, renewed: bool, away: int
 ) -> None:
@@ -223,6 +224,7 @@ def test_token_that_plex_refuses_at_once_ends_the_sign_in(api: FlaskClient, pins
     assert "Start a new" in reply.json["detail"]
 
 
+@pytest.mark.slow
 def test_being_too_fast_is_waited_out(api: FlaskClient, pins: Pins) -> None:
     pins.asking_faults.append(status(429, Retry_After="1"))
     link = start(api, name="Dora")
@@ -236,11 +238,13 @@ def test_being_too_fast_is_waited_out(api: FlaskClient, pins: Pins) -> None:
     "fault",
     [
         status(503),
-        status(500),
-        reset,
-        status(404),
-        status(200, body=b"<html>"),
-        status(200, body=b"[]", kind="application/json"),
+        *slow(
+            status(500),
+            reset,
+            status(404),
+            status(200, body=b"<html>"),
+            status(200, body=b"[]", kind="application/json"),
+        ),
     ],
     ids=["503", "500", "reset", "404 of somebody else", "a page", "no object"],
 )

@@ -49,6 +49,7 @@ def another_app(config: Config) -> Iterator[FlaskClient]:
         close_app(app)
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_ask_twice_as_often(
     api: FlaskClient, pins: Pins, config: Config, conn: Connection[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +121,7 @@ def test_sign_in_is_shown_to_the_api_key_alone(config: Config, api: FlaskClient,
     assert [reply.status_code for reply in replies] == [401, 403, 401, 200]
 
 
+@pytest.mark.slow
 def test_sign_in_outlives_the_service_and_its_token_is_nowhere_in_the_clear(household: Household, pins: Pins) -> None:
     env = settings_for(household, LOG_LEVEL="DEBUG")
     key = {"X-API-Key": API_KEY}

@@ -1,5 +1,6 @@
 """Every command ends in a sentence: at what the database and the disk may answer, and at Ctrl-C at any moment."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,13 +51,20 @@ def split(command: str, dump: Path) -> list[str]:
     return ["-m", f"wishlist_service.{name}", *rest]
 
 
-@pytest.fixture
-def dump(tmp_path: Path, server: OwnServer) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, server: OwnServer) -> Path:
     """A backup."""
-    env = environment(server.new_database(), BACKUP_DIR=str(tmp_path / "made"))
-    subprocess.run([sys.executable, *split("backup", tmp_path)], env=env, cwd=NO_SETTINGS, check=True)
-    [dump] = (tmp_path / "made").iterdir()
-    return dump
+    directory = tmp_path_factory.mktemp("made")
+    env = environment(server.new_database(), BACKUP_DIR=str(directory))
+    subprocess.run([sys.executable, *split("backup", directory)], env=env, cwd=NO_SETTINGS, check=True)
+    [made] = directory.iterdir()
+    return made
+
+
+@pytest.fixture
+def dump(tmp_path: Path, made: Path) -> Path:
+    """A copy of the backup for this test alone."""
+    return Path(shutil.copy(made, tmp_path))
 
 
 def run(command: str, dump: Path, url: str, **settings: str) -> tuple[int, str]:

@@ -96,6 +96,7 @@ def test_lines_within_a_run_name_it_once_also_in_its_threads(stream: io.StringIO
     ]
 
 
+@pytest.mark.slow
 def test_run_of_the_api_is_found_in_its_log_by_the_id_of_the_reply(household: Household) -> None:
     household.add("Ann", [row("1", "Alpha")]).list_faults.append(status(503))
     env = environment(household.config.database_url, household.plex.url, PORT=str(free_port()))

@@ -70,6 +70,7 @@ def test_old_runs_are_deleted_but_for_the_last_of_each_trigger_and_the_last_that
     assert runs(household) == [command, manual, succeeded, scheduled]
 
 
+@pytest.mark.slow
 def test_young_runs_stay_and_the_setting_says_how_long(household: Household) -> None:
     for days in (6, 5.1):
         add_run(household, days=days)
@@ -80,6 +81,7 @@ def test_young_runs_stay_and_the_setting_says_how_long(household: Household) -> 
     assert runs(household) == young
 
 
+@pytest.mark.slow
 def test_run_that_is_running_is_not_deleted(household: Household) -> None:
     running = add_run(household, days=100, status="running", finished=False)
     killed = add_run(household, days=99, status="running", finished=False)
@@ -93,6 +95,7 @@ def test_run_that_is_running_is_not_deleted(household: Household) -> None:
     assert killed not in runs(household)
 
 
+@pytest.mark.slow
 def test_no_counter_of_the_metrics_falls(client: FlaskClient, household: Household) -> None:
     for days in range(100, 80, -1):
         add_run(household, days=days, status=("succeeded", "partial", "failed")[days % 3])
@@ -113,6 +116,7 @@ def test_no_counter_of_the_metrics_falls(client: FlaskClient, household: Househo
     assert counters(client)['wishlist_plex_requests_total{outcome="ok"}'] == 2 * 23
 
 
+@pytest.mark.slow
 def test_events_of_erased_people_are_deleted_and_all_others_stay(api: FlaskClient, household: Household) -> None:
     household.add("Ann", [row("1", "Alpha"), row("2", "Beta")])
     household.sync()
@@ -137,6 +141,7 @@ def test_events_of_erased_people_are_deleted_and_all_others_stay(api: FlaskClien
     assert "events_of_erased_people=2" in running.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", ["0", "3651", "1.5", "never"])
 def test_other_numbers_of_days_are_refused(household: Household, days: str) -> None:
     with program(*SCHEDULER, env=settings_for(household, KEEP_RUNS_DAYS=days)) as running:

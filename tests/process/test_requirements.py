@@ -29,6 +29,8 @@ from wishlist_service.errors import ServerRefused
 from wishlist_service.migrate import migrate
 from wishlist_service.queries.requirements import check_server
 
+pytestmark = pytest.mark.slow
+
 MIGRATE = ("-m", "wishlist_service.migrate")
 DOCTOR = ("-m", "wishlist_service.doctor")
 

@@ -14,7 +14,7 @@ from wishlist_service.sync.looks import Looks
 ALPHA, BETA, GAMMA = row("1", "Alpha"), row("2", "Beta"), row("3", "Gamma")
 FILMS = [row(f"{n:x}", f"Film {n:02}") for n in range(16, 28)]
 LIST = "/library/sections/watchlist/all"
-INTERVAL = 0.4
+INTERVAL = 0.2
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,15 @@ class OwnServer:
     def new_database(self) -> str:
         """The URL of a database, migrated."""
         name = f"wishlist_{next(self._numbers)}"
-        Look(self._postgres.url).execute(f"CREATE DATABASE {name}")
-        url = with_database(self._postgres.url, name)
-        migrate(url)
-        return url
+        Look(self._postgres.url).execute(f"CREATE DATABASE {name} TEMPLATE {self._migrated}")
+        return with_database(self._postgres.url, name)
+
+    @cached_property
+    def _migrated(self) -> str:
+        """The name of a migrated database to copy."""
+        Look(self._postgres.url).execute("CREATE DATABASE migrated")
+        migrate(with_database(self._postgres.url, "migrated"))
+        return "migrated"
 
     def kill(self) -> None:
         """Kill -9 for all its processes at once."""

@@ -17,6 +17,7 @@ from tests.support.fake_titles import Titles
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.processes import Program, call, gunicorn, kill_all, program, settings_for, wait_until
+from tests.support.slow import slow
 from wishlist_service.models import SyncRun
 from wishlist_service.queries import locks, sync_users
 from wishlist_service.sync import claims
@@ -133,7 +134,7 @@ def test_scheduled_sync_that_reads_nobody_writes_nothing(household: Household, w
         assert claims.claim_due(household.config) is None  # would raise if it wrote
 
 
-@pytest.mark.parametrize(("hours", "minutes"), [(6, 10), (1, 3)])
+@pytest.mark.parametrize(("hours", "minutes"), [(6, 10), *slow((1, 3))])
 def test_run_takes_along_who_is_due_a_little_later(household: Household, hours: float, minutes: int) -> None:
     for name in ("Ann", "Ben", "Cleo"):
         household.add(name)
@@ -146,6 +147,7 @@ def test_run_takes_along_who_is_due_a_little_later(household: Household, hours: 
         assert [person.name for person in claimed.people] == ["Ann", "Ben"]
 
 
+@pytest.mark.slow
 def test_interval_is_drawn_from_a_tenth_below_to_a_tenth_above(household: Household) -> None:
     config = replace(household.config, sync_interval_hours=10)
     drawn: set[timedelta] = set()
@@ -158,7 +160,7 @@ def test_interval_is_drawn_from_a_tenth_below_to_a_tenth_above(household: Househ
     assert len(drawn) == 20
 
 
-@pytest.mark.parametrize("scheduled", [True, False])
+@pytest.mark.parametrize("scheduled", [True, *slow(False)])
 def test_people_of_one_run_whose_reads_did_not_fail_are_due_again_together(
     household: Household, scheduled: bool
 ) -> None:
@@ -183,7 +185,7 @@ def test_people_of_one_run_whose_reads_did_not_fail_are_due_again_together(
     assert claims.claim_due(household.config) is None
 
 
-@pytest.mark.parametrize("change", [{"token": "another-token-of-ann-0123"}, {"active": True}])
+@pytest.mark.parametrize("change", [{"token": "another-token-of-ann-0123"}, *slow({"active": True})])
 def test_who_comes_back_or_gets_another_token_is_due_at_once(
     api: FlaskClient, household: Household, change: dict[str, Any]
 ) -> None:
@@ -209,6 +211,7 @@ def test_change_that_has_nothing_to_do_with_it_leaves_the_due_time(api: FlaskCli
     assert household.user("Anna")["next_sync_at"] == due
 
 
+@pytest.mark.slow
 def test_who_gets_another_token_while_being_read_is_read_with_it_in_the_next_run(
     api: FlaskClient, household: Household
 ) -> None:

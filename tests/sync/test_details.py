@@ -16,6 +16,7 @@ from tests.support.fake_titles import Titles
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.questions import look
+from tests.support.slow import slow
 from wishlist_service.plex.rows import parse_details, parse_watchlisted_at
 from wishlist_service.process.retries import retry_in
 from wishlist_service.sync import details
@@ -126,10 +127,12 @@ def test_title_of_which_everything_is_known_is_asked_about_no_more(household: Ho
     ("lacks", "media_type"),
     [
         ({"summary": None}, "movie"),
-        ({"genres": ()}, "movie"),
-        ({"originallyAvailableAt": None}, "movie"),
-        ({"Guid": [{"id": "imdb://tt1"}, {"id": "tvdb://33"}]}, "movie"),
-        ({"Guid": [{"id": "imdb://tt1"}, {"id": "tmdb://22"}]}, "show"),
+        *slow(
+            ({"genres": ()}, "movie"),
+            ({"originallyAvailableAt": None}, "movie"),
+            ({"Guid": [{"id": "imdb://tt1"}, {"id": "tvdb://33"}]}, "movie"),
+            ({"Guid": [{"id": "imdb://tt1"}, {"id": "tmdb://22"}]}, "show"),
+        ),
     ],
     ids=["summary", "genres", "date", "tmdb", "tvdb"],
 )
@@ -169,6 +172,7 @@ def test_what_plex_knows_later_is_told_later(household: Household, titles: Title
     assert item(household, "Alpha")["details_due_at"] is None
 
 
+@pytest.mark.slow
 def test_title_that_nobody_wants_any_more_is_asked_about_no_more(household: Household, titles: Titles) -> None:
     ann = household.add("Ann", [ALPHA])
     titles.tell(ALPHA)
@@ -204,9 +208,11 @@ def test_title_that_plex_does_not_know_is_asked_about_again_days_later(household
     [
         status(500),
         status(401),
-        status(200, body=b"<html>Sign in</html>"),
-        status(200, body=b"[]", kind="application/json"),
-        status(200, body=b'{"MediaContainer": {"Metadata": []}}', kind="application/json"),
+        *slow(
+            status(200, body=b"<html>Sign in</html>"),
+            status(200, body=b"[]", kind="application/json"),
+            status(200, body=b'{"MediaContainer": {"Metadata": []}}', kind="application/json"),
+        ),
     ],
 )
 def test_title_that_meets_trouble_is_put_off_and_stands_in_no_way(
@@ -230,6 +236,7 @@ def test_what_failed_is_tried_again_after_minutes_and_then_hourly() -> None:
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
+@pytest.mark.slow
 def test_question_that_failed_waits_for_minutes_but_not_for_a_new_scheduler(
     household: Household, titles: Titles
 ) -> None:
@@ -247,6 +254,7 @@ def test_question_that_failed_waits_for_minutes_but_not_for_a_new_scheduler(
     assert item(household, "Alpha")["summary"] == "At last."
 
 
+@pytest.mark.slow
 def test_429_pauses_the_questions_and_no_sync(household: Household, titles: Titles) -> None:
     ann = household.add("Ann", [ALPHA, BETA])
     titles.next_faults.append(status(429, Retry_After="600"))
@@ -261,6 +269,7 @@ def test_429_pauses_the_questions_and_no_sync(household: Household, titles: Titl
     assert due_in(household, "Alpha") < timedelta(0)
 
 
+@pytest.mark.slow
 def test_portion_raises_the_generation_once(household: Household, titles: Titles) -> None:
     rows = [row(f"{number:x}", f"Film {number}") for number in range(1, 41)]
     household.add("Ann", rows)
@@ -331,6 +340,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.fixed_dictionaries({}, optional={"summary": JSON, "Genre": JSON, "Guid": JSON, "watchlistedAt": JSON}))
 def test_nothing_that_plex_may_write_of_a_title_raises(raw: dict[str, Any]) -> None:
     found = parse_details(raw)

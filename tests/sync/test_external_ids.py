@@ -11,6 +11,7 @@ from tests.support.fake_titles import Titles
 from tests.support.household import Household
 from tests.support.questions import look
 from tests.support.records import film, items, only_item, read_again, shown_ids, uid
+from tests.support.slow import slow
 
 
 def tell(*ids: str) -> Row:
@@ -28,7 +29,7 @@ def test_array_replaces_all_ids_of_the_record(household: Household) -> None:
     assert run.updated_items == 1
 
 
-@pytest.mark.parametrize("guids", [[], None, "nonsense", [{"id": "imdb://nonsense"}]])
+@pytest.mark.parametrize("guids", [[], *slow(None, "nonsense", [{"id": "imdb://nonsense"}])])
 def test_missing_or_empty_array_changes_nothing(household: Household, guids: Any) -> None:
     ann = household.add("Ann", [tell("imdb://tt0000101", "tmdb://101")])
     household.sync()
@@ -50,6 +51,7 @@ def test_ids_of_a_page_replace_those_of_the_list(household: Household, titles: T
     assert shown_ids(household) == ("tt0000202", None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guids", [[], None])
 def test_page_without_ids_changes_none(household: Household, titles: Titles, guids: Any) -> None:
     household.add("Ann", [tell("imdb://tt0000101", "tmdb://101")])
@@ -71,6 +73,7 @@ def test_of_several_ids_of_a_kind_the_smallest_number_is_shown(household: Househ
     assert shown_ids(household) == ("tt0000099", 99, 9)
 
 
+@pytest.mark.slow
 def test_id_that_was_shown_stays_while_it_is_among_them(household: Household) -> None:
     ann = household.add("Ann", [tell("imdb://tt0000500", "tmdb://500")])
     household.sync()
@@ -85,6 +88,7 @@ def test_id_that_was_shown_stays_while_it_is_among_them(household: Household) ->
     assert shown_ids(household) == ("tt0000001", 4, None)
 
 
+@pytest.mark.slow
 def test_order_of_an_array_makes_no_difference(household: Household) -> None:
     ann = household.add("Ann", [tell("tmdb://7", "tmdb://5")])
     household.sync()
@@ -119,6 +123,7 @@ def test_date_and_year_go_when_a_row_that_had_them_comes_without(household: Hous
     assert "Lantern (release)" not in api.get("/feeds/calendar.ics").text
 
 
+@pytest.mark.slow
 def test_date_and_year_go_one_without_the_other(household: Household) -> None:
     ann = household.add("Ann", [row("1", "Lantern", year=2031), row("2", "Mirror", year=2031)])
     household.sync()
@@ -134,6 +139,7 @@ def test_date_and_year_go_one_without_the_other(household: Household) -> None:
     assert (mirror["year"], mirror["released_on"]) == (None, date(2031, 3, 31))
 
 
+@pytest.mark.slow
 def test_row_that_never_had_a_date_or_year_changes_none(household: Household) -> None:
     household.add("Ann", [row("1", "Lantern", year=2031)])
     household.sync()
@@ -146,6 +152,7 @@ def test_row_that_never_had_a_date_or_year_changes_none(household: Household) ->
     assert (found["year"], found["released_on"]) == (2031, date(2031, 3, 31))
 
 
+@pytest.mark.slow
 def test_date_that_went_comes_back(household: Household) -> None:
     ann = household.add("Ann", [row("1", "Lantern", year=2031)])
     for year in (None, 2032):
@@ -178,6 +185,7 @@ def test_page_tells_a_missing_date_and_year_and_they_go_when_it_comes_without(
     assert (gone["year"], gone["released_on"]) == (None, None)
 
 
+@pytest.mark.slow
 def test_page_that_never_had_a_date_changes_none(household: Household, titles: Titles) -> None:
     household.add("Ann", [row("1", "Lantern", year=2031)])
     titles.tell(row("1", "Lantern", year=None))
@@ -190,6 +198,7 @@ def test_page_that_never_had_a_date_changes_none(household: Household, titles: T
     assert only_item(household)["released_on"] == date(2031, 3, 31)
 
 
+@pytest.mark.slow
 def test_page_that_plex_does_not_have_now_takes_no_date_away(household: Household, titles: Titles) -> None:
     household.add("Ann", [row("1", "Lantern", year=None)])
     titles.tell(row("1", "Lantern", year=2031))

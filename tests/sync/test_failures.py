@@ -12,6 +12,7 @@ import pytest
 from tests.support.fake_plex import Handler, row
 from tests.support.household import Household, make_plex_client
 from tests.support.plex_faults import cut_off, dripping, reset, retry_at, silent, status, unfinished
+from tests.support.slow import slow
 from wishlist_service.queries import clocks
 from wishlist_service.sync import claims
 from wishlist_service.tokens import TokenCipher
@@ -34,54 +35,60 @@ def a_synced_person(household: Household) -> Any:
     ("fault", "state", "words"),
     [
         (status(500, body=b"<h1>Oops</h1>"), "unreachable", "HTTP 500"),
-        (status(503), "unreachable", "HTTP 503"),
-        (status(520), "unreachable", "HTTP 520"),
         (reset, "unreachable", "connection failed"),
-        (cut_off, "unreachable", "cut short"),
-        (unfinished(b'{"MediaContainer": {"totalSize": 0, "title": "{}}}'), "unreachable", "cut short"),
-        (unfinished(b'{"MediaContainer": {"totalSize": 0, "size": 0}'), "unreachable", "cut short"),
-        (unfinished(b""), "unreachable", "cut short"),
-        (unfinished(b'<MediaContainer totalSize="0" siz', kind="application/xml"), "unreachable", "cut short"),
-        (unfinished(b'<MediaContainer totalSize="0">', kind="application/xml"), "unreachable", "cut short"),
-        (unfinished(PACKED[: len(PACKED) // 2], Content_Encoding="gzip"), "unreachable", "cut short"),
-        (
-            status(200, body=PACKED[: len(PACKED) // 2], kind="application/json", Content_Encoding="gzip"),
-            "unreachable",
-            "cut short",
-        ),
-        (unfinished(b"<html>Please log", kind="text/html"), "plex_changed", "not JSON"),
-        (unfinished(b"Please log in"), "plex_changed", "not JSON"),
         (status(404, body=b'{"Error": {}}', kind="application/json"), "plex_changed", "HTTP 404"),
-        (status(400), "plex_changed", "HTTP 400"),
-        (status(302, Location="https://example.test/"), "plex_changed", "HTTP 302"),
-        (status(304), "plex_changed", "HTTP 304"),
         (status(200, body=b"<html>Please log in</html>"), "plex_changed", "not JSON"),
-        (status(200, body=b'{"MediaContainer": {"totalSize": 0}}', kind="text/html"), "plex_changed", "not JSON"),
-        (status(200, body=b" " * 21_000_000, kind="application/json"), "plex_changed", "more than 2 MB"),
-        (status(200, body=b"", kind="application/json"), "plex_changed", "not JSON"),
-        (status(200, body=b'{"MediaContainer": {', kind="application/json"), "plex_changed", "not JSON"),
-        (status(200, body=b"[" * 100_000, kind="application/json"), "plex_changed", "more deeply nested"),
-        (status(200, body=b"<MediaContainer", kind="application/xml"), "plex_changed", "not JSON"),
-        (status(200, body=b"<!DOCTYPE x><x/>", kind="application/xml"), "plex_changed", "not JSON"),
-        (status(200, body=b"{}", kind="application/json"), "plex_changed", "no MediaContainer"),
-        (status(200, body=b"[]", kind="application/json"), "plex_changed", "no MediaContainer"),
-        (
-            status(
-                200, body=b'{"MediaContainer": {"totalSize": 0, "size": 0, "Metadata": 7}}', kind="application/json"
+        *slow(
+            (status(503), "unreachable", "HTTP 503"),
+            (status(520), "unreachable", "HTTP 520"),
+            (cut_off, "unreachable", "cut short"),
+            (unfinished(b'{"MediaContainer": {"totalSize": 0, "title": "{}}}'), "unreachable", "cut short"),
+            (unfinished(b'{"MediaContainer": {"totalSize": 0, "size": 0}'), "unreachable", "cut short"),
+            (unfinished(b""), "unreachable", "cut short"),
+            (unfinished(b'<MediaContainer totalSize="0" siz', kind="application/xml"), "unreachable", "cut short"),
+            (unfinished(b'<MediaContainer totalSize="0">', kind="application/xml"), "unreachable", "cut short"),
+            (unfinished(PACKED[: len(PACKED) // 2], Content_Encoding="gzip"), "unreachable", "cut short"),
+            (
+                status(200, body=PACKED[: len(PACKED) // 2], kind="application/json", Content_Encoding="gzip"),
+                "unreachable",
+                "cut short",
             ),
-            "plex_changed",
-            "Metadata is not a list",
+            (unfinished(b"<html>Please log", kind="text/html"), "plex_changed", "not JSON"),
+            (unfinished(b"Please log in"), "plex_changed", "not JSON"),
+            (status(400), "plex_changed", "HTTP 400"),
+            (status(302, Location="https://example.test/"), "plex_changed", "HTTP 302"),
+            (status(304), "plex_changed", "HTTP 304"),
+            (status(200, body=b'{"MediaContainer": {"totalSize": 0}}', kind="text/html"), "plex_changed", "not JSON"),
+            (status(200, body=b" " * 21_000_000, kind="application/json"), "plex_changed", "more than 2 MB"),
+            (status(200, body=b"", kind="application/json"), "plex_changed", "not JSON"),
+            (status(200, body=b'{"MediaContainer": {', kind="application/json"), "plex_changed", "not JSON"),
+            (status(200, body=b"[" * 100_000, kind="application/json"), "plex_changed", "more deeply nested"),
+            (status(200, body=b"<MediaContainer", kind="application/xml"), "plex_changed", "not JSON"),
+            (status(200, body=b"<!DOCTYPE x><x/>", kind="application/xml"), "plex_changed", "not JSON"),
+            (status(200, body=b"{}", kind="application/json"), "plex_changed", "no MediaContainer"),
+            (status(200, body=b"[]", kind="application/json"), "plex_changed", "no MediaContainer"),
+            (
+                status(
+                    200, body=b'{"MediaContainer": {"totalSize": 0, "size": 0, "Metadata": 7}}', kind="application/json"
+                ),
+                "plex_changed",
+                "Metadata is not a list",
+            ),
+            (
+                status(200, body=b'{"MediaContainer": {"size": 0}}', kind="application/json"),
+                "plex_changed",
+                "totalSize",
+            ),
+            (
+                status(200, body=b'{"MediaContainer": {"totalSize": "\\u0000", "size": 0}}', kind="application/json"),
+                "plex_changed",
+                "totalSize",
+            ),
+            (status(401, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
+            (status(402, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
+            (status(422, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
+            (status(498, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
         ),
-        (status(200, body=b'{"MediaContainer": {"size": 0}}', kind="application/json"), "plex_changed", "totalSize"),
-        (
-            status(200, body=b'{"MediaContainer": {"totalSize": "\\u0000", "size": 0}}', kind="application/json"),
-            "plex_changed",
-            "totalSize",
-        ),
-        (status(401, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
-        (status(402, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
-        (status(422, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
-        (status(498, body=b"{}", kind="application/json"), "plex_changed", "accepts the token but refuses"),
     ],
 )
 def test_failed_read_removes_nothing_and_says_why(household: Household, fault: Fault, state: str, words: str) -> None:
@@ -100,6 +107,7 @@ def test_failed_read_removes_nothing_and_says_why(household: Household, fault: F
     assert len(household.titles("Ann")) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [dripping, silent(threading.Event())], ids=["dripping", "silent"])
 def test_slow_answer_is_given_up(household: Household, fault: Fault) -> None:
     ann = a_synced_person(household)
@@ -145,7 +153,7 @@ def test_person_whose_merge_fails_unexpectedly_disturbs_nobody_else(household: H
     assert (household.titles("Ann"), household.titles("Ben")) == ([], ["Beta"])
 
 
-@pytest.mark.parametrize("fault", [cut_off, unfinished(b'{"MediaContainer": {')], ids=["length", "no length"])
+@pytest.mark.parametrize("fault", [cut_off, *slow(unfinished(b'{"MediaContainer": {'))], ids=["length", "no length"])
 def test_answer_that_was_cut_short_is_asked_for_again(household: Household, fault: Fault) -> None:
     household.add("Ann", TITLES).list_faults.extend([fault] * 2)
 
@@ -153,8 +161,8 @@ def test_answer_that_was_cut_short_is_asked_for_again(household: Household, faul
     assert len(household.titles("Ann")) == 7
 
 
-@pytest.mark.parametrize("account", [401, 498])
-@pytest.mark.parametrize("refusal", [400, 401, 402, 403, 422, 498])
+@pytest.mark.parametrize("account", [401, *slow(498)])
+@pytest.mark.parametrize("refusal", [401, *slow(400, 402, 403, 422, 498)])
 def test_refused_list_is_a_refused_token_if_the_account_is_refused_too(
     household: Household, refusal: int, account: int
 ) -> None:
@@ -189,6 +197,7 @@ def test_account_without_a_watchlist_fails_no_run(household: Household) -> None:
     assert summary == {"n": 0}
 
 
+@pytest.mark.slow
 def test_account_without_a_watchlist_is_asked_again_at_the_next_full_read(household: Household) -> None:
     ann = a_person_without_a_watchlist(household)
 
@@ -212,7 +221,7 @@ def later(household: Household, minutes: int) -> None:
     )
 
 
-@pytest.mark.parametrize("hours", [0.01, 6, 8760])
+@pytest.mark.parametrize("hours", [0.01, *slow(6, 8760)])
 def test_refused_token_is_tried_after_10_minutes_and_then_once_a_day(household: Household, hours: float) -> None:
     household.config = replace(household.config, sync_interval_hours=hours)
     ann = a_synced_person(household)
@@ -245,6 +254,7 @@ def test_sync_that_is_started_by_hand_always_asks(household: Household) -> None:
         assert household.plex.asked
 
 
+@pytest.mark.slow
 def test_scheduled_run_takes_no_refused_token_along_that_is_due_a_little_later(household: Household) -> None:
     ann = a_synced_person(household)
     household.add("Ben", TITLES)
@@ -260,6 +270,7 @@ def test_scheduled_run_takes_no_refused_token_along_that_is_due_a_little_later(h
         assert [user.name for user in claimed.people] == ["Ben"]
 
 
+@pytest.mark.slow
 def test_longer_waits_of_refused_tokens_are_not_brought_forward(household: Household) -> None:
     ann = a_synced_person(household)
     ann.always, ann.account_status = status(401), 401
@@ -272,6 +283,7 @@ def test_longer_waits_of_refused_tokens_are_not_brought_forward(household: House
     assert (moved, due_in(household)) == (0, timedelta(days=1))
 
 
+@pytest.mark.slow
 def test_refused_list_is_not_taken_for_a_dead_token_while_the_account_cannot_be_asked(household: Household) -> None:
     ann = a_synced_person(household)
     ann.always = status(401)
@@ -284,7 +296,7 @@ def test_refused_list_is_not_taken_for_a_dead_token_while_the_account_cannot_be_
     assert (first, household.user("Ann")["sync_state"]) == ("unreachable", "unreachable")
 
 
-@pytest.mark.parametrize("retry_after", ["1", "0", retry_at(1.5), retry_at(-60)], ids=["1", "0", "soon", "past"])
+@pytest.mark.parametrize("retry_after", ["1", *slow("0", retry_at(1.5), retry_at(-60))], ids=["1", "0", "soon", "past"])
 def test_short_rate_limit_is_waited_out(household: Household, retry_after: str) -> None:
     household.add("Ann", TITLES).list_faults.append(status(429, Retry_After=retry_after))
 
@@ -298,10 +310,7 @@ def test_short_rate_limit_is_waited_out(household: Household, retry_after: str) 
     [
         {"Retry_After": "120"},
         {"Retry_After": "soon"},
-        {},
-        {"Retry_After": "9" * 30},
-        {"Retry_After": "nan"},
-        {"Retry_After": "-1"},
+        *slow({}, {"Retry_After": "9" * 30}, {"Retry_After": "nan"}, {"Retry_After": "-1"}),
     ],
 )
 def test_long_rate_limit_stops_the_whole_process_from_asking(household: Household, headers: dict[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.support.fake_actions import Actions
 from tests.support.fake_plex import row
 from tests.support.fake_titles import Titles
@@ -43,6 +45,7 @@ def test_nobody_is_asked_when_a_friend_added_a_title(neighbours: Neighbours) -> 
     assert (ANN, DELTA["ratingKey"]) not in titles.asked("/userState")
 
 
+@pytest.mark.slow
 def test_titles_whose_ids_feeds_need_come_first(neighbours: Neighbours) -> None:
     titles = Titles(neighbours.plex)
     neighbours.ann.rows = [row(f"b{number}", f"Known {number}") for number in range(5)]
@@ -71,6 +74,7 @@ def test_feed_of_titles_that_nobody_was_asked_about_waits(neighbours: Neighbours
     assert [title["id"] for title in ready.json] == [5]
 
 
+@pytest.mark.slow
 def test_shows_are_waited_for_though_movies_are_known(neighbours: Neighbours) -> None:
     neighbours.fay.rows = [row("5", "Epsilon", media_type="show")]
     neighbours.add(neighbours.fay)
@@ -108,6 +112,7 @@ def test_nothing_is_taken_off_a_friends_list(neighbours: Neighbours) -> None:
     assert neighbours.household.titles("Fay") == ["Alpha"]
 
 
+@pytest.mark.slow
 def test_no_setting_takes_anything_off_a_friends_list(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     neighbours.household.sync()
@@ -128,6 +133,7 @@ def test_no_setting_takes_anything_off_a_friends_list(neighbours: Neighbours) ->
     assert set(kept) == {"Ann"}
 
 
+@pytest.mark.slow
 def test_hidden_and_unavailable_lists_call_nobody(neighbours: Neighbours) -> None:
     neighbours.friends.hidden.add(neighbours.fay.uuid)
     neighbours.add(neighbours.fay)

@@ -13,6 +13,7 @@ from tests.support.followers import follow, play, present_wishes
 from tests.support.household import Household
 from tests.support.questions import look
 from tests.support.records import film, items, kinds, only_item, read_again, records_of, shown_ids, uid
+from tests.support.slow import slow
 from wishlist_service.queries import notifications
 from wishlist_service.queries.notifications import Told
 
@@ -58,6 +59,7 @@ def test_joining_is_no_news(household: Household, api: FlaskClient, twice: tuple
     assert api.get("/api/wishlist").json["total"] == 1
 
 
+@pytest.mark.slow
 def test_every_uid_finds_the_joined_title(household: Household, api: FlaskClient, twice: tuple[Person, Person]) -> None:
     know_ids(*twice)
 
@@ -110,6 +112,7 @@ def test_page_of_another_record_with_another_id_is_not_believed(household: House
     assert found["details_due_at"] - found["first_asked_at"] == timedelta(days=1)
 
 
+@pytest.mark.slow
 def test_page_of_another_known_record_joins_the_two(
     household: Household, titles: Titles, twice: tuple[Person, Person]
 ) -> None:
@@ -122,6 +125,7 @@ def test_page_of_another_known_record_joins_the_two(
     assert (only_item(household)["uid"], only_item(household)["wanted_count"]) == (uid(NEW), 2)
 
 
+@pytest.mark.slow
 def test_page_of_a_show_tells_nothing_of_a_movie(household: Household, titles: Titles) -> None:
     household.add("Ann", [film(OLD)])
     household.sync()
@@ -152,6 +156,7 @@ def learn(household: Household, ann: Person) -> None:
     household.sync()
 
 
+@pytest.mark.slow
 def test_events_that_cancel_each_other_go(household: Household, api: FlaskClient) -> None:
     ann = renewed_without_ids(household, at_once=True)
     twofold = kinds(household)
@@ -163,6 +168,7 @@ def test_events_that_cancel_each_other_go(household: Household, api: FlaskClient
     assert play(follow(api)[0]) == present_wishes(household) == {(1, uid(NEW))}
 
 
+@pytest.mark.slow
 def test_wish_that_was_away_in_between_came_back(household: Household, api: FlaskClient) -> None:
     ann = renewed_without_ids(household, at_once=False)
 
@@ -172,6 +178,7 @@ def test_wish_that_was_away_in_between_came_back(household: Household, api: Flas
     assert play(follow(api)[0]) == present_wishes(household)
 
 
+@pytest.mark.slow
 def test_person_who_wants_both_counts_once_since_the_earlier_wish(household: Household, api: FlaskClient) -> None:
     ann = household.add("Ann", [film(OLD)])
     household.sync()
@@ -189,7 +196,7 @@ def test_person_who_wants_both_counts_once_since_the_earlier_wish(household: Hou
     assert play(follow(api)[0]) == present_wishes(household)
 
 
-@pytest.mark.parametrize("present", [OLD, NEW])
+@pytest.mark.parametrize("present", [OLD, *slow(NEW)])
 def test_wish_for_either_is_a_wish(household: Household, api: FlaskClient, present: str) -> None:
     ann = household.add("Ann", [film(OLD), film(NEW)])
     household.sync()
@@ -205,6 +212,7 @@ def test_wish_for_either_is_a_wish(household: Household, api: FlaskClient, prese
     assert play(follow(api)[0]) == present_wishes(household)
 
 
+@pytest.mark.slow
 def test_wishes_that_both_ended_stay_ended(household: Household, api: FlaskClient) -> None:
     ann = household.add("Ann", [film(OLD), film(NEW)])
     household.sync()
@@ -223,7 +231,7 @@ def test_wishes_that_both_ended_stay_ended(household: Household, api: FlaskClien
     assert play(follow(api)[0]) == present_wishes(household)
 
 
-@pytest.mark.parametrize("dismissed", [OLD, NEW])
+@pytest.mark.parametrize("dismissed", [OLD, *slow(NEW)])
 def test_dismissal_of_either_stays(
     household: Household, api: FlaskClient, twice: tuple[Person, Person], dismissed: str
 ) -> None:
@@ -236,6 +244,7 @@ def test_dismissal_of_either_stays(
     assert api.get("/api/wishlist").json["total"] == 0
 
 
+@pytest.mark.slow
 def test_kept_wishes_stay_kept_unless_the_other_record_is_on_the_list(
     household: Household, twice: tuple[Person, Person]
 ) -> None:
@@ -251,6 +260,7 @@ def test_kept_wishes_stay_kept_unless_the_other_record_is_on_the_list(
     assert only_item(household)["wanted_count"] == 3
 
 
+@pytest.mark.slow
 def test_joined_titles_are_told_to_nobody(household: Household, twice: tuple[Person, Person]) -> None:
     with connect(household.config.database_url) as conn:
         told = notifications.get_present(conn, told=Told(event_id=0, change_id=0, arrival_id=0))
@@ -263,6 +273,7 @@ def test_joined_titles_are_told_to_nobody(household: Household, twice: tuple[Per
     assert found == []
 
 
+@pytest.mark.slow
 def test_later_contradiction_is_logged_and_splits_nothing(
     household: Household, twice: tuple[Person, Person], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -282,6 +293,7 @@ def test_later_contradiction_is_logged_and_splits_nothing(
     assert "tmdb://999" in told[0]
 
 
+@pytest.mark.slow
 def test_three_titles_that_are_one_are_joined(household: Household, api: FlaskClient) -> None:
     household.add("Ann", [film("1", imdb="tt0000101"), film("2", tmdb="101"), film("3", tvdb="7")])
     household.sync()
@@ -294,6 +306,7 @@ def test_three_titles_that_are_one_are_joined(household: Household, api: FlaskCl
     assert play(follow(api)[0]) == present_wishes(household) == {(1, uid("4")), (2, uid("4"))}
 
 
+@pytest.mark.slow
 def test_erasing_a_person_leaves_the_title_to_the_other(
     household: Household, api: FlaskClient, twice: tuple[Person, Person]
 ) -> None:

@@ -71,6 +71,7 @@ def test_look_confirms_no_held_removal_and_a_full_read_does(household: Household
     assert household.user("Ann")["sync_state"] == "ok"
 
 
+@pytest.mark.slow
 def test_other_removals_than_those_that_are_held_are_held_by_a_look_too(household: Household) -> None:
     ann = household.add("Ann", FILMS)
     household.sync()
@@ -100,6 +101,7 @@ def test_look_that_finds_the_titles_back_ends_the_hold(household: Household) -> 
     assert runs(household)[-1][0] == "look"
 
 
+@pytest.mark.slow
 def test_rows_that_are_no_titles_make_a_look_remove_nothing(household: Household) -> None:
     ann = household.add("Ann", FILMS)
     household.sync()
@@ -166,6 +168,7 @@ def test_nobody_is_looked_at_who_is_due_paused_or_fails(household: Household) ->
     assert [asked(household, name) for name in ("Due", "Paused", "Never", "Failing", "Refused")] == [1] * 5
 
 
+@pytest.mark.slow
 def test_people_are_spread_over_the_interval_two_at_a_time(household: Household) -> None:
     names = [f"Person-{number}" for number in range(8)]
     for name in names:
@@ -189,6 +192,7 @@ def test_people_are_spread_over_the_interval_two_at_a_time(household: Household)
     assert min(gaps) > 1.7
 
 
+@pytest.mark.slow
 def test_nobody_is_looked_at_during_a_cooldown(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_COOLDOWN_WITHOUT_HEADER_SECONDS", 3 * INTERVAL)
     for name in ("Ann", "Ben", "Cleo"):
@@ -214,6 +218,7 @@ def test_nobody_is_looked_at_during_a_cooldown(household: Household, monkeypatch
     assert household.user("Ann")["sync_state"] == "ok"
 
 
+@pytest.mark.slow
 def test_etag_that_lies_is_repaired_by_the_next_full_read(household: Household, plex: FakePlex) -> None:
     def lie(handler: Any) -> None:
         if handler.headers.get("If-None-Match"):
@@ -237,6 +242,7 @@ def test_etag_that_lies_is_repaired_by_the_next_full_read(household: Household, 
     assert (looks_and_reads.status, household.titles("Ann")) == ("succeeded", ["Beta"])
 
 
+@pytest.mark.slow
 def test_list_whose_etag_always_changes_leaves_no_run(household: Household, plex: FakePlex) -> None:
     serve = plex.routes["GET", LIST]
     number = [0]
@@ -256,6 +262,7 @@ def test_list_whose_etag_always_changes_leaves_no_run(household: Household, plex
     assert runs(household) == [("command", "succeeded", None)]
 
 
+@pytest.mark.slow
 def test_of_two_schedulers_one_looks_and_the_other_takes_over(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -277,6 +284,7 @@ def test_of_two_schedulers_one_looks_and_the_other_takes_over(
 
 def test_connection_that_breaks_is_replaced(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looks, "TAKEN_OVER_WITHIN_SECONDS", 0.1)
+    monkeypatch.setattr(looks, "AWAY_SECONDS", 0.1)
     ann = household.add("Ann", [ALPHA])
     household.sync()
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.fake_plex import FakePlex, Handler, row
 from tests.support.household import Household
+from tests.support.slow import slow
 from wishlist_service.errors import Miscounted
 from wishlist_service.plex.client import PlexClient
 
@@ -38,6 +39,7 @@ def states(household: Household) -> tuple[str, str | None]:
     return user["sync_state"], user["sync_detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [1, 5, -1])
 def test_miscount_that_lasts_adds_from_the_second_read_on_and_removes_nothing(household: Household, gap: int) -> None:
     ann = a_list_that_is_counted_wrongly(household, [GAMMA, ALPHA], gap=gap)
@@ -74,6 +76,7 @@ def test_person_who_is_new_is_read_though_plex_counts_wrongly(household: Househo
     assert household.user("Ann")["last_success_at"] is not None
 
 
+@pytest.mark.slow
 def test_gap_that_changes_and_rows_that_change_are_refused(household: Household) -> None:
     ann = a_list_that_is_counted_wrongly(household, [GAMMA, ALPHA], gap=1)
     household.sync()
@@ -93,6 +96,7 @@ def test_gap_that_changes_and_rows_that_change_are_refused(household: Household)
     assert states(household)[0] == "plex_changed"
 
 
+@pytest.mark.slow
 def test_read_that_gives_no_rows_between_two_alike_is_none(household: Household) -> None:
     ann = a_list_that_is_counted_wrongly(household, [GAMMA, ALPHA], gap=1)
     household.sync()
@@ -120,6 +124,7 @@ def test_size_that_pages_claim_wrongly_is_a_miscount_too(plex: FakePlex, plex_cl
     assert len(watchlist.entries) == 2
 
 
+@pytest.mark.slow
 def test_list_of_many_pages_with_a_title_twice_may_be_counted_wrongly(household: Household) -> None:
     rows = [row(f"{number:x}", f"Film {number:03}") for number in range(1, 231)]
     household.add("Ann", [*rows, rows[0]]).total_size = 240
@@ -133,7 +138,7 @@ def test_list_of_many_pages_with_a_title_twice_may_be_counted_wrongly(household:
 
 @pytest.mark.parametrize(
     "odd",
-    [VIDEO, {"title": "No id"}, row("9", "A clip", media_type="clip"), row("9", "", year=None)],
+    [VIDEO, *slow({"title": "No id"}, row("9", "A clip", media_type="clip"), row("9", "", year=None))],
     ids=["home video", "no id", "unknown type", "no title"],
 )
 def test_row_that_is_no_title_is_counted_and_shown(household: Household, odd: dict[str, Any]) -> None:
@@ -180,6 +185,7 @@ def test_row_that_is_no_title_holds_missing_titles_for_a_day_at_most(household: 
     assert states(household)[0] == "ok"
 
 
+@pytest.mark.slow
 def test_after_that_day_what_two_full_reads_miss_is_removed(household: Household) -> None:
     ann = an_odd_row(household)
     later(household, days=30)
@@ -199,6 +205,7 @@ def test_after_that_day_what_two_full_reads_miss_is_removed(household: Household
     assert (states(household)[0], household.titles("Ann")) == ("held", ["Beta", "Gamma"])
 
 
+@pytest.mark.slow
 def test_day_begins_anew_once_all_rows_were_titles(household: Household) -> None:
     ann = an_odd_row(household)
     later(household, days=2)

@@ -8,6 +8,7 @@ import pytest
 from tests.support.fake_plex import row
 from tests.support.household import Household
 from tests.support.processes import wait_until
+from tests.support.slow import slow
 
 SYNCING = """
 SELECT
@@ -132,7 +133,7 @@ def test_once_a_day_the_list_is_read_in_full(household: Household) -> None:
     assert household.titles("Ann") == ["Alpha", "Beta"]
 
 
-@pytest.mark.parametrize("length", [10, 1000])
+@pytest.mark.parametrize("length", [10, *slow(1000)])
 def test_rereading_an_unchanged_list_writes_a_handful_of_rows_whatever_its_length(
     household: Household, length: int
 ) -> None:
@@ -157,6 +158,7 @@ def test_rereading_an_unchanged_list_writes_a_handful_of_rows_whatever_its_lengt
     assert writes() - before <= 6
 
 
+@pytest.mark.slow
 def test_no_identity_value_is_spent_on_titles_already_known(household: Household) -> None:
     household.add("Ann", [row("1", "Alpha")])
     household.sync()
@@ -204,6 +206,7 @@ def test_person_erased_or_changed_while_their_list_is_read_is_left_alone(househo
     assert household.conn.execute("SELECT * FROM wishlist_items").fetchall() == []
 
 
+@pytest.mark.slow
 def test_nothing_is_ever_deleted_by_syncs(household: Household) -> None:
     ann = household.add("Ann", [row(f"{n:x}", f"Film {n}") for n in range(1, 6)])
     household.sync()
@@ -246,10 +249,12 @@ def test_every_fact_of_a_row_is_stored(household: Household) -> None:
     [
         ("title", "Alpha", "Alpha Two", "title"),
         ("contentRating", "PG", "R", "content_rating"),
-        ("publicPagesURL", "https://a.test/1", "https://a.test/2", "plex_url"),
-        ("Guid", [{"id": "tvdb://1"}], [{"id": "tvdb://2"}], "tvdb_id"),
-        ("Guid", [{"id": "imdb://tt1"}], [{"id": "imdb://tt2"}], "imdb_id"),
-        ("originallyAvailableAt", "2000-01-01", "2000-01-02", "released_on"),
+        *slow(
+            ("publicPagesURL", "https://a.test/1", "https://a.test/2", "plex_url"),
+            ("Guid", [{"id": "tvdb://1"}], [{"id": "tvdb://2"}], "tvdb_id"),
+            ("Guid", [{"id": "imdb://tt1"}], [{"id": "imdb://tt2"}], "imdb_id"),
+            ("originallyAvailableAt", "2000-01-01", "2000-01-02", "released_on"),
+        ),
     ],
 )
 def test_each_fact_is_updated_and_the_others_kept(

@@ -10,6 +10,7 @@ from tests.support.household import Household
 from tests.support.looking import ALPHA, FILMS, INTERVAL, LIST, log_position, looked_at, looking, runs
 from tests.support.plex_faults import status
 from tests.support.processes import wait_until
+from tests.support.slow import slow
 from wishlist_service.sync import looks
 
 
@@ -33,7 +34,9 @@ def test_unchanged_lists_cost_no_write_and_no_line_of_the_log(
     assert runs(household) == [("command", "succeeded", None)]
 
 
-@pytest.mark.parametrize("trouble", ["held", "no_watchlist", "token_unreadable", "other_account", "odd row", "twice"])
+@pytest.mark.parametrize(
+    "trouble", ["held", *slow("no_watchlist", "token_unreadable", "other_account", "odd row", "twice")]
+)
 def test_list_that_stays_in_trouble_costs_no_write_either(household: Household, trouble: str) -> None:
     ann = household.add("Ann", FILMS)
     household.sync()
@@ -71,6 +74,7 @@ def test_list_that_stays_in_trouble_costs_no_write_either(household: Household, 
     assert household.user("Ann")["sync_state"] == state
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_stored_after_half_an_hour_and_at_the_end(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +110,7 @@ def test_held_list_that_is_looked_at_counts_as_no_success(household: Household) 
     assert household.user("Ann")["last_attempt_at"] > before["last_attempt_at"]
 
 
+@pytest.mark.slow
 def test_connection_is_kept_between_looks(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     ports: dict[str, set[int]] = {}
     for name in ("Ann", "Ben", "Cleo"):

@@ -10,6 +10,7 @@ from tests.support.fake_plex import row
 from tests.support.followers import follow, play, present_wishes
 from tests.support.household import Household
 from tests.support.records import film, items, kinds, only_item, read_again, records_of, shown_ids, uid
+from tests.support.slow import slow
 from tests.support.titles import ids
 
 OLD, NEW = "b1", "a2"
@@ -23,16 +24,18 @@ def renew(household: Household, *, before: dict[str, str], after: dict[str, str]
     household.sync()
 
 
-@pytest.mark.parametrize("media_type", ["movie", "show"])
+@pytest.mark.parametrize("media_type", ["movie", *slow("show")])
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         ({"imdb": "tt0000101"}, {"imdb": "tt0000101"}),
-        ({"tmdb": "101"}, {"tmdb": "101"}),
-        ({"tvdb": "101"}, {"tvdb": "101"}),
-        ({"imdb": "tt0000101", "tmdb": "101"}, {"imdb": "tt0000101", "tmdb": "101"}),
         ({"imdb": "tt0000101", "tmdb": "101"}, {"imdb": "tt0000101", "tvdb": "7"}),
-        ({"imdb": "tt0000101"}, {"imdb": "tt0000101", "tmdb": "101", "tvdb": "7"}),
+        *slow(
+            ({"tmdb": "101"}, {"tmdb": "101"}),
+            ({"tvdb": "101"}, {"tvdb": "101"}),
+            ({"imdb": "tt0000101", "tmdb": "101"}, {"imdb": "tt0000101", "tmdb": "101"}),
+            ({"imdb": "tt0000101"}, {"imdb": "tt0000101", "tmdb": "101", "tvdb": "7"}),
+        ),
     ],
 )
 def test_uid_joins_the_title_with_which_an_id_agrees_and_none_differs(
@@ -51,11 +54,13 @@ def test_uid_joins_the_title_with_which_an_id_agrees_and_none_differs(
         ({"imdb": "tt0000101"}, {"imdb": "tt0000102"}),
         ({"imdb": "tt0000101", "tmdb": "101"}, {"imdb": "tt0000101", "tmdb": "102"}),
         ({"imdb": "tt0000101", "tvdb": "7"}, {"imdb": "tt0000102", "tvdb": "7"}),
-        ({"imdb": "tt0000101"}, {"tmdb": "101"}),
-        ({"tmdb": "101"}, {"tvdb": "101"}),
-        ({}, {"imdb": "tt0000101"}),
-        ({"imdb": "tt0000101"}, {}),
-        ({}, {}),
+        *slow(
+            ({"imdb": "tt0000101"}, {"tmdb": "101"}),
+            ({"tmdb": "101"}, {"tvdb": "101"}),
+            ({}, {"imdb": "tt0000101"}),
+            ({"imdb": "tt0000101"}, {}),
+            ({}, {}),
+        ),
     ],
 )
 def test_uid_with_which_no_id_agrees_or_one_differs_is_another_title(
@@ -117,6 +122,7 @@ def test_kept_wish_stays_kept(household: Household) -> None:
     assert household.titles("Ann") == household.titles("Ben") == ["Lantern"]
 
 
+@pytest.mark.slow
 def test_every_spelling_of_every_uid_finds_the_title(household: Household, api: FlaskClient) -> None:
     renew(household, before={"tmdb": "101"}, after={"tmdb": "101"})
 
@@ -149,7 +155,7 @@ def test_half_a_renewed_list_is_not_held(household: Household) -> None:
     assert len(items(household)) == household.user("Ann")["wishlist_size"] == 12
 
 
-@pytest.mark.parametrize("names", [("Ann", "Ben"), ("Ben", "Ann")])
+@pytest.mark.parametrize("names", [("Ann", "Ben"), *slow((("Ben", "Ann"),))])
 def test_two_people_with_the_old_and_the_new_record_want_one_title(
     household: Household, api: FlaskClient, names: Iterable[str]
 ) -> None:
@@ -190,6 +196,7 @@ def test_wish_ends_when_the_last_record_of_the_title_has_left_the_list(household
     assert kinds(household) == [("Ann", "added"), ("Ann", "removed")]
 
 
+@pytest.mark.slow
 def test_title_shows_the_ids_of_its_newest_record_that_is_on_a_list_and_has_any(household: Household) -> None:
     ann = household.add("Ann", [film(OLD, tmdb="101", imdb="tt0000101")])
     ben = household.add("Ben", [])
@@ -210,6 +217,7 @@ def test_title_shows_the_ids_of_its_newest_record_that_is_on_a_list_and_has_any(
     assert shown_ids(household) == (None, 101, 7)
 
 
+@pytest.mark.slow
 def test_facts_are_those_of_the_newest_record_on_a_list_whoever_is_read_last(household: Household) -> None:
     ann = household.add("Ann", [film(OLD, "Old name", tmdb="101")])
     ben = household.add("Ben", [])
@@ -228,6 +236,7 @@ def test_facts_are_those_of_the_newest_record_on_a_list_whoever_is_read_last(hou
     assert ann.rows
 
 
+@pytest.mark.slow
 def test_matching_counts_the_ids_of_all_records(household: Household) -> None:
     renew(household, before={"imdb": "tt0000101", "tmdb": "101"}, after={"imdb": "tt0000101"})
     household.add("Ben", [film("c3", tmdb="101")])
@@ -240,6 +249,7 @@ def test_matching_counts_the_ids_of_all_records(household: Household) -> None:
     assert records_of(household, another["id"]) == {uid("d4")}
 
 
+@pytest.mark.slow
 def test_record_is_renewed_again_and_again(household: Household, api: FlaskClient) -> None:
     ann = household.add("Ann", [])
     for number in range(5, 0, -1):
@@ -251,6 +261,7 @@ def test_record_is_renewed_again_and_again(household: Household, api: FlaskClien
     assert kinds(household) == [("Ann", "added")]
 
 
+@pytest.mark.slow
 def test_list_with_a_renewed_record_is_read_again_without_a_write(household: Household) -> None:
     renew(household, before={"tmdb": "101"}, after={"tmdb": "101"})
     household.add("Ben", [film(OLD, "Another name", tmdb="101")])

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from tests.support.fake_plex import Handler, Person, row
 from tests.support.household import Household, make_plex_client
 from tests.support.plex_faults import retry_at, status
+from tests.support.slow import slow
 from wishlist_service.models import SyncRun
 from wishlist_service.plex import http
 from wishlist_service.queries import sync_users
@@ -50,7 +51,7 @@ def cannot_be_stored(household: Household) -> None:
     household.conn.execute("ALTER TABLE wishlist_items ADD CHECK (title NOT LIKE 'Film%')")
 
 
-@pytest.mark.parametrize("failures", range(9))
+@pytest.mark.parametrize("failures", [0, 8, *slow(*range(1, 8))])
 def test_time_of_the_next_try_depends_on_how_many_failed_in_a_row(household: Household, failures: int) -> None:
     household.add("Ann").always = status(404)
     set_user(household, "Ann", failures=failures)
@@ -62,7 +63,7 @@ def test_time_of_the_next_try_depends_on_how_many_failed_in_a_row(household: Hou
     assert household.user("Ann")["failures"] == failures + 1
 
 
-@pytest.mark.parametrize("state", ["unreachable", "plex_changed", "rate_limited", "error"])
+@pytest.mark.parametrize("state", ["unreachable", "plex_changed", *slow("rate_limited", "error")])
 def test_each_of_these_states_is_tried_again_after_a_minute(household: Household, state: str) -> None:
     ann = household.add("Ann", TITLES)
     if state == "error":
@@ -76,7 +77,7 @@ def test_each_of_these_states_is_tried_again_after_a_minute(household: Household
     assert timedelta(seconds=48) <= due_in(household) <= timedelta(seconds=72)
 
 
-@pytest.mark.parametrize("hours", [0.01, 0.1, 0.5])
+@pytest.mark.parametrize("hours", [0.01, *slow(0.1, 0.5)])
 def test_next_try_is_never_later_than_the_interval(household: Household, hours: float) -> None:
     household.config = replace(household.config, sync_interval_hours=hours)
     household.add("Ann").always = status(404)
@@ -97,7 +98,7 @@ def test_what_failed_together_is_tried_again_together(household: Household) -> N
     assert max(waits) == min(waits)
 
 
-@pytest.mark.parametrize("answer", [200, 304, 403])
+@pytest.mark.parametrize("answer", [200, *slow(304, 403)])
 def test_next_read_that_ends_well_is_due_after_the_interval_again(household: Household, answer: int) -> None:
     ann = household.add("Ann", TITLES)
     household.sync()
@@ -126,7 +127,7 @@ def test_refused_token_counts_no_failures(household: Household) -> None:
 
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
-    [("30", 30), ("1800", 1800), (1800, 1800), ("7200", 3600), (90_000, 3600), ("9" * 30, 3600)],
+    [("30", 30), ("1800", 1800), *slow((1800, 1800), ("7200", 3600), (90_000, 3600), ("9" * 30, 3600))],
     ids=["30", "1800", "date", "7200", "far date", "number"],
 )
 def test_retry_after_wins(household: Household, retry_after: str | int, seconds: int) -> None:
@@ -242,6 +243,7 @@ def test_api_says_when_the_next_try_is(api: FlaskClient, household: Household) -
     assert shown[0]["sync_detail"] == ann["sync_detail"]
 
 
+@pytest.mark.slow
 def test_log_has_one_warning_for_each_change_of_state(household: Household, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     ann = household.add("Ann", TITLES)
@@ -266,6 +268,7 @@ def short_cooldowns(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(http, "_COOLDOWN_WITHOUT_HEADER_SECONDS", seconds)
 
 
+@pytest.mark.slow
 def test_one_request_to_slow_down_among_five_people_leaves_nobody_unread(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +297,7 @@ def limit(people: list[Person], requests: int) -> None:
         person.before_page = count
 
 
+@pytest.mark.slow
 def test_long_list_is_read_on_from_the_page_that_was_reached(
     household: Household, monkeypatch: pytest.MonkeyPatch
 ) -> None:

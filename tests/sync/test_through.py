@@ -12,6 +12,7 @@ from tests.support.looking import INTERVAL, asked, log_position, looking
 from tests.support.neighbours import ANN, Neighbours
 from tests.support.plex_faults import status
 from tests.support.processes import wait_until
+from tests.support.slow import slow
 from wishlist_service.sync import looks
 from wishlist_service.sync.switches import switch
 
@@ -74,6 +75,7 @@ def test_profile_without_discover_has_no_watchlist(neighbours: Neighbours) -> No
     assert (user(neighbours, "Kim")["sync_state"], run.status) == ("no_watchlist", "succeeded")
 
 
+@pytest.mark.slow
 def test_pin_that_plex_no_longer_takes_is_told_and_mended_by_patch(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.ben, pin="7391")
     neighbours.household.sync()
@@ -90,6 +92,7 @@ def test_pin_that_plex_no_longer_takes_is_told_and_mended_by_patch(neighbours: N
     assert user(neighbours, "Ben")["sync_state"] == "ok"
 
 
+@pytest.mark.slow
 def test_members_token_is_used_on_without_the_admin_until_plex_refuses_it(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.kim)
     neighbours.api.patch("/api/users/1", json={"active": False})
@@ -104,6 +107,7 @@ def test_members_token_is_used_on_without_the_admin_until_plex_refuses_it(neighb
     assert neighbours.household.titles("Kim") == ["Gamma"]
 
 
+@pytest.mark.slow
 def test_member_who_left_the_home_is_unavailable(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.kim)
     neighbours.household.sync()
@@ -116,6 +120,7 @@ def test_member_who_left_the_home_is_unavailable(neighbours: Neighbours) -> None
     assert "no longer lets Ann switch to Kim" in user(neighbours, "Kim")["sync_detail"]
 
 
+@pytest.mark.slow
 def test_switches_are_one_at_a_time_and_a_second_apart(neighbours: Neighbours) -> None:
     url, plex = neighbours.household.config.database_url, neighbours.household.plex_client
     threads = [
@@ -133,6 +138,7 @@ def test_switches_are_one_at_a_time_and_a_second_apart(neighbours: Neighbours) -
     assert all(later - earlier >= 1 for earlier, later in pairwise(times))
 
 
+@pytest.mark.slow
 def test_limit_on_switches_holds_up_other_processes_and_no_list(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.kim)
     neighbours.home.revoke(neighbours.kim)
@@ -175,7 +181,7 @@ def test_list_that_is_empty_from_the_start_is_hidden(neighbours: Neighbours) -> 
     assert neighbours.api.get("/feeds/radarr.json?user=2").status_code == 503
 
 
-@pytest.mark.parametrize("how", ["hidden", "forbidden", "emptied"])
+@pytest.mark.parametrize("how", ["hidden", *slow("forbidden", "emptied")])
 def test_list_that_is_empty_after_titles_keeps_them_all(neighbours: Neighbours, how: str) -> None:
     neighbours.fay.rows = ROWS[:3]
     neighbours.add(neighbours.fay)
@@ -198,6 +204,7 @@ def test_list_that_is_empty_after_titles_keeps_them_all(neighbours: Neighbours, 
     assert (user(neighbours, "Fay")["sync_state"], neighbours.household.titles("Fay")) == ("ok", titles)
 
 
+@pytest.mark.slow
 def test_other_losses_go_through_the_hold_rule(neighbours: Neighbours) -> None:
     neighbours.fay.rows = ROWS
     neighbours.add(neighbours.fay)
@@ -231,6 +238,7 @@ def test_data_beside_errors_is_a_failed_read(neighbours: Neighbours) -> None:
     assert neighbours.household.titles("Fay") == ["Delta"]
 
 
+@pytest.mark.slow
 def test_friends_list_changes_no_fact_that_another_read_gave(neighbours: Neighbours) -> None:
     full = row("1", "Alpha", year=1999)
     neighbours.ann.rows = [full]
@@ -248,6 +256,7 @@ def test_friends_list_changes_no_fact_that_another_read_gave(neighbours: Neighbo
     assert neighbours.household.titles("Fay") == ["Alpha"]
 
 
+@pytest.mark.slow
 def test_unchanged_list_of_a_friend_is_not_merged(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     neighbours.household.sync()
@@ -260,6 +269,7 @@ def test_unchanged_list_of_a_friend_is_not_merged(neighbours: Neighbours) -> Non
     assert neighbours.household.user("Fay")["list_etag"] == etag
 
 
+@pytest.mark.slow
 def test_friend_of_somebody_whom_plex_refuses_is_unavailable_and_counts_once(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     neighbours.household.sync()
@@ -288,6 +298,7 @@ def test_refusal_of_the_other_is_told_at_once_and_ends_with_it(neighbours: Neigh
     assert (told, due) == ("via_unavailable", {"due": True})
 
 
+@pytest.mark.slow
 def test_renewed_token_brings_the_friends_back(neighbours: Neighbours) -> None:
     neighbours.add(neighbours.fay)
     del neighbours.plex.people[ANN]
@@ -313,6 +324,7 @@ def test_erased_friend_during_a_read_is_not_stored(neighbours: Neighbours) -> No
     assert neighbours.api.get("/api/users").json["total"] == 1
 
 
+@pytest.mark.slow
 def test_names_of_others_are_not_in_sentences_while_names_are_hidden(neighbours: Neighbours) -> None:
     neighbours.friends.hidden.add(neighbours.fay.uuid)
     neighbours.add(neighbours.fay)
@@ -330,6 +342,7 @@ def looks_at_both(neighbours: Neighbours) -> tuple[int, int]:
     return asked(neighbours.household), len(neighbours.friends.asked(ANN))
 
 
+@pytest.mark.slow
 def test_friends_are_looked_at_less_often_and_an_unchanged_list_is_not_stored(
     neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,6 +361,7 @@ def test_friends_are_looked_at_less_often_and_an_unchanged_list_is_not_stored(
         wait_until(lambda: neighbours.household.titles("Fay") == ["Delta", "Epsilon"])
 
 
+@pytest.mark.slow
 def test_friends_are_looked_at_as_often_as_others_if_those_wait_longer(
     neighbours: Neighbours, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ def test_run_that_is_asked_for_waits_for_scheduled_ones_and_then_excludes_them(h
     assert (run.id, run.status, run.users_processed) == (asked_for.run_id, "succeeded", 3)
 
 
+@pytest.mark.slow
 def test_run_that_waits_ends_as_interrupted_when_its_process_must_stop(household: Household) -> None:
     household.add("Ann")
     stop = threading.Event()

@@ -11,6 +11,7 @@ from tests.support.fake_titles import Titles
 from tests.support.household import Household
 from tests.support.plex_faults import status
 from tests.support.questions import look
+from tests.support.slow import slow
 
 ANN, BEN = "token-of-ann-0123456789", "token-of-ben-0123456789"
 
@@ -30,7 +31,7 @@ def times(household: Household) -> dict[str, datetime | None]:
     return {found["title"]: found["watchlisted_at"] for found in rows}
 
 
-@pytest.mark.parametrize(("told", "as_list"), [(1786900000, False), ("1786900000", True)])
+@pytest.mark.parametrize(("told", "as_list"), [(1786900000, False), *slow(("1786900000", True))])
 def test_time_of_a_new_wish_is_stored(
     household: Household, titles: Titles, api: FlaskClient, told: Any, as_list: bool
 ) -> None:
@@ -45,7 +46,7 @@ def test_time_of_a_new_wish_is_stored(
     assert titles.asked("/userState") == [(ANN, KNOWN_ALPHA["ratingKey"])]
 
 
-@pytest.mark.parametrize("told", [None, 0, -5, "soon", 10**15, True, 1.5, {}])
+@pytest.mark.parametrize("told", [None, 0, *slow(-5, "soon", 10**15, True, 1.5, {})])
 def test_time_that_makes_no_sense_stays_unknown(household: Household, titles: Titles, told: Any) -> None:
     household.add("Ann", [KNOWN_ALPHA])
     titles.added(ANN, KNOWN_ALPHA, told)
@@ -82,6 +83,7 @@ def test_429_ends_the_questions_about_a_run(household: Household, titles: Titles
     assert len(titles.asked("/userState")) == 1
 
 
+@pytest.mark.slow
 def test_newest_20_of_a_run_are_asked_about(household: Household, titles: Titles) -> None:
     rows = [row(f"{number:x}", f"Film {number}") for number in range(1, 31)]
     ann = household.add("Ann", rows)
@@ -107,6 +109,7 @@ def test_each_person_is_asked_about_with_their_own_token(household: Household, t
     assert sorted(titles.asked("/userState")) == [(ANN, KNOWN_ALPHA["ratingKey"]), (BEN, KNOWN_ALPHA["ratingKey"])]
 
 
+@pytest.mark.slow
 def test_wish_that_came_back_has_another_time(household: Household, titles: Titles) -> None:
     ann = household.add("Ann", [KNOWN_ALPHA])
     titles.added(ANN, KNOWN_ALPHA, 1786900000)

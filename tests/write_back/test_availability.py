@@ -26,6 +26,7 @@ from tests.support.media_servers import (
 )
 from tests.support.plex_faults import cut_off, reset, status
 from tests.support.processes import free_port
+from tests.support.slow import slow
 from wishlist_service.doctor.errors import Error
 
 
@@ -56,7 +57,7 @@ AGENTS = [
 ]
 
 
-@pytest.mark.parametrize("query", ["", "?lang=en"])
+@pytest.mark.parametrize("query", ["", *slow("?lang=en")])
 def test_guids_of_the_usual_agents_are_understood(household: Household, query: str) -> None:
     wanted = [
         row(f"{number:x}", f"Title {number:02}", media_type=media_type, Guid=[{"id": known}])
@@ -75,7 +76,8 @@ def test_guids_of_the_usual_agents_are_understood(household: Household, query: s
 
 
 @pytest.mark.parametrize(
-    "guid", ["hama://700001", "hama://anidb-700001", "imdb://700001", "localmedia://700001", "thetvdb://tmdb-700001"]
+    "guid",
+    ["hama://700001", *slow("hama://anidb-700001", "imdb://700001", "localmedia://700001", "thetvdb://tmdb-700001")],
 )
 def test_number_that_an_agent_does_not_name_is_no_id(household: Household, guid: str) -> None:
     household.add("Ann", [row("1", "Alpha", Guid=[{"id": "tmdb://700001"}, {"id": "tvdb://700001"}])])
@@ -99,13 +101,15 @@ OWN = "plex://movie/000000000000000000000001"
         ([], [OWN], True, True),
         # an id that differs outweighs one that agrees
         (["imdb://tt0700001", "tmdb://700001"], [ELSEWHERE, "imdb://tt0700001", "tmdb://700002"], False, False),
-        (["imdb://tt0700001", "tmdb://700001"], ["local://3", "imdb://tt0700009", "tmdb://700001"], False, False),
-        # a different plex:// alone does not
-        (["imdb://tt0700001", "tmdb://700001"], [ELSEWHERE, "imdb://tt0700001", "tmdb://700001"], True, True),
-        # one agreeing id is enough to show it, and to take it off only if the title has no other
-        (["imdb://tt0700001", "tmdb://700001"], [ELSEWHERE, "imdb://tt0700001"], True, False),
-        (["imdb://tt0700001"], [ELSEWHERE, "imdb://tt0700001", "tmdb://700001", "tvdb://7"], True, True),
-        (["imdb://tt0700001"], [ELSEWHERE], False, False),
+        *slow(
+            (["imdb://tt0700001", "tmdb://700001"], ["local://3", "imdb://tt0700009", "tmdb://700001"], False, False),
+            # a different plex:// alone does not
+            (["imdb://tt0700001", "tmdb://700001"], [ELSEWHERE, "imdb://tt0700001", "tmdb://700001"], True, True),
+            # one agreeing id is enough to show it, and to take it off only if the title has no other
+            (["imdb://tt0700001", "tmdb://700001"], [ELSEWHERE, "imdb://tt0700001"], True, False),
+            (["imdb://tt0700001"], [ELSEWHERE, "imdb://tt0700001", "tmdb://700001", "tvdb://7"], True, True),
+            (["imdb://tt0700001"], [ELSEWHERE], False, False),
+        ),
     ],
 )
 def test_one_id_tells_that_it_is_there_and_more_that_it_may_leave_the_watchlist(
@@ -125,7 +129,7 @@ def test_one_id_tells_that_it_is_there_and_more_that_it_may_leave_the_watchlist(
     assert bool(actions.done) == leaves
 
 
-@pytest.mark.parametrize(("titles", "miscount"), [(121, 1), (121, -1), (100, -1), (0, 1), (40, -1)])
+@pytest.mark.parametrize(("titles", "miscount"), [(121, 1), *slow((121, -1), (100, -1), (0, 1), (40, -1))])
 def test_library_whose_total_is_wrong_by_a_row_is_read(household: Household, titles: int, miscount: int) -> None:
     household.add("Ann", [row("1", "Alpha", Guid=[])])
     household.sync()
@@ -141,6 +145,7 @@ def test_library_whose_total_is_wrong_by_a_row_is_read(household: Household, tit
     assert available(household) == {"Alpha": True}
 
 
+@pytest.mark.slow
 def test_library_whose_rows_differ_between_two_reads_of_a_wrong_total_changes_nothing(
     wishful: Household, server: FakeMediaServer
 ) -> None:
@@ -168,6 +173,7 @@ def test_list_shows_and_filters_what_is_there(api: FlaskClient, wishful: Househo
     assert [item["title"] for item in absent["items"]] == ["Absent"]
 
 
+@pytest.mark.slow
 def test_only_what_differs_is_written(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server)
     generation = wishful.conn.execute("SELECT generation, library_due_at FROM sync_state").fetchone()
@@ -182,6 +188,7 @@ def test_only_what_differs_is_written(wishful: Household, server: FakeMediaServe
     assert wishful.conn.execute("SELECT xmin FROM wishlist_items ORDER BY id").fetchall() == versions
 
 
+@pytest.mark.slow
 def test_what_leaves_and_comes_back_is_there_since_then(wishful: Household, server: FakeMediaServer) -> None:
     films = server.libraries["1"]
     look(wishful, server)
@@ -198,6 +205,7 @@ def test_what_leaves_and_comes_back_is_there_since_then(wishful: Household, serv
     assert {found["title"] for found in since} == {"Plain", "By imdb", "By tmdb", "Old film"}
 
 
+@pytest.mark.slow
 def test_new_title_is_unknown_until_the_next_look(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server)
     wishful.plex.people["token-of-ann-0123456789"].rows.append(row("8", "Newcomer"))
@@ -218,6 +226,7 @@ def test_first_look_waits_for_the_first_title(household: Household, server: Fake
     assert available(household) == EVERYTHING_BUT
 
 
+@pytest.mark.slow
 def test_token_travels_in_a_header_only(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server, plex_collection="Wanted")
 
@@ -225,6 +234,7 @@ def test_token_travels_in_a_header_only(wishful: Household, server: FakeMediaSer
     assert [asked for asked in server.asked if OWNER in str(asked.query) + asked.path] == []
 
 
+@pytest.mark.slow
 def test_one_look_an_hour_whoever_asks(wishful: Household, server: FakeMediaServer) -> None:
     together = threading.Barrier(2, timeout=30)
 
@@ -264,22 +274,28 @@ def as_json(body: bytes) -> Callable[[Handler], None]:
     ("path", "faults", "text"),
     [
         (SECTIONS, [status(401, body=b"<h1>401 Unauthorized</h1>")], "refuses PLEX_SERVER_TOKEN"),
-        (SECTIONS, [status(404)], "HTTP 404 to GET /library/sections"),
-        (SECTIONS, [status(302, Location="http://elsewhere.example/")], "HTTP 302"),
-        (SECTIONS, [status(200, body=b"<html>sign in here</html>")], "is not that of a Plex Media Server"),
-        (SECTIONS, [as_json(b'{"MediaContainer": {"size": 0}}')], "no library of movies or shows"),
-        (SECTIONS, [as_json(b"[]")], "is not that of"),
-        (SECTIONS, [as_json(b'{"MediaContainer": {"Directory": [{"key": "../x", "type": "movie"}]}}')], "no library"),
-        (SECTIONS, [reset] * 3, "does not answer"),
-        (FILMS, [status(429, Retry_After="600")], "asks to slow down"),
-        (FILMS, [status(503)] * 3, "does not answer, or answers with an error"),
-        (FILMS, [cut_off] * 3, "does not answer"),
         (FILMS, [as_json(PARTS)], "sent only a part of /library/sections/1/all"),
-        (FILMS, [as_json(OTHER_OFFSET)], "sent only a part"),
-        (FILMS, [as_json(NO_KEY)], "described a title in a way"),
-        (FILMS, [as_json(NO_ROWS)], "is not that of"),
-        (FILMS, [as_json(b'{"MediaContainer": {"size": 0, "totalSize": "many"}}')], "is not that of"),
-        ("/library/sections/2/all", [as_json(b"{")], "is not that of"),
+        *slow(
+            (SECTIONS, [status(404)], "HTTP 404 to GET /library/sections"),
+            (SECTIONS, [status(302, Location="http://elsewhere.example/")], "HTTP 302"),
+            (SECTIONS, [status(200, body=b"<html>sign in here</html>")], "is not that of a Plex Media Server"),
+            (SECTIONS, [as_json(b'{"MediaContainer": {"size": 0}}')], "no library of movies or shows"),
+            (SECTIONS, [as_json(b"[]")], "is not that of"),
+            (
+                SECTIONS,
+                [as_json(b'{"MediaContainer": {"Directory": [{"key": "../x", "type": "movie"}]}}')],
+                "no library",
+            ),
+            (SECTIONS, [reset] * 3, "does not answer"),
+            (FILMS, [status(429, Retry_After="600")], "asks to slow down"),
+            (FILMS, [status(503)] * 3, "does not answer, or answers with an error"),
+            (FILMS, [cut_off] * 3, "does not answer"),
+            (FILMS, [as_json(OTHER_OFFSET)], "sent only a part"),
+            (FILMS, [as_json(NO_KEY)], "described a title in a way"),
+            (FILMS, [as_json(NO_ROWS)], "is not that of"),
+            (FILMS, [as_json(b'{"MediaContainer": {"size": 0, "totalSize": "many"}}')], "is not that of"),
+            ("/library/sections/2/all", [as_json(b"{")], "is not that of"),
+        ),
     ],
 )
 def test_look_that_fails_changes_nothing_and_names_the_cure(
@@ -308,7 +324,7 @@ def test_look_that_fails_changes_nothing_and_names_the_cure(
     assert available(wishful)["Plain"] is False
 
 
-@pytest.mark.parametrize("fault", [as_json(ENDED), reset, status(404)], ids=["ended", "reset", "404"])
+@pytest.mark.parametrize("fault", [as_json(ENDED), *slow(reset, status(404))], ids=["ended", "reset", "404"])
 def test_second_page_that_is_missing_changes_nothing(
     wishful: Household, server: FakeMediaServer, fault: Callable[[Handler], None]
 ) -> None:

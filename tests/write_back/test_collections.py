@@ -12,6 +12,7 @@ from tests.support.fake_plex import Handler, row
 from tests.support.household import Household
 from tests.support.media_servers import available, days_pass, look, running
 from tests.support.plex_faults import reset, status
+from tests.support.slow import slow
 
 NAME = "Household wishlist"
 ALPHA, BETA, SHOW = row("1", "Alpha"), row("2", "Beta"), row("3", "Show", media_type="show")
@@ -23,7 +24,7 @@ def server() -> Iterator[FakeMediaServer]:
     """A media server that has the titles, and others."""
     with running() as server:
         films, shows = server.library("movie", "Films"), server.library("show", "Shows")
-        for film in (ALPHA, BETA, row("f", "Unwanted"), *MANY):
+        for film in (ALPHA, BETA, row("f", "Unwanted")):
             server.add_title(films, film["guid"])
         server.add_title(shows, SHOW["guid"])
         yield server
@@ -84,6 +85,7 @@ def test_no_collection_without_the_setting_and_none_for_nothing(wishful: Househo
     assert (ours(server), len(ours(server, "Shows"))) == ([], 1)
 
 
+@pytest.mark.slow
 def test_last_title_leaves_an_empty_collection(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server, plex_collection=NAME)
     want(wishful, SHOW)
@@ -103,11 +105,13 @@ def test_dismissed_title_leaves_the_collection(api: FlaskClient, wishful: Househ
     assert available(wishful)["Alpha"] is True
 
 
+@pytest.mark.slow
 def test_many_titles_come_in_several_requests_and_both_copies_of_one(
     wishful: Household, server: FakeMediaServer
 ) -> None:
     films = server.libraries["1"]
-    server.add_title(films, MANY[0]["guid"])
+    for film in (*MANY, MANY[0]):
+        server.add_title(films, film["guid"])
     want(wishful, *MANY)
 
     look(wishful, server, plex_collection=NAME)
@@ -131,6 +135,7 @@ def test_other_collections_are_left_alone(wishful: Household, server: FakeMediaS
     assert [one.keys for one in ours(server)] == [[key_of(films, ALPHA)]]
 
 
+@pytest.mark.slow
 def test_of_two_with_the_name_only_the_older_one_is_used(wishful: Household, server: FakeMediaServer) -> None:
     films = server.libraries["1"]
     older, newer = server.collect(films, NAME), server.collect(films, NAME)
@@ -152,6 +157,7 @@ def test_smart_collection_of_the_name_is_left_alone(
     assert available(wishful)["Alpha"] is True
 
 
+@pytest.mark.slow
 def test_collection_that_fails_holds_up_nothing_else(wishful: Household, server: FakeMediaServer) -> None:
     actions = Actions(wishful.plex)
     server.collect(server.libraries["1"], NAME, smart=True)
@@ -167,10 +173,12 @@ def test_collection_that_fails_holds_up_nothing_else(wishful: Household, server:
     ("path", "faults"),
     [
         ("/library/sections/1/collections", [status(500)] * 3),
-        ("/identity", [status(200, body=b"{}", kind="application/json")] * 2),
-        ("/library/collections", [reset]),
-        ("/library/collections", [status(400)]),
-        ("/library/sections/1/collections", [status(200, body=b"<html>")]),
+        *slow(
+            ("/identity", [status(200, body=b"{}", kind="application/json")] * 2),
+            ("/library/collections", [reset]),
+            ("/library/collections", [status(400)]),
+            ("/library/sections/1/collections", [status(200, body=b"<html>")]),
+        ),
     ],
 )
 def test_what_fails_is_made_up_for_an_hour_later(
@@ -186,6 +194,7 @@ def test_what_fails_is_made_up_for_an_hour_later(
     assert [one.keys for one in ours(server)] == [[key_of(server.libraries["1"], ALPHA)]]
 
 
+@pytest.mark.slow
 def test_title_that_somebody_else_took_out_meanwhile_is_no_matter(wishful: Household, server: FakeMediaServer) -> None:
     films = server.libraries["1"]
     look(wishful, server, plex_collection=NAME)

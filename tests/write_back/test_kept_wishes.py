@@ -50,6 +50,7 @@ def test_wishes_leave_the_watchlists_and_stay_wanted(household: Household, actio
     assert len(actions.done) == 3
 
 
+@pytest.mark.slow
 def test_list_that_we_emptied_is_not_held_and_one_that_its_person_empties_is(
     household: Household, actions: Actions
 ) -> None:
@@ -245,6 +246,7 @@ def test_wish_is_not_kept_while_plex_asks_to_slow_down(household: Household, act
     assert (ann.rows, len(kept(household))) == ([], 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [status(503), reset], ids=["503", "reset"])
 def test_plex_that_is_away_is_left_alone_for_a_minute_and_asked_at_once_by_a_new_scheduler(
     household: Household, actions: Actions, fault: Callable[[Handler], None]
@@ -328,6 +330,7 @@ def test_list_read_before_and_stored_after_changes_nothing(household: Household,
     assert kept(household) == ["Alpha"]
 
 
+@pytest.mark.slow
 def test_two_schedulers_share_the_titles(household: Household, actions: Actions) -> None:
     ann = household.add("Ann", FILMS)
     household.sync()

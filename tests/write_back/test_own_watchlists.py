@@ -6,6 +6,7 @@ from tests.support.fake_actions import Actions
 from tests.support.fake_plex import row
 from tests.support.household import Household, token_of
 from tests.support.plex_faults import status
+from tests.support.slow import slow
 from wishlist_service import db
 from wishlist_service.errors import PlexChanged, PlexError, RateLimited, TokenRejected
 from wishlist_service.models import Wisher
@@ -86,7 +87,7 @@ def test_what_plex_confirms_but_does_not_show_is_not_stored(
     assert filled.titles(name) == before
 
 
-@pytest.mark.parametrize(("code", "error"), [(429, RateLimited), (401, TokenRejected), (503, PlexError)])
+@pytest.mark.parametrize(("code", "error"), [(429, RateLimited), *slow((401, TokenRejected), (503, PlexError))])
 def test_what_plex_refuses_is_not_stored(
     filled: Household, actions: Actions, code: int, error: type[PlexError]
 ) -> None:

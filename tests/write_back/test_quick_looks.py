@@ -30,7 +30,7 @@ def count_looks(server: FakeMediaServer) -> int:
 def working(household: Household, server: FakeMediaServer, **settings: Any) -> Iterator[WriteBack]:
     """A scheduler's looks, in their thread."""
     stop = threading.Event()
-    defaults: dict[str, Any] = {"plex_server_url": server.url, "plex_server_token": OWNER, "library_minutes": 0.05}
+    defaults: dict[str, Any] = {"plex_server_url": server.url, "plex_server_token": OWNER, "library_minutes": 0.01}
     config = replace(household.config, **defaults | settings)
     worker = WriteBack(config, household.cipher, stop=stop, retry_seconds=0.01)
     worker.start()
@@ -67,6 +67,7 @@ def test_library_that_does_not_tell_its_changes_is_read_each_time(wishful: House
     assert "/library/sections/1/all" not in paths
 
 
+@pytest.mark.slow
 def test_new_titles_and_new_ids_are_compared_although_the_libraries_are_unchanged(
     wishful: Household, server: FakeMediaServer
 ) -> None:
@@ -82,6 +83,7 @@ def test_new_titles_and_new_ids_are_compared_although_the_libraries_are_unchange
     assert (with_new["New"], with_new["Bare"], available(wishful)["Bare"]) == (True, False, True)
 
 
+@pytest.mark.slow
 def test_everything_is_compared_once_a_day(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server)
     wishful.conn.execute("UPDATE wishlist_items SET available = NULL")
@@ -94,6 +96,7 @@ def test_everything_is_compared_once_a_day(wishful: Household, server: FakeMedia
     assert available(wishful) == EVERYTHING_BUT
 
 
+@pytest.mark.slow
 def test_without_an_interval_a_look_comes_with_each_full_read_only(wishful: Household, server: FakeMediaServer) -> None:
     config = replace(wishful.config, plex_server_url=server.url, plex_server_token=OWNER, library_minutes=0)
     worker = WriteBack(config, wishful.cipher, stop=threading.Event(), retry_seconds=0.01)
@@ -189,6 +192,7 @@ def test_of_three_schedulers_one_looks_and_another_takes_over_when_it_is_killed(
             assert len([each for each in (second, third) if "media server read" in each.output]) == 1
 
 
+@pytest.mark.slow
 def test_look_by_hand_sees_what_is_new(wishful: Household, server: FakeMediaServer) -> None:
     look(wishful, server)
     server.add_title(server.libraries["1"], "plex://movie/000000000000000000000007")

@@ -50,6 +50,7 @@ def test_titles_a_day_in_the_library_leave_the_watchlists_if_asked_for(
     assert len(actions.done) == 3
 
 
+@pytest.mark.slow
 def test_title_long_in_the_library_stays_on_a_list_for_a_day_after_it_came_there_or_came_back(
     wishful: Household, server: FakeMediaServer
 ) -> None:
@@ -74,6 +75,7 @@ def test_title_long_in_the_library_stays_on_a_list_for_a_day_after_it_came_there
     assert [name for name, _ in actions.done[-2:]] == ["ben", "cleo"]
 
 
+@pytest.mark.slow
 def test_person_paused_meanwhile_keeps_what_is_still_on_their_list(
     api: FlaskClient, wishful: Household, server: FakeMediaServer
 ) -> None:
@@ -101,6 +103,7 @@ def test_nothing_leaves_the_watchlists_after_a_look_that_failed(wishful: Househo
     assert actions.done == []
 
 
+@pytest.mark.slow
 def test_dead_token_is_tried_once_and_plex_that_is_away_left_alone(wishful: Household, server: FakeMediaServer) -> None:
     actions = Actions(wishful.plex)
     wishful.add("Ben", [PLAIN, SHOW])

@@ -13,6 +13,7 @@ from tests.support.household import Household
 from tests.support.media_servers import available, days_pass, look, running
 from tests.support.plex_faults import status
 from tests.support.records import film, only_item, uid
+from tests.support.slow import slow
 from tests.support.taking_off import take_off
 
 OLD, NEW = "1b", "2a"
@@ -34,7 +35,7 @@ def done(actions: Actions) -> list[tuple[str, str]]:
     return [(name, key.lstrip("0")) for name, key in actions.done]
 
 
-@pytest.mark.parametrize("key", [OLD, NEW])
+@pytest.mark.parametrize("key", [OLD, *slow(NEW)])
 def test_title_is_taken_off_with_every_record_that_the_list_shows(
     household: Household, api: FlaskClient, actions: Actions, both: tuple[Person, Person], key: str
 ) -> None:
@@ -58,6 +59,7 @@ def test_record_that_has_left_the_list_is_not_asked_about(
     assert done(actions) == [("ann", NEW), ("ben", OLD)]
 
 
+@pytest.mark.slow
 def test_wish_stays_if_one_of_the_records_stays(
     household: Household, api: FlaskClient, actions: Actions, both: tuple[Person, Person]
 ) -> None:
@@ -82,6 +84,7 @@ def test_remove_after_sync_takes_every_record_off_and_keeps_one_wish(
     assert (keeping.kept(household), keeping.kept(household, "Ben")) == (["Lantern"], ["Lantern", "Mirror"])
 
 
+@pytest.mark.slow
 def test_record_left_by_a_429_is_taken_off_later(
     household: Household, actions: Actions, both: tuple[Person, Person]
 ) -> None:
@@ -99,6 +102,7 @@ def test_record_left_by_a_429_is_taken_off_later(
     assert keeping.kept(household) == ["Lantern"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [OLD, NEW])
 def test_plex_guid_of_any_record_decides_and_each_is_taken_off(
     household: Household, actions: Actions, both: tuple[Person, Person], key: str
@@ -117,7 +121,7 @@ def test_plex_guid_of_any_record_decides_and_each_is_taken_off(
 
 @pytest.mark.parametrize(
     ("guids", "found"),
-    [(("imdb://tt0000101",), True), (("tmdb://101",), True), (("tmdb://101", "imdb://tt0000999"), False)],
+    [(("imdb://tt0000101",), True), *slow((("tmdb://101",), True), (("tmdb://101", "imdb://tt0000999"), False))],
 )
 def test_ids_of_all_records_count(household: Household, guids: Any, found: bool) -> None:
     household.add("Ann", [film(OLD, imdb="tt0000101", tmdb="101"), film(NEW, tmdb="101")])

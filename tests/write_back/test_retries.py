@@ -18,6 +18,7 @@ from wishlist_service.write_back.worker import WriteBack
 SECTIONS = "/library/sections"
 
 
+@pytest.mark.slow
 def test_title_that_could_not_be_taken_off_is_tried_again_without_a_read(
     household: Household, actions: Actions
 ) -> None:

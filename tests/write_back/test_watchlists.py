@@ -14,6 +14,7 @@ from tests.support.fake_plex import Handler
 from tests.support.household import Household
 from tests.support.plex_faults import cut_off, reset, status
 from tests.support.processes import gunicorn, kill_all, request, settings_for
+from tests.support.slow import slow
 from tests.support.taking_off import ALPHA, PATH, events, take_off, wanted_by
 from wishlist_service.sync import claims
 from wishlist_service.sync.person import read_user, store_user
@@ -66,7 +67,7 @@ def test_title_and_people_must_exist(api: FlaskClient, filled: Household, action
     assert actions.done == []
 
 
-@pytest.mark.parametrize("spelling", ["plex://movie/", "plex%3A%2F%2Fmovie%2F", "plex:/movie/", "movie/", ""])
+@pytest.mark.parametrize("spelling", ["plex://movie/", "plex%3A%2F%2Fmovie%2F", *slow("plex:/movie/", "movie/", "")])
 def test_every_spelling_of_the_uid_is_understood(
     api: FlaskClient, filled: Household, actions: Actions, spelling: str
 ) -> None:
@@ -96,6 +97,7 @@ def test_list_read_before_and_stored_after_brings_nothing_back(
     assert events(filled) == [("removed", None)] * 2
 
 
+@pytest.mark.slow
 def test_list_that_plex_calls_unchanged_before_counts_as_nothing_after(
     api: FlaskClient, filled: Household, actions: Actions
 ) -> None:
@@ -114,6 +116,7 @@ def test_list_that_plex_calls_unchanged_before_counts_as_nothing_after(
     assert filled.user("Ann")["list_etag"] is None
 
 
+@pytest.mark.slow
 def test_two_at_once_take_it_off_once_each(api: FlaskClient, filled: Household, actions: Actions) -> None:
     together = threading.Barrier(2, timeout=30)
 
@@ -160,9 +163,11 @@ def test_api_killed_between_plex_and_the_database_is_mended_by_the_next_sync(
     ("fault", "state", "text"),
     [
         (status(404, body=b"<h1>404</h1>"), "plex_changed", "HTTP 404"),
-        (status(200, body=b"<html>Welcome to our hotel</html>"), "plex_changed", "login page"),
-        (status(302, Location="http://elsewhere.example/"), "plex_changed", "HTTP 302"),
-        (cut_off, "unreachable", "was cut short"),
+        *slow(
+            (status(200, body=b"<html>Welcome to our hotel</html>"), "plex_changed", "login page"),
+            (status(302, Location="http://elsewhere.example/"), "plex_changed", "HTTP 302"),
+            (cut_off, "unreachable", "was cut short"),
+        ),
     ],
     ids=["moved", "login page", "redirect", "cut off"],
 )
@@ -189,7 +194,7 @@ def test_answer_that_is_none_leaves_the_wish_and_the_others_are_asked_for_or_not
 
 @pytest.mark.parametrize(
     ("fault", "state"),
-    [(status(429, Retry_After="600"), "rate_limited"), (status(503), "unreachable"), (reset, "unreachable")],
+    [(status(429, Retry_After="600"), "rate_limited"), *slow((status(503), "unreachable"), (reset, "unreachable"))],
     ids=["429", "503", "reset"],
 )
 def test_plex_that_is_away_is_asked_once_and_nobody_loses_a_wish(
@@ -218,6 +223,7 @@ def test_dead_token_and_unknown_title_are_told_apart(api: FlaskClient, filled: H
     assert (unknown["state"], "no longer knows this title" in unknown["detail"]) == ("plex_changed", True)
 
 
+@pytest.mark.slow
 def test_token_of_another_key_is_told_without_asking_plex(
     api: FlaskClient, filled: Household, actions: Actions
 ) -> None:
