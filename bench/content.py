@@ -128,7 +128,8 @@ def add_people(conn: Connection[Any], *, count: int, list_length: int) -> list[i
 
 def recount(conn: Connection[Any]) -> None:
     """Recount what the schema derives from these tables."""
-    conn.execute("SELECT recount_items(NULL), recount_people(NULL)")
+    conn.execute("SELECT recount_items(NULL)")
+    conn.execute("SELECT recount_people(NULL)")
 
 
 def _drop_indexes(conn: Connection[Any]) -> list[str]:
@@ -138,9 +139,8 @@ def _drop_indexes(conn: Connection[Any]) -> list[str]:
         SELECT index.indexrelid::regclass::text, pg_get_indexdef(index.indexrelid)
           FROM pg_index AS index
      LEFT JOIN pg_constraint AS made_by ON made_by.conindid = index.indexrelid
-         WHERE index.indrelid IN (
-                   'wishlist_items'::regclass, 'wishlist_item_sources'::regclass, 'wishlist_records'::regclass,
-                   'watchlist_rows'::regclass)
+         WHERE index.indrelid IN (  -- not of wishes: counting those of each person needs them
+                   'wishlist_items'::regclass, 'wishlist_records'::regclass, 'watchlist_rows'::regclass)
            AND made_by.oid IS NULL
         """
     ).fetchall()

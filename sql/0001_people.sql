@@ -1,7 +1,7 @@
 -- People, their sign-ins, and what all files share: the one row of the service, times and hidden names.
 --
--- RULE: until 0.2.0 is released, edit these files in place, so that each object stays defined once. A database
--- made before such an edit is refused. From 0.2.0 on, never edit a file; add a new one with the next number.
+-- RULE: never edit a file that was released (0.2.0: 0001 to 0005), not even a comment. Add one with the next number.
+-- A database that was made from other files is refused.
 
 CREATE TABLE sync_state (
     one               boolean NOT NULL DEFAULT true,

