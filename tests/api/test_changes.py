@@ -18,9 +18,9 @@ from tests.support.backups import dump_of, restore
 from tests.support.fake_plex import Row, row
 from tests.support.followers import ask, follow, play, present_wishes
 from tests.support.household import API_KEY, Household
-from tests.support.matrix import first_quick
 from tests.support.processes import gunicorn, request, settings_for, wait_until, waiting_for_locks
 from tests.support.readers import Shared
+from tests.support.slow import first_quick
 from wishlist_service.queries import locks
 from wishlist_service.sync import claims, run
 from wishlist_service.web.listing import make_cursor

@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
-from tests.support.matrix import first_quick
+from tests.support.slow import first_quick
 
 ALPHA = f"/api/wishlist/{1:024x}"
 

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 
 from tests.support.clients import MakeClient
 from tests.support.household import API_KEY, Household
-from tests.support.matrix import first_quick
 from tests.support.readers import Share, Shared
+from tests.support.slow import first_quick
 from tests.support.visitors import READ_KEY, visitor
 from wishlist_service.queries.invitations import find_own_address
 

@@ -13,9 +13,9 @@ from psycopg import Connection
 
 from tests.support.fake_plex import FakePlex
 from tests.support.household import API_KEY, Household, make_config
-from tests.support.matrix import first_quick
 from tests.support.openapi import FORMATS, HARBOUR, OPENAPI, Operation, check_schema, deref, know_those_who_live_in
 from tests.support.readers import Shared, sharing
+from tests.support.slow import first_quick
 from wishlist_service import __version__
 from wishlist_service.api.docs import read_document
 from wishlist_service.app import close_app, create_app, open_app

@@ -9,8 +9,8 @@ from tests.support.fake_actions import Actions
 from tests.support.fake_pins import Pins
 from tests.support.front_door import sign_in_with_plex
 from tests.support.household import API_KEY, Household, token_of
-from tests.support.matrix import first_quick
 from tests.support.plex_faults import reset, status
+from tests.support.slow import first_quick
 from tests.support.visitors import READ_KEY, visitor
 
 ALPHA = f"plex://movie/{1:024x}"

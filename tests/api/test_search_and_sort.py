@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
-from tests.support.matrix import first_quick
 from tests.support.readers import Share, Shared
+from tests.support.slow import first_quick
 
 TITLES = [
     "The Lantern Keeper", "Café at the End of the Pier", "Straße der Träume", "Smørrebrød", "Łódź Calling", "Cælum",

@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household, make_config
-from tests.support.matrix import first_quick
 from tests.support.plex_faults import status
+from tests.support.slow import first_quick
 from wishlist_service.app import close_app, create_app, open_app
 
 MOST_BYTES = 16_384  # what Home Assistant keeps of a sensor's attributes

@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import FakePlex, row
 from tests.support.household import API_KEY, Household
-from tests.support.matrix import first_quick
 from tests.support.plex_faults import status
 from tests.support.readers import Share, Shared
+from tests.support.slow import first_quick
 
 TOKEN = "token-of-ann-0123456789abc"
 

@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 
 from tests.support.documents import PAGES
 from tests.support.household import API_KEY, Household
-from tests.support.matrix import first_quick
 from tests.support.readers import Shared
 from tests.support.seen import browse
+from tests.support.slow import first_quick
 from tests.support.visitors import READ_KEY, keeping, reading, visitor
 
 PLACEHOLDER = "<READ_API_KEY>"

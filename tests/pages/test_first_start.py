@@ -16,9 +16,9 @@ from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
 from tests.support.front_door import OURS, come_back, come_back_together, go_to_plex, sign_in_with_plex
 from tests.support.household import API_KEY, Household, context, token_of
-from tests.support.matrix import first_quick
 from tests.support.processes import descendants, gunicorn, request, settings_for, status_of, wait_until
 from tests.support.seen import Seen, browse
+from tests.support.slow import first_quick
 
 BEGIN = "Sign in with Plex to begin"
 

@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
 from tests.support.household import Household, add_three_people
-from tests.support.matrix import first_quick
 from tests.support.processes import gunicorn, request, settings_for
 from tests.support.readers import Share, Shared
 from tests.support.seen import Seen, browse
+from tests.support.slow import first_quick
 from tests.support.visitors import READ_KEY, visitor
 from wishlist_service.pages.wording import letters_of
 

@@ -13,9 +13,9 @@ from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
 from tests.support.front_door import sign_in_with_plex
 from tests.support.household import Household, token_of
-from tests.support.matrix import first_quick
 from tests.support.plex_faults import status
 from tests.support.seen import Seen, browse
+from tests.support.slow import first_quick
 from tests.support.visitors import visitor
 
 ALPHA, DELTA = f"{1:024x}", f"{4:024x}"

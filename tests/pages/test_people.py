@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household, token_of
-from tests.support.matrix import first_quick
 from tests.support.readers import PrepareOnce
 from tests.support.seen import Seen, browse, follow
+from tests.support.slow import first_quick
 from tests.support.visitors import HOSTILE, READ_KEY, visitor
 from wishlist_service.pages.wording import STATES
 

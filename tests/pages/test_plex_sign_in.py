@@ -12,9 +12,9 @@ from tests.support.fake_pins import Pins
 from tests.support.fake_plex import Handler, row
 from tests.support.front_door import OURS, come_back, go_to_plex, sign_in_with_plex
 from tests.support.household import API_KEY, Household, token_of
-from tests.support.matrix import first_quick
 from tests.support.neighbours import Neighbours
 from tests.support.seen import Seen, browse
+from tests.support.slow import first_quick
 
 
 @pytest.fixture

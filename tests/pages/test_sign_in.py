@@ -13,9 +13,9 @@ from werkzeug.test import TestResponse
 
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
-from tests.support.matrix import first_quick
 from tests.support.readers import PrepareOnce
 from tests.support.seen import Seen
+from tests.support.slow import first_quick
 from wishlist_service.app import close_app, create_app, open_app
 from wishlist_service.web.recent import MAXIMUM_WRONG_KEYS
 

@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
 from tests.support.household import Household, make_config
-from tests.support.matrix import first_quick
 from tests.support.readers import Shared
 from tests.support.seen import Seen, browse
+from tests.support.slow import first_quick
 from wishlist_service.app import close_app, create_app, open_app
 
 HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"

@@ -6,9 +6,9 @@ from psycopg import connect
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
-from tests.support.matrix import first_quick
 from tests.support.processes import wait_until
 from tests.support.seen import Seen, browse
+from tests.support.slow import first_quick
 from tests.support.visitors import visitor
 
 

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 from tests.support.fake_plex import row
 from tests.support.household import Household
-from tests.support.matrix import first_quick
 from tests.support.plex_faults import status
 from tests.support.seen import Seen, browse
+from tests.support.slow import first_quick
 from tests.support.visitors import keeping, reading, visitor
 from wishlist_service.models import SyncRun
 from wishlist_service.pages.runs import tell_run

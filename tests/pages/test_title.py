@@ -10,10 +10,10 @@ from tests.support.fake_actions import Actions
 from tests.support.fake_plex import row
 from tests.support.household import Household, token_of
 from tests.support.keeping import turn
-from tests.support.matrix import first_quick
 from tests.support.plex_faults import status
 from tests.support.readers import PrepareOnce
 from tests.support.seen import Seen, browse
+from tests.support.slow import first_quick
 from tests.support.taking_off import ALPHA, events, wanted_by
 from tests.support.visitors import HOSTILE, keeping, reading, visitor
 from wishlist_service.pages.wording import date_in_words
