@@ -6,13 +6,16 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser
 from psycopg import Connection, connect
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
 
 from tests.support.browser import chromium
 from tests.support.fake_actions import Actions
-from tests.support.fake_plex import row
-from tests.support.household import Household
+from tests.support.fake_plex import FakePlex, row
+from tests.support.household import Household, household_at
 from tests.support.processes import gunicorn, settings_for
 from tests.support.readers import PrepareOnce, Share, Shared
+from wishlist_service.tokens import TokenCipher
 
 PEOPLE = ("Ann", "Ben", "Cleo", "Dora", "Emil", "Farah", "Gus", "Hanna", "Ines", "Jon", "Kim", "Lea")
 TMDB = "https://image.tmdb.org/t/p/original/{:04}.jpg"
@@ -72,9 +75,23 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture
-def crowd(household: Household) -> Household:
-    """Twelve people; Ann wants 600 titles with posters at TMDB, the others some of them."""
+@pytest.fixture(scope="module")
+def shared(
+    new_database: Callable[[str | None], str], template: str, cipher: TokenCipher, database_server: Connection
+) -> Iterator[Household]:
+    """A household for all tests of a file that only read, because a service for each takes a second to start."""
+    url = new_database(template)
+    with (
+        FakePlex() as plex,
+        connect(url, autocommit=True, row_factory=dict_row) as conn,
+        connect(url, autocommit=True, application_name="plex-wishlist-scheduler"),
+    ):
+        yield household_at(url, plex, cipher, conn)
+    database_server.execute(f"DROP DATABASE {conninfo_to_dict(url)['dbname']} WITH (FORCE)")
+
+
+def fill(household: Household) -> Household:
+    """Add twelve people; Ann wants 600 titles with posters at TMDB, the others some of them."""
     Actions(household.plex)
     rows = [row(f"{n:x}", f"Title {n:03}", thumb=TMDB.format(n)) for n in range(1, 601)]
     for number, name in enumerate(PEOPLE):
@@ -85,7 +102,20 @@ def crowd(household: Household) -> Household:
 
 
 @pytest.fixture
+def crowd(household: Household) -> Household:
+    """Twelve people, for this test alone."""
+    return fill(household)
+
+
+@pytest.fixture
 def home(crowd: Household) -> Iterator[str]:
-    """Where the service of these twelve is."""
+    """Where the service of `crowd` is."""
     with gunicorn(settings_for(crowd)) as (_, address):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared_home(shared: Household) -> Iterator[str]:
+    """Where the service of twelve such people is, for tests that only read."""
+    with gunicorn(settings_for(fill(shared))) as (_, address):
         yield address

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import faults_of_access, visit
+from tests.support.browser import faults_of_access, resize, visit
 from tests.support.fake_actions import Actions
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
@@ -23,16 +23,21 @@ HARBOUR = row("4a2b", "Harbour Lights", media_type="show", year=2021)
 TITLE = f"/title/movie/{'a11e':0>24}"
 
 
-@pytest.fixture
-def home(household: Household) -> Iterator[str]:
-    """Where the service is: under a path behind nginx. Both want the Lantern; Ann has just added Harbour Lights."""
+def fill(household: Household) -> Household:
+    """Let both want the Lantern, and Ann add Harbour Lights."""
     Actions(household.plex)
     ann = household.add("Ann", [LANTERN])
     household.add("Ben", [LANTERN])
     household.sync()
     ann.rows = [HARBOUR, LANTERN]
     household.sync()
-    with under_a_path(household) as address:
+    return household
+
+
+@pytest.fixture
+def home(household: Household) -> Iterator[str]:
+    """Where the service is: under a path behind nginx."""
+    with under_a_path(fill(household)) as address:
         yield address.removesuffix("/")
 
 
@@ -78,6 +83,7 @@ def test_person_without_scripts_syncs_and_looks_again(browser: Browser, home: st
         sign_in(page, f"{home}/syncs")
         page.get_by_role("button", name="Sync now").click()
         expect(page.locator("#sync")).to_contain_text("Running")
+        page.wait_for_load_state()
         held.set()
 
         while page.get_by_role("link", name="Look again").count():
@@ -102,7 +108,7 @@ def test_second_sync_is_refused_in_a_sentence_and_the_first_goes_on(
         expect(other.locator("#sync")).to_contain_text("2 lists read. Ann added 1.")
 
 
-@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_person_dismisses_a_title_and_it_leaves_the_wall(browser: Browser, home: str, scripts: bool) -> None:
     with visit(browser, java_script_enabled=scripts) as page:
         sign_in(page, f"{home}/syncs")
@@ -149,11 +155,11 @@ def test_history_has_the_days_of_the_viewer(browser: Browser, home: str, househo
 
     with visit(browser, timezone_id="Asia/Tokyo", locale="en-GB") as page:
         page.goto(f"{home}/activity")
-        assert page.locator(".day h2").all_inner_texts() == ["5 Mar 2026", "4 Mar 2026"]
-        assert page.locator("#history li > time").all_inner_texts() == ["08:30", "08:30", "19:00"]
+        expect(page.locator(".day h2")).to_have_text(["5 Mar 2026", "4 Mar 2026"], use_inner_text=True)
+        expect(page.locator("#history li > time")).to_have_text(["08:30", "08:30", "19:00"], use_inner_text=True)
     with visit(browser, java_script_enabled=False) as page:
         page.goto(f"{home}/activity")
-        assert page.locator(".day h2").all_inner_texts() == ["4 Mar 2026"]
+        expect(page.locator(".day h2")).to_have_text(["4 Mar 2026"], use_inner_text=True)
 
 
 @pytest.mark.parametrize("secure", [True, False])
@@ -180,7 +186,8 @@ def test_without_scripts_there_is_no_button_that_does_nothing(browser: Browser, 
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_axe_finds_nothing(browser: Browser, home: str, household: Household, scheme: str) -> None:
+def test_axe_finds_nothing(browser: Browser, household: Household, scheme: str) -> None:
+    fill(household)
     household.plex.people["token-of-ben-0123456789"].always = status(404)
     household.sync()
     household.conn.execute("UPDATE wishlist_item_sources SET kept_at = now() WHERE user_id = 1")
@@ -200,16 +207,15 @@ def test_axe_finds_nothing(browser: Browser, home: str, household: Household, sc
     ):
         sign_in(page, f"{address}/syncs")
         for path in paths:
-            page.set_viewport_size({"width": 1440, "height": 900})
+            resize(page, 1440, 900)
             page.goto(address + path)
             for summary in page.locator("summary:not(.who summary)").all():
                 summary.click()
             assert faults_of_access(page) == [], path
 
-            page.set_viewport_size({"width": 320, "height": 600})
+            resize(page, 320, 600)
             assert page.evaluate("document.documentElement.scrollWidth") == 320, path
-        page.set_viewport_size({"width": 1440, "height": 900})
+        resize(page, 1440, 900)
         page.goto(f"{address}{TITLE}/watchlists?user=1")
         page.get_by_role("button", name="Take it off for Ann").click()
-        page.wait_for_load_state()  # without its style sheet the page has other colors
         assert faults_of_access(page) == []

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import faults_of_access, visit
+from tests.support.browser import faults_of_access, resize, visit
 from tests.support.fake_actions import Actions
 from tests.support.fake_pins import Pins
 from tests.support.fake_plex import row
@@ -76,7 +76,7 @@ def test_invitation_is_opened_a_day_later(
         page.goto(address)
         expect(page.get_by_role("heading", level=1)).to_have_text("You are invited")
         agree(page, pins, "dora")
-        assert page.url == f"{home}?user={filled.user('Dora')['id']}"
+        expect(page).to_have_url(f"{home}?user={filled.user('Dora')['id']}")
         wait_until(lambda: filled.user("Dora")["sync_state"] == "ok")
         page.goto(home)
         expect(page.get_by_role("link", name="Dora's film")).to_be_visible()
@@ -161,7 +161,7 @@ def test_axe_finds_nothing(browser: Browser, filled: Household, pins: Pins, acti
 
         def look() -> None:
             for width in (1440, 390, 320):
-                page.set_viewport_size({"width": width, "height": 900})
+                resize(page, width, 900)
                 assert page.evaluate("document.documentElement.scrollWidth") == width, page.url
                 assert faults_of_access(page) == [], page.url
 

@@ -13,7 +13,7 @@ from wishlist_service.queries.sessions import add_session
 from wishlist_service.tokens import hash_of
 from wishlist_service.web.sessions import COOKIE
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 SESSION = "m" * 43
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import faults_of_access, visit
+from tests.support.browser import faults_of_access, resize, visit
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.nginx import BASE, under_a_path
@@ -41,7 +41,8 @@ def sign_in(page: Page, home: str) -> None:
     page.get_by_label("Key").fill(API_KEY)
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Invite people")).to_be_visible()
-    assert page.url == f"{home}people"
+    expect(page).to_have_url(f"{home}people")
+    page.wait_for_load_state()
 
 
 def open_changes(page: Page, name: str) -> None:
@@ -62,8 +63,9 @@ def test_invitation_is_made_copied_and_withdrawn(browser: Browser, home: str) ->
 
         page.get_by_role("link", name="All people").click()
         page.get_by_role("button", name="Withdraw the invitation for Dora").click()
+        expect(page).to_have_url(f"{home}people#invitations")
+        page.wait_for_load_state()
         expect(page.get_by_role("heading", name="Open invitations")).to_have_count(0)
-        assert page.url == f"{home}people#invitations"
 
 
 def test_the_same_without_scripts(browser: Browser, home: str) -> None:
@@ -83,7 +85,7 @@ def test_the_same_without_scripts(browser: Browser, home: str) -> None:
         expect(page.get_by_role("heading", name="Open invitations")).to_have_count(0)
 
 
-@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_person_is_invited_again_renamed_paused_and_erased(browser: Browser, ann: Household, scripts: bool) -> None:
     ann.plex.people.pop("token-of-ann-0123456789")
     ann.sync()
@@ -154,7 +156,7 @@ def test_axe_finds_nothing(browser: Browser, ann: Household, scheme: str) -> Non
 
         def look() -> None:
             for width in (1440, 320):
-                page.set_viewport_size({"width": width, "height": 900})
+                resize(page, width, 900)
                 assert page.evaluate("document.documentElement.scrollWidth") == width, page.url
                 assert faults_of_access(page) == [], page.url
 

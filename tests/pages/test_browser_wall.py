@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import faults_of_access, visit
+from tests.support.browser import faults_of_access, resize, visit
 from tests.support.fake_plex import row
 from tests.support.household import API_KEY, Household
 from tests.support.nginx import BASE, under_a_path
@@ -27,7 +27,9 @@ SOUGHT = row("a11e", "The Lantern Keeper", year=2024)
 
 SHARED = row("4a2b", "Harbour Lights", media_type="show", year=2021)
 
-DEAD = row("dead", "Café at the End of the Pier", thumb="https://image.example.test/dead.jpg")
+POSTER = "https://image.example.test/{}.jpg"
+
+DEAD = row("dead", "Café at the End of the Pier", thumb=POSTER.format("dead"))
 
 COUNT_MOVED_POSTERS = """
 window.moved = 0;
@@ -39,31 +41,34 @@ new PerformanceObserver((list) => {
 """
 
 
-@pytest.fixture
-def crowd(household: Household) -> Household:
-    """Ann wants 500 titles, Ben two of them and one that has lost its poster."""
-    rows = [row(f"{n:x}", f"Title {n:03}") for n in range(1, 499)]
-    household.add("Ann", [SHARED, *rows, SOUGHT])
-    household.sync()
-    household.add("Ben", [DEAD, SHARED, SOUGHT])
-    household.sync()
-    household.conn.execute("UPDATE wishlist_items SET genres = '{Drama,Mystery}', summary = 'Letters arrive.'")
-    return household
+@pytest.fixture(scope="module")
+def crowd(shared: Household) -> Household:
+    """Ann wants 500 titles, of which each fifth has a poster; Ben two of them and one whose poster is lost.
+
+    The tests only read.
+    """
+    numbers = range(1, 499)
+    rows = [row(f"{n:x}", f"Title {n:03}", thumb=None if n % 5 else POSTER.format(n)) for n in numbers]
+    shared.add("Ann", [SHARED, *rows, SOUGHT])
+    shared.sync()
+    shared.add("Ben", [DEAD, SHARED, SOUGHT])
+    shared.sync()
+    shared.conn.execute("UPDATE wishlist_items SET genres = '{Drama,Mystery}', summary = 'Letters arrive.'")
+    return shared
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def address(crowd: Household) -> Iterator[str]:
     """Where the service is."""
     with gunicorn(settings_for(crowd)) as (_, address):
         yield address
 
 
-@pytest.fixture(params=["direct", pytest.param(BASE, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["direct", pytest.param(BASE, marks=pytest.mark.slow)])
 def home(crowd: Household, request: pytest.FixtureRequest) -> Iterator[str]:
     """The wall's address, also under a path behind nginx."""
     if request.param == "direct":
-        with gunicorn(settings_for(crowd)) as (_, address):
-            yield f"{address}/"
+        yield f"{request.getfixturevalue('address')}/"
         return
     with under_a_path(crowd) as address:
         yield address
@@ -94,7 +99,7 @@ def test_person_finds_and_follows_a_title(browser: Browser, home: str) -> None:
         assert titles(page) == ["The Lantern Keeper"]
         page.get_by_role("link", name="The Lantern Keeper").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("The Lantern Keeper")
-        assert re.fullmatch(f"{re.escape(home)}title/movie/0+a11e", page.url)
+        expect(page).to_have_url(re.compile(f"^{re.escape(home)}title/movie/0+a11e$"))
         expect(page.locator(".wishes li")).to_have_count(2)
         page.wait_for_load_state()
 
@@ -169,7 +174,7 @@ def test_person_without_scripts_does_the_same_by_links(browser: Browser, home: s
         page.goto(home)
         page.get_by_role("searchbox").fill("light")
         page.get_by_role("button", name=re.compile("^Show")).click()
-        assert page.url == f"{home}?search=light"
+        expect(page).to_have_url(f"{home}?search=light")
         assert titles(page) == ["Harbour Lights"]
 
         page.get_by_role("link", name="Clear filters").click()
@@ -228,7 +233,7 @@ def test_link_in_a_message_opens_for_who_is_signed_in(browser: Browser, crowd: H
         assert page.url == f"{address}/?search=lantern"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_axe_finds_nothing(browser: Browser, address: str, scheme: str) -> None:
     paths = [
         "/?limit=9",
@@ -240,15 +245,16 @@ def test_axe_finds_nothing(browser: Browser, address: str, scheme: str) -> None:
     ]
     with visit(browser, color_scheme=scheme) as page:
         for path in paths:
-            page.set_viewport_size({"width": 1440, "height": 900})
+            resize(page, 1440, 900)
             page.goto(address + path)
             assert faults_of_access(page) == [], path
 
-            page.set_viewport_size({"width": 320, "height": 600})
+            resize(page, 320, 600)
             assert page.evaluate("document.documentElement.scrollWidth") == 320, path
 
 
-@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["scripts", "no scripts"])
+@pytest.mark.slow
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 def test_poster_that_fails_to_load_looks_like_none(browser: Browser, household: Household, scripts: bool) -> None:
     places = [
         ("/?search=pier", "#titles .poster"),
@@ -262,8 +268,9 @@ def test_poster_that_fails_to_load_looks_like_none(browser: Browser, household: 
 
     def look(address: str) -> list[bytes]:
         pictures: list[bytes] = []
-        for scheme in ("light", "dark"):
-            with visit(browser, color_scheme=scheme, java_script_enabled=scripts) as page:
+        with visit(browser, java_script_enabled=scripts) as page:
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
                 for path, poster in places:
                     page.goto(address + path, wait_until="networkidle")
                     pictures.append(page.locator(poster).screenshot(animations="disabled"))
