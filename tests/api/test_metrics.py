@@ -53,6 +53,7 @@ def test_empty_household_has_numbers_too(client: FlaskClient) -> None:
     assert found['wishlist_items{type="movie"}'] == 0
 
 
+@pytest.mark.slow
 def test_requests_are_counted_by_route_over_all_workers(household: Household) -> None:
     env = environment(household.config.database_url, household.plex.url, PORT=str(free_port()), WEB_WORKERS="2")
     with gunicorn(env) as (_api, address):

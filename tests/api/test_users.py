@@ -80,6 +80,7 @@ def test_token_that_plex_refuses_is_not_stored(api: FlaskClient) -> None:
     assert api.get("/api/users").json["total"] == 0
 
 
+@pytest.mark.slow
 def test_token_that_cannot_be_checked_now_is_stored(api: FlaskClient, plex: FakePlex) -> None:
     plex.people[TOKEN].account_faults.extend([status(503)] * 3)
 
