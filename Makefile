@@ -1,7 +1,7 @@
 # make run          Run the whole service on this machine
 # make demo         Run it with a simulated Plex and invented titles (no Plex account needed)
-# make quick        Run the quick tests, for each change (about 5 minutes)
-# make test         Run all tests but the slow ones (about 8 minutes)
+# make quick        Run the quick tests, for each change (about 90 seconds)
+# make test         Run all tests but the slow ones (about 3 minutes)
 # make check        Run everything that CI runs: format, lint, types and all tests
 # make docs         Write the generated docs: docs/api.md, docs/settings.md, docs/database.md, .env.example
 # make fmt          Format the code
