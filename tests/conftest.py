@@ -54,14 +54,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have each test process begin with some of the tests that wait for minutes: the others run beside them."""
-    long = [item for item in items if "test_minutes.py" in item.nodeid]
-    ordered = [item for item in items if item not in long]
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    for number in range(processes):
-        beginning = number * len(items) // processes  # pytest-xdist first gives each process such a share
-        ordered[beginning:beginning] = long[number::processes]
-    items[:] = ordered
+    """Begin with the tests that wait for minutes: one test process waits, and the others run the rest beside it."""
+    items.sort(key=lambda item: "test_minutes.py" not in item.nodeid)
 
 
 def pytest_collection_finish() -> None:

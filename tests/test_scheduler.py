@@ -36,6 +36,14 @@ class Loop:
         assert not self._thread.is_alive()
 
 
+HAS_PLANNED = """
+    SELECT
+      FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = 'plex-wishlist-scheduler' AND state = 'idle'
+       AND query LIKE '%min(next_sync_at)%'
+    """
+
+
 def runs(household: Household) -> int:
     found = household.conn.execute("SELECT count(*) AS runs FROM sync_runs WHERE status = 'succeeded'").fetchone()
     assert found is not None
@@ -51,7 +59,7 @@ def pings(household: Household) -> list[str | None]:
 def test_somebody_just_added_is_read_soon(household: Household) -> None:
     household.add("Ben")
     with Loop(household):
-        wait_until(lambda: runs(household) == 1)
+        wait_until(lambda: household.conn.execute(HAS_PLANNED).rowcount)
         household.add("Ann", [row("1", "Alpha")])
 
         wait_until(lambda: household.titles("Ann") == ["Alpha"], seconds=20)  # a turn is a minute later
