@@ -32,6 +32,8 @@ def db_container(directory: Path, *, password: str = "", **more: str) -> tuple[i
     script = script.replace("/docker-entrypoint-initdb.d", f"{directory}/init")
     script = script.replace('exec docker-entrypoint.sh "$@"', 'echo "became ${POSTGRES_PASSWORD-unset}"')
     env = {"PATH": os.environ["PATH"], "POSTGRES_PASSWORD": password, "PG_MAJOR": "18"} | more
+    if os.geteuid() != 0:  # only root, as the container is, may give files to others
+        env |= {"PUID": str(os.geteuid()), "PGID": str(os.getegid())}
     done = subprocess.run(
         ["bash", "-euc", script, "db"],
         env=env | {"PGDATA": f"{directory}/postgresql/18/data"}, capture_output=True, text=True,
