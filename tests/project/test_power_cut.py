@@ -127,6 +127,7 @@ def test_password_of_the_database_is_made_before_the_first_start_only(volumes: P
     password = file.read_text()
     make_cluster(volumes, "18")
     second = db_container(volumes)
+    file.chmod(0o600)
     file.write_bytes(content or b"")
     refused = db_container(volumes)
     given = db_container(volumes, password="the old one")
