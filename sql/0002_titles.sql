@@ -164,7 +164,8 @@ CREATE TABLE wishlist_records (
 );
 
 CREATE INDEX wishlist_records_item_idx ON wishlist_records (item_id);
-CREATE INDEX wishlist_records_ids_idx ON wishlist_records USING gin (external_ids);
+-- Without fastupdate: a first sync searches what it has just written, and each search would read it one by one.
+CREATE INDEX wishlist_records_ids_idx ON wishlist_records USING gin (external_ids) WITH (fastupdate = off);
 
 COMMENT ON TABLE wishlist_records IS
     'Plex''s records of the titles. Plex sometimes gives a title a new one, so a title has one or more. The newest is '

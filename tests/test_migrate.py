@@ -34,7 +34,7 @@ MIGRATORS = """
 
 RELEASED = {
     "0001_people": "91ade935863c222bfebf75980190a2ba2ce6939f7a0cc378b924ef08b4756e83",
-    "0002_titles": "af77a4bb5481eb406184ee5999c24b5f35fb3a68c08aac0f1b042b040069773f",
+    "0002_titles": "298cb6596272db7a3abe1cdd31f2a0f4db3dac81d1773ed3bfbe06260e7f1528",
     "0003_wishes": "c060198aab6ac55277549d26b98de7fd3d7d9e8d7d39cdc75b624e96867f13ad",
     "0004_runs": "13a0d47f6be0c0220e9000c7bdc8447974bee897bb5cfcc423fd2dd2b228ef41",
     "0005_notifications": "78449ffa19d6a333d792870d24180bfba9abaf750d3270ebccc1222a04a0bcea",

@@ -48,7 +48,7 @@ AWAY_SECONDS: Final = 2  # between two questions whether a database that was awa
 SYNCING_SECONDS: Final = 3600  # then the tokens have their turn, even if more people are due
 PINGING_SECONDS: Final = 60  # then the syncs have their turn; the other tokens are used an hour later
 OVERDUE_SECONDS: Final = 600
-MAXIMUM_WAIT_SECONDS: Final = 5  # until it is noticed that somebody new is due, or that the clock was set
+MAXIMUM_WAIT_SECONDS: Final = 10  # until it is noticed that somebody new is due, or that the clock was set
 
 
 class Sidecar:

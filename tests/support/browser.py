@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,12 +38,15 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The browser, with a profile of its own that goes with it."""
-    with sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory(prefix="wishlist-chromium-", ignore_cleanup_errors=True) as left,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(
             executable_path=find_chromium(),
             args=FLAGS,
             ignore_default_args=["--disable-back-forward-cache"],  # people have it
-            env=environment(),
+            env=environment() | {"TMPDIR": left},  # it leaves files there
         )
         try:
             yield browser

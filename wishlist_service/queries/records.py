@@ -42,7 +42,10 @@ def list_related(conn: Connection, *, uids: Collection[str], ids: Collection[str
          WHERE item_id = ANY (ARRAY(
                    SELECT item_id FROM wishlist_records WHERE uid = ANY (%(uids)s)
                     UNION
-                   SELECT item_id FROM wishlist_records WHERE external_ids && %(ids)s::text[]))
+                   -- one by one: for many at once, PostgreSQL reads the whole table
+                   SELECT record.item_id
+                     FROM unnest(%(ids)s::text[]) AS given (id)
+                     JOIN wishlist_records AS record ON record.external_ids @> ARRAY[given.id]))
       ORDER BY item_id, uid
         """, {"uids": list(uids), "ids": list(ids)})
 
