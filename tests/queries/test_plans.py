@@ -30,14 +30,15 @@ SET session_replication_role = replica;                 -- no trigger for each r
 INSERT INTO plex_users (name, plex_token, token_fingerprint, token_masked, sync_state, last_success_at)
 SELECT 'Person ' || n, 'x', n, '****', 'ok', now() FROM generate_series(1, {PEOPLE}) AS n;
 
-INSERT INTO wishlist_items (uid, media_type, title, year, released_on, added_at)
+INSERT INTO wishlist_items (uid, media_type, title, year, released_on, added_at, imdb_id)
 SELECT 'plex://movie/' || lpad(to_hex(n), 24, '0'),
        CASE WHEN n % 3 = 0 THEN 'show' ELSE 'movie' END,
        'The ' || substr(md5((n % 900)::text), 1, 6) || ' ' || substr(md5((n * 7 % 901)::text), 1, 6)
               || CASE WHEN n % 10 = 0 THEN ' of the Night' ELSE '' END,
        CASE WHEN n % 33 > 0 THEN 1930 + n % 97 END,
        CASE WHEN n % 33 > 0 THEN make_date(1930 + n % 97, 1 + n % 12, 1 + n % 28) END,
-       now() - n * interval '1 hour'
+       now() - n * interval '1 hour',
+       'tt' || n
   FROM generate_series(1, {ITEMS}) AS n;
 
 INSERT INTO wishlist_item_sources (item_id, user_id, removed_at, last_seen_at)
@@ -85,14 +86,17 @@ class Plans:
         self._plans.clear()
         query(self._conn, **arguments)
         assert self._plans, "no plan was told"
-        nodes = [node for plan in self._plans for node in walk(plan)]
-        return {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"} & LARGE
+        return {table for plan in self._plans for table in read_whole(plan)} & LARGE
 
 
-def walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
+def read_whole(node: dict[str, Any], *, limited: bool = False) -> Iterator[str]:
+    """The tables that this part of a plan reads from end to end, also along an index. A limit ends that early."""
+    kind, limited = node["Node Type"], limited or node["Node Type"] == "Limit"
+    along_index = kind in ("Index Scan", "Index Only Scan") and "Index Cond" not in node and not limited
+    if kind == "Seq Scan" or along_index:
+        yield node["Relation Name"]
     for below in node.get("Plans", ()):
-        yield from walk(below)
+        yield from read_whole(below, limited=limited)
 
 
 @pytest.fixture(scope="module")
@@ -241,8 +245,8 @@ def test_merging_a_list_looks_through_no_table(plans: Plans) -> None:
     ]
     uids = [entry.uid for entry in entries]
     item_ids = [*range(3, 20)]
-    ids = [f"imdb://tt{n}" for n in range(100)]
-    to_store = [Record(uid=uid, item_id=1, external_ids=ids) for uid in uids]
+    ids = [f"imdb://tt{n}" for n in range(1500)]  # of 500 titles, which are stored at a time
+    to_store = [Record(uid=uid, item_id=1, external_ids=ids[:3]) for uid in uids]
 
     assert plans.looked_through(records.list_new_or_changed, entries=entries) == set()
     assert plans.looked_through(records.list_related, uids=uids, ids=ids) == set()
