@@ -5,7 +5,7 @@
 # make check        Run everything that CI runs: format, lint, types and all tests
 # make docs         Write the generated docs: docs/api.md, docs/settings.md, docs/database.md, .env.example
 # make fmt          Format the code
-# make bench        Measure speed and memory against their goals (takes a quarter of an hour)
+# make bench        Measure speed and memory against their goals (takes half an hour)
 # make cluster      Kill the leader of a PostgreSQL cluster three times under load (about 5 minutes)
 # make screenshots  Take pictures of the demo's pages, for docs/wall.png
 # make hashes       Write requirements-hashed.txt, for the image, after a change of requirements (needs internet)
