@@ -139,7 +139,7 @@ def _drop_indexes(conn: Connection[Any]) -> list[str]:
         SELECT index.indexrelid::regclass::text, pg_get_indexdef(index.indexrelid)
           FROM pg_index AS index
      LEFT JOIN pg_constraint AS made_by ON made_by.conindid = index.indexrelid
-         WHERE index.indrelid IN (  -- not of wishes: counting those of each person needs them
+         WHERE index.indrelid IN (  -- those of the wishes stay: without them, counting takes long
                    'wishlist_items'::regclass, 'wishlist_records'::regclass, 'watchlist_rows'::regclass)
            AND made_by.oid IS NULL
         """

@@ -164,7 +164,7 @@ CREATE TABLE wishlist_records (
 );
 
 CREATE INDEX wishlist_records_item_idx ON wishlist_records (item_id);
--- Without fastupdate: a first sync searches what it has just written, and each search would read it one by one.
+-- Without fastupdate: a first sync searches for what it has just written, and each search would read all of that.
 CREATE INDEX wishlist_records_ids_idx ON wishlist_records USING gin (external_ids) WITH (fastupdate = off);
 
 COMMENT ON TABLE wishlist_records IS

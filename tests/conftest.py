@@ -176,10 +176,16 @@ def shared_filled(
         yield shared
 
 
+@pytest.fixture(scope="module")
+def prepared(shared_filled: Shared) -> Shared:
+    """The household that `reader` reads. A file may name another."""
+    return shared_filled
+
+
 @pytest.fixture
-def reader(shared_filled: Shared) -> FlaskClient:
-    """The API before the household of `filled`, for tests that only read."""
-    return shared_filled.client()
+def reader(prepared: Shared) -> FlaskClient:
+    """The API before the prepared household, for tests that only read."""
+    return prepared.client()
 
 
 @pytest.fixture(scope="session")

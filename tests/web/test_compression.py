@@ -42,14 +42,8 @@ def add_many(household: Household) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_many(share: Share) -> Shared:
+def prepared(share: Share) -> Shared:
     return share(add_many)
-
-
-@pytest.fixture
-def reader(shared_many: Shared) -> FlaskClient:
-    """The API before this household, for tests that only read."""
-    return shared_many.client()
 
 
 @pytest.mark.parametrize("path", TEXTS)

@@ -69,14 +69,8 @@ def library(household: Household, library_template: str) -> Household:
 
 
 @pytest.fixture(scope="module")
-def shared_library(share: Share) -> Shared:
+def prepared(share: Share) -> Shared:
     return share(add_library)
-
-
-@pytest.fixture
-def reader(shared_library: Shared) -> FlaskClient:
-    """The API before the library, for tests that only read."""
-    return shared_library.client()
 
 
 @pytest.mark.parametrize(("sort", "order"), SORTS)

@@ -126,14 +126,8 @@ def add_alpha(household: Household) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_alpha(share: Share) -> Shared:
+def prepared(share: Share) -> Shared:
     return share(add_alpha)
-
-
-@pytest.fixture
-def reader(shared_alpha: Shared) -> FlaskClient:
-    """The API before Ann's list, for tests that only read."""
-    return shared_alpha.client()
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def list_related(conn: Connection, *, uids: Collection[str], ids: Collection[str
          WHERE item_id = ANY (ARRAY(
                    SELECT item_id FROM wishlist_records WHERE uid = ANY (%(uids)s)
                     UNION
-                   -- one by one: for many at once, PostgreSQL reads the whole table
+                   -- each id by itself: for many at once, PostgreSQL reads the whole table
                    SELECT record.item_id
                      FROM unnest(%(ids)s::text[]) AS given (id)
                      JOIN wishlist_records AS record ON record.external_ids @> ARRAY[given.id]))
